@@ -1,0 +1,112 @@
+"""Sizes and recipes as pure arithmetic: parameters, FLOPs and steps, with no torch in sight.
+
+Symbols: V vocabulary, d width, l layers, h feed-forward width, s context, N parameters,
+D tokens, M = D/N token multiplier, C = 6ND FLOPs.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+NUMERICS = 1
+"""Version of the numbers training produces; raising it retrains every cell."""
+
+DATA_NUMERICS = 1
+"""Version of the text and tokens the data stage produces."""
+
+EVAL_NUMERICS = 1
+"""Version of the losses and task errors the evaluation stage produces."""
+
+
+class ParamCounts(NamedTuple):
+    """Parameters of a decoder under three conventions."""
+
+    total: int
+    """Everything the paper counts as N: input embedding, blocks, norm gains, untied head."""
+    no_input_embedding: int
+    """`total` less the input embedding (the paper's data files call it ``params_no_embed``)."""
+    no_embeddings: int
+    """`total` less the input embedding and the output head."""
+
+
+class Shape(NamedTuple):
+    """The architecture of one size."""
+
+    width: int
+    layers: int
+    heads: int
+    vocab: int
+    context: int
+    ffn_multiple: int = 256
+
+
+def ffn_width(width: int, multiple: int) -> int:
+    """Return the SwiGLU width h = multiple * ceil(floor(8d/3) / multiple).
+
+    Source: arXiv 2403.08540, whose models all have ``multiple`` = 256.
+    """
+    return multiple * math.ceil((8 * width // 3) / multiple)
+
+
+def count_params(shape: Shape) -> ParamCounts:
+    """Count parameters, N = 2Vd + l(4d² + 3dh + 2d) + d.
+
+    The gains of qk-norm are left out, as in the paper (arXiv 2403.08540), whose six model sizes
+    the formula gives to the unit.
+    """
+    d, vocab = shape.width, shape.vocab
+    h = ffn_width(d, shape.ffn_multiple)
+    blocks = shape.layers * (4 * d * d + 3 * d * h + 2 * d) + d
+    return ParamCounts(blocks + 2 * vocab * d, blocks + vocab * d, blocks)
+
+
+def flops(params: int, tokens: int) -> float:
+    """Return C = 6ND as a float, since large runs overflow 64-bit integers."""
+    return 6.0 * float(params) * float(tokens)
+
+
+def flops_exact(shape: Shape, tokens: int) -> float:
+    """Return training FLOPs of every matrix product, attention included.
+
+    Per token and forward pass, 2 FLOPs for each weight of the blocks' matrices and of the head,
+    and 4·d·(s+1)/2 for each layer's two attention products under a causal mask (the mean number
+    of visible positions is (s+1)/2). The input embedding is a look-up and costs nothing. The
+    backward pass costs twice the forward pass.
+    """
+    d, s = shape.width, shape.context
+    h = ffn_width(d, shape.ffn_multiple)
+    matrices = shape.layers * (4 * d * d + 3 * d * h) + d * shape.vocab
+    attention = shape.layers * 4 * d * (s + 1) / 2
+    return 3.0 * (2.0 * matrices + attention) * float(tokens)
+
+
+def steps_for(params: int, ratio: int, batch_tokens: int) -> int:
+    """Return the whole number of steps whose tokens come closest to D = M·N (at least one)."""
+    return max(1, round(ratio * params / batch_tokens))
+
+
+def _table(*rows: tuple[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return dict(rows)
+
+
+def _open_lm(width: int, layers: int, heads: int) -> dict[str, Any]:
+    return {
+        "width": width,
+        "layers": layers,
+        "heads": heads,
+        "vocab": 50432,
+        "context": 2048,
+        "ffn_multiple": 256,
+    }
+
+
+SIZE_TABLES: dict[str, dict[str, dict[str, Any]]] = {
+    # Table 3 of arXiv 2403.08540; names are its labels in whole millions.
+    "gadre2024": _table(
+        ("11m", _open_lm(96, 8, 4)),
+        ("79m", _open_lm(512, 8, 4)),
+        ("154m", _open_lm(576, 24, 8)),
+        ("411m", _open_lm(1024, 24, 8)),
+        ("1400m", _open_lm(2048, 24, 16)),
+        ("6900m", _open_lm(4096, 32, 32)),
+    ),
+}
