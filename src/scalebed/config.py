@@ -1,0 +1,270 @@
+"""A whole study file: loading it, checking that its sections agree, expanding its cells."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from scalebed import grid, recipes
+from scalebed.errors import ScalebedError
+from scalebed.grid import Cell
+from scalebed.sections import (
+    Block,
+    Bootstrap,
+    Budget,
+    Corpus,
+    Dataset,
+    Fit,
+    Name,
+    Recipe,
+    RecipeValues,
+    Selector,
+    Size,
+    Strict,
+    Suite,
+    Tokenizer,
+    Validation,
+)
+
+
+def _sizes(value: Any) -> Any:
+    if isinstance(value, str):
+        if value not in recipes.SIZE_TABLES:
+            known = ", ".join(recipes.SIZE_TABLES)
+            raise ValueError(f"no table of sizes is called {value!r}; there is {known}")
+        return recipes.SIZE_TABLES[value]
+    return value
+
+
+class Study(Strict):
+    """A study: what is trained, on what it is measured, and what is predicted from it."""
+
+    name: Name
+    """Name of the study; results lie in results/studies/<name>."""
+    title: str
+    """Heading of the report."""
+    corpora: Annotated[dict[Name, Corpus], Field(min_length=1)]
+    """Bodies of text by name."""
+    tokenizers: Annotated[dict[Name, Tokenizer], Field(min_length=1)]
+    """Vocabularies by name."""
+    datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
+    """Training distributions by name."""
+    validation: Annotated[dict[Name, Validation], Field(min_length=1)]
+    """Texts to measure the loss on, by name."""
+    suites: dict[Name, Suite] = {}
+    """Task suites by name."""
+    sizes: Annotated[dict[Name, Size], Field(min_length=1), BeforeValidator(_sizes)]
+    """Architectures by name, or the name of a table (`gadre2024`)."""
+    recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
+    """Training recipes by name."""
+    grid: list[Block] = []
+    """Blocks of cells; their union is the grid."""
+    exclude: list[Selector] = []
+    """Cells taken out of the blocks."""
+    add: list[Block] = []
+    """Cells put in after that."""
+    fit: Fit
+    """Which cells are fitted and predicted."""
+    bootstrap: Bootstrap = Bootstrap()
+    """How uncertainty is drawn."""
+    budget: Budget = Budget()
+    """What the study may cost."""
+    allow_repeats: bool = False
+    """Whether a cell may see its data more than once."""
+    figures: dict[str, dict[str, Any]] = {}
+    """Options of figures by figure name; changing them redraws figures and nothing else."""
+
+    @model_validator(mode="after")
+    def _references(self) -> Self:
+        _check_references(self)
+        return self
+
+    def cells(self) -> list[Cell]:
+        """Return the expanded grid, sorted.
+
+        Raises
+        ------
+        ScalebedError
+            If a cell is declared twice, an exclusion matches nothing, or the grid is empty.
+        """
+        return grid.expand(
+            [self._block(block) for block in self.grid],
+            [cell for block in self.add for cell in self._block(block)],
+            [selector.model_dump() for selector in self.exclude],
+        )
+
+    def _block(self, block: Block) -> list[Cell]:
+        return grid.product(
+            block.datasets if block.datasets is not None else list(self.datasets),
+            block.sizes,
+            block.ratios,
+            block.recipes if block.recipes is not None else list(self.recipes),
+            block.seeds,
+        )
+
+    def recipe_values(self, recipe: str, size: str) -> RecipeValues:
+        """Return a recipe with the replacements for one size applied."""
+        values = self.recipes[recipe].model_dump(exclude={"backend", "sizes"})
+        return RecipeValues(**(values | self.recipes[recipe].sizes.get(size, {})))
+
+
+def _known(names: Iterable[str] | None, known: Iterable[str], where: str, what: str) -> None:
+    for name in names or ():
+        if name not in known:
+            listing = ", ".join(sorted(known)) or "none"
+            raise ValueError(f"{where}: no {what} is called {name!r}; there is {listing}")
+
+
+def _check_references(study: Study) -> None:
+    """Raise ValueError, naming key and value, when one section points at nothing in another."""
+    for name, tokenizer in study.tokenizers.items():
+        _known(tokenizer.corpora, study.corpora, f"tokenizers.{name}.corpora", "corpus")
+    for name, dataset in study.datasets.items():
+        where = f"datasets.{name}"
+        _known([dataset.tokenizer], study.tokenizers, f"{where}.tokenizer", "tokenizer")
+        _known(dataset.sources, study.corpora, f"{where}.sources", "corpus")
+    for name, validation in study.validation.items():
+        _known([validation.corpus], study.corpora, f"validation.{name}.corpus", "corpus")
+    for name, suite in study.suites.items():
+        corpus = [suite.corpus] if suite.corpus else []
+        _known(corpus, study.corpora, f"suites.{name}.corpus", "corpus")
+        if suite.tasks:
+            _known(suite.average, suite.tasks, f"suites.{name}.average", "task of the suite")
+    _known([study.fit.loss], study.validation, "fit.loss", "validation text")
+    _check_recipes(study)
+    blocks = [("grid", block) for block in study.grid] + [("add", block) for block in study.add]
+    selectors = [("exclude", item) for item in study.exclude]
+    selectors += [("fit.loss_cells", item) for item in study.fit.loss_cells]
+    selectors += [("fit.error_cells", item) for item in study.fit.error_cells or []]
+    selectors += [("fit.targets", item) for item in study.fit.targets]
+    for where, item in blocks + selectors:
+        _known(item.datasets, study.datasets, f"{where}.datasets", "data set")
+        _known(item.sizes, study.sizes, f"{where}.sizes", "size")
+        _known(item.recipes, study.recipes, f"{where}.recipes", "recipe")
+
+
+def _check_recipes(study: Study) -> None:
+    for name, recipe in study.recipes.items():
+        _known(recipe.sizes, study.sizes, f"recipes.{name}.sizes", "size")
+        for size in study.sizes:
+            try:
+                values = study.recipe_values(name, size)
+            except ValidationError as error:
+                raise ValueError(f"recipes.{name}.sizes.{size}: {_first(error)}") from error
+            if (values.warmup_steps is None) == (values.warmup_fraction is None):
+                raise ValueError(f"recipes.{name}: give either warmup_steps or warmup_fraction")
+            if values.batch_sequences % (values.micro_sequences or values.batch_sequences):
+                raise ValueError(
+                    f"recipes.{name}: micro_sequences {values.micro_sequences} does not divide "
+                    f"batch_sequences {values.batch_sequences}"
+                )
+
+
+def _first(error: ValidationError) -> str:
+    """Return the first complaint as ``key: value: what was expected``."""
+    details = error.errors(include_url=False)
+    first = details[0]
+    key = ".".join(str(part) for part in first["loc"])
+    text = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        text = "unknown key"
+    elif first["type"] not in ("value_error", "missing"):
+        text = f"{text} (found {first['input']!r})"
+    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    return f"{key}: {text}{more}" if key else f"{text}{more}"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key given twice is an error instead of silently the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=deep)
+            if key in seen:
+                raise ScalebedError(f"line {key_node.start_mark.line + 1}: {key} is given twice")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def parse_study(values: Any, where: str) -> Study:
+    """Return the study that `values` describe.
+
+    Parameters
+    ----------
+    values
+        The parsed YAML of a study file.
+    where
+        Name of the file, for messages.
+
+    Raises
+    ------
+    ScalebedError
+        If a key is unknown or missing, a value is impossible, or the grid does not expand.
+    """
+    if not isinstance(values, dict):
+        raise ScalebedError(f"{where}: a study file is a mapping of keys, found {values!r:.60}")
+    try:
+        study = Study(**values)
+        roles(study)
+    except ValidationError as error:
+        raise ScalebedError(f"{where}: {_first(error)}") from error
+    except ScalebedError as error:
+        raise ScalebedError(f"{where}: {error}") from error
+    return study
+
+
+def load_study(path: str | Path) -> Study:
+    """Return the study in a YAML file.
+
+    Raises
+    ------
+    ScalebedError
+        If the file cannot be read or does not describe a study.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        values = yaml.load(text, Loader=_Loader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScalebedError(f"cannot read the study file {path}: {error}") from error
+    except yaml.YAMLError as error:
+        raise ScalebedError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    except ScalebedError as error:
+        raise ScalebedError(f"{path}: {error}") from error
+    return parse_study(values, str(path))
+
+
+def roles(study: Study) -> dict[Cell, dict[str, bool]]:
+    """Return, for each cell in order, whether it fits the loss law, the error law, or is a target.
+
+    Raises
+    ------
+    ScalebedError
+        If a selector of `fit` matches no cell, or a cell is both fitted to and a target.
+    """
+    cells = study.cells()
+    fit = study.fit
+    chosen = {
+        "fit_loss": _select(cells, fit.loss_cells, "fit.loss_cells"),
+        "target": _select(cells, fit.targets, "fit.targets"),
+    }
+    chosen["fit_error"] = chosen["fit_loss"]
+    if fit.error_cells is not None:
+        chosen["fit_error"] = _select(cells, fit.error_cells, "fit.error_cells")
+    both = sorted(chosen["target"] & (chosen["fit_loss"] | chosen["fit_error"]))
+    if both:
+        raise ScalebedError(f"fit: the cell {both[0].path} is a target and fitted to as well")
+    names = ("fit_loss", "fit_error", "target")
+    return {cell: {name: cell in chosen[name] for name in names} for cell in cells}
+
+
+def _select(cells: list[Cell], selectors: list[Selector], where: str) -> set[Cell]:
+    found = set()
+    for index, selector in enumerate(selectors):
+        some = {cell for cell in cells if grid.matches(cell, selector.model_dump())}
+        if not some:
+            raise ScalebedError(f"{where}[{index}] matches no cell of the grid")
+        found |= some
+    return found
