@@ -53,8 +53,8 @@ class Study(Strict):
     """Training distributions by name."""
     validation: Annotated[dict[Name, Validation], Field(min_length=1)]
     """Texts to measure the loss on, by name."""
-    suites: dict[Name, Suite] = {}
-    """Task suites by name."""
+    tasks: Suite | None = None
+    """Downstream tasks; no error law is fitted without them."""
     sizes: Annotated[dict[Name, Size], Field(min_length=1), BeforeValidator(_sizes)]
     """Architectures by name, or the name of a table (`gadre2024`)."""
     recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
@@ -127,11 +127,11 @@ def _check_references(study: Study) -> None:
         _known(dataset.sources, study.corpora, f"{where}.sources", "corpus")
     for name, validation in study.validation.items():
         _known([validation.corpus], study.corpora, f"validation.{name}.corpus", "corpus")
-    for name, suite in study.suites.items():
-        corpus = [suite.corpus] if suite.corpus else []
-        _known(corpus, study.corpora, f"suites.{name}.corpus", "corpus")
-        if suite.tasks:
-            _known(suite.average, suite.tasks, f"suites.{name}.average", "task of the suite")
+    if study.tasks is not None:
+        corpus = [study.tasks.corpus] if study.tasks.corpus else []
+        _known(corpus, study.corpora, "tasks.corpus", "corpus")
+        if study.tasks.tasks:
+            _known(study.tasks.average, study.tasks.tasks, "tasks.average", "task of the suite")
     _known([study.fit.loss], study.validation, "fit.loss", "validation text")
     _check_recipes(study)
     blocks = [("grid", block) for block in study.grid] + [("add", block) for block in study.add]

@@ -37,8 +37,6 @@ class Split(Strict):
         if self.train + self.val + self.tasks != 100:
             total = self.train + self.val + self.tasks
             raise ValueError(f"the percentages sum to {total}, not 100")
-                f"the percentages sum to {self.train + self.val + self.tasks}, not 100"
-            )
         return self
 
 
@@ -101,6 +99,8 @@ class Validation(Strict):
 class Suite(Strict):
     """Downstream tasks, run through lm-evaluation-harness."""
 
+    suite: Name
+    """Name of the suite; locally built ones lie in results/suites/<suite>."""
     corpus: Name | None = None
     """Corpus from whose `tasks` split the items of locally built tasks are made."""
     tasks: list[str] = []

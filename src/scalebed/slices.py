@@ -1,0 +1,127 @@
+"""What each rule of the workflow needs of a study, and nothing more.
+
+A rule reruns when its slice changes, so each slice holds exactly the values its outputs depend
+on. All of them are dictionaries of built-in types, ready for `provenance.canonical_json`.
+"""
+
+from typing import Any
+
+from scalebed import recipes
+from scalebed.config import Study, roles
+from scalebed.grid import Cell
+
+
+def corpus(study: Study, name: str) -> dict[str, Any]:
+    """Return the slice of ``extract_corpus``."""
+    spec = study.corpora[name]
+    return {
+        "corpus": name,
+        "reader": spec.reader,
+        "options": spec.options,
+        "split": spec.split.model_dump(),
+        "numerics": recipes.DATA_NUMERICS,
+    }
+
+
+def tokenizer(study: Study, name: str) -> dict[str, Any]:
+    """Return the slice of ``train_tokenizer``."""
+    spec = study.tokenizers[name].model_dump(exclude_none=True)
+    return {"tokenizer": name, "numerics": recipes.DATA_NUMERICS, **spec}
+
+
+def tokens() -> dict[str, Any]:
+    """Return the slice of ``tokenize_corpus``, whose inputs say everything else."""
+    return {"numerics": recipes.DATA_NUMERICS}
+
+
+def dataset(study: Study, name: str) -> dict[str, Any]:
+    """Return the slice of ``build_dataset``."""
+    return {"dataset": name, "sources": study.datasets[name].sources}
+
+
+def cell(study: Study, cell: Cell) -> dict[str, Any]:
+    """Return the slice of ``train_cell``: all that defines the numbers of one cell."""
+    size = study.sizes[cell.size]
+    values = study.recipe_values(cell.recipe, cell.size).model_dump()
+    batch_tokens = values["batch_sequences"] * size.context
+    params = recipes.count_params(size.shape).total
+    steps = recipes.steps_for(params, cell.ratio, batch_tokens)
+    fraction = values.pop("warmup_fraction")
+    if fraction is not None:
+        values["warmup_steps"] = round(fraction * steps)
+    qk_norm = values.pop("qk_norm")
+    return {
+        "cell": cell._asdict(),
+        "model": size.model_dump() | {"qk_norm": qk_norm, "rope_base": 10000},
+        "recipe": values | {"backend": study.recipes[cell.recipe].backend},
+        "steps": steps,
+        "tokens": steps * batch_tokens,
+        "allow_repeats": study.allow_repeats,
+        "numerics": recipes.NUMERICS,
+    }
+
+
+def losses(study: Study) -> dict[str, Any]:
+    """Return the slice of ``evaluate_losses``."""
+    sets = {name: spec.model_dump(exclude={"corpus"}) for name, spec in study.validation.items()}
+    return {"sets": sets, "resamples": 1000, "seed": 0, "numerics": recipes.EVAL_NUMERICS}
+
+
+def suite(study: Study) -> dict[str, Any]:
+    """Return the slice of ``build_suite``; empty for a study without tasks."""
+    if study.tasks is None:
+        return {}
+    return {
+        "numerics": recipes.EVAL_NUMERICS,
+        **study.tasks.model_dump(exclude={"average", "table"}),
+    }
+
+
+def cell_rows(study: Study) -> list[dict[str, Any]]:
+    """Return one row for each cell of the study: coordinates, roles, N, D, C and steps."""
+    rows = []
+    for item, role in roles(study).items():
+        spec = cell(study, item)
+        params = recipes.count_params(study.sizes[item.size].shape).total
+        rows.append(
+            {"cell": item.path, **item._asdict(), **role, "params": params}
+            | {"tokens": spec["tokens"], "steps": spec["steps"]}
+            | {"flops": recipes.flops(params, spec["tokens"])}
+        )
+    return rows
+
+
+def cell_list(study: Study) -> dict[str, Any]:
+    """Return the slice of ``list_cells``."""
+    return {"study": study.name, "cells": cell_rows(study)}
+
+
+def tables(study: Study) -> dict[str, Any]:
+    """Return the slice of ``tabulate_cells``."""
+    names = ("cell", "dataset", "size", "ratio", "recipe", "seed")
+    names += ("fit_loss", "fit_error", "target")
+    cells = [{name: row[name] for name in names} for row in cell_rows(study)]
+    tasks = study.tasks
+    return {
+        "study": study.name,
+        "cells": cells,
+        "suite": tasks.suite if tasks else None,
+        "tasks_in_average": (tasks.average or tasks.tasks) if tasks else [],
+    }
+
+
+def fit(study: Study) -> dict[str, Any]:
+    """Return the slice of ``fit_laws``."""
+    return {
+        "loss": study.fit.loss,
+        "losses": list(study.validation),
+        "loss_law": study.fit.loss_law,
+        "error_law": study.fit.error_law,
+        "per_task": True,
+        **study.bootstrap.model_dump(),
+    }
+
+
+def report(study: Study) -> dict[str, Any]:
+    """Return the slice of ``gather_study`` and ``write_report``."""
+    return {"study": study.name, "title": study.title, "loss": study.fit.loss}

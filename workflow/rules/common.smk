@@ -1,0 +1,113 @@
+"""The study, path variables, and the input and parameter functions of all rules."""
+
+from pathlib import Path
+
+from scalebed import grid, slices
+from scalebed.config import load_study, parse_study
+from scalebed.data.readers import source_digest
+from scalebed.evaluate.digests import suite_digests
+from scalebed.figures.registry import FIGURES
+from scalebed.provenance import canonical_json, code_digest
+
+# A study comes from `--configfile`; without one it is the default study. There is no `configfile:`
+# directive, because Snakemake would merge the default study into any other.
+DEFAULT = Path(workflow.basedir).parent / "config" / "config.yaml"
+STUDY = parse_study(config, "the study") if config else load_study(DEFAULT)
+CELLS = {cell.path: slices.cell(STUDY, cell) for cell in STUDY.cells()}
+EVALUATIONS = ["losses", "tasks"] if STUDY.tasks else ["losses"]
+CELL_RECORDS = collect(
+    "results/cells/{cell}/{record}.json",
+    cell=CELLS,
+    record=["metrics", *EVALUATIONS],
+)
+
+
+pathvars:
+    cell=grid.CELL,
+
+
+wildcard_constraints:
+    corpus=grid.NAME,
+    tokenizer=grid.NAME,
+    dataset=grid.NAME,
+    suite=grid.NAME,
+    size=grid.NAME,
+    ratio=r"\d+",
+    recipe=grid.NAME,
+    seed=r"\d+",
+    study=grid.NAME,
+    figure="|".join(FIGURES),
+
+
+def cell_path(wildcards):
+    """Return the path of the cell a job is about."""
+    return grid.CELL.format(**wildcards)
+
+
+def corpus_params(wildcards):
+    """Return how a corpus is read and split."""
+    return canonical_json(slices.corpus(STUDY, wildcards.corpus))
+
+
+def corpus_source(wildcards):
+    """Return a digest of what a corpus is read from, so that new text is noticed."""
+    spec = STUDY.corpora[wildcards.corpus]
+    return source_digest(spec.reader, spec.options)
+
+
+def tokenizer_params(wildcards):
+    """Return how a tokenizer comes about."""
+    return canonical_json(slices.tokenizer(STUDY, wildcards.tokenizer))
+
+
+def tokenizer_corpora(wildcards):
+    """Return the corpora a tokenizer is trained on."""
+    names = STUDY.tokenizers[wildcards.tokenizer].corpora
+    return [f"results/corpora/{name}/manifest.json" for name in names]
+
+
+def dataset_params(wildcards):
+    """Return the composition of a data set."""
+    return canonical_json(slices.dataset(STUDY, wildcards.dataset))
+
+
+def dataset_tokens(wildcards):
+    """Return the tokens a data set is a view of."""
+    spec = STUDY.datasets[wildcards.dataset]
+    return [f"results/tokens/{spec.tokenizer}/{name}/manifest.json" for name in spec.sources]
+
+
+def cell_params(wildcards):
+    """Return everything that defines the numbers of a cell."""
+    return canonical_json(CELLS[cell_path(wildcards)])
+
+
+def validation_tokens(wildcards):
+    """Return the validation texts in the tokens of the cell's data set."""
+    tokenizer = STUDY.datasets[wildcards.dataset].tokenizer
+    corpora = {spec.corpus for spec in STUDY.validation.values()}
+    return [f"results/tokens/{tokenizer}/{name}/manifest.json" for name in sorted(corpora)]
+
+
+def validation_arguments(wildcards):
+    """Return the validation texts as ``NAME=manifest`` words."""
+    tokenizer = STUDY.datasets[wildcards.dataset].tokenizer
+    return [
+        f"{name}=results/tokens/{tokenizer}/{spec.corpus}/manifest.json"
+        for name, spec in STUDY.validation.items()
+    ]
+
+
+def suite_params(wildcards):
+    """Return how the items of the suite are made."""
+    return canonical_json(slices.suite(STUDY))
+
+
+def suite_corpus(wildcards):
+    """Return the corpus the suite is built from."""
+    return f"results/corpora/{STUDY.tasks.corpus}/manifest.json"
+
+
+def cell_tokenizer(wildcards):
+    """Return the tokenizer of the cell's data set."""
+    return f"results/tokenizers/{STUDY.datasets[wildcards.dataset].tokenizer}/manifest.json"
