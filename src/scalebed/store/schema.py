@@ -1,0 +1,231 @@
+"""Every table of a study, declared once.
+
+The parquet files, the DuckDB definitions with their comments and the reference section of
+``docs/results.md`` are all made from these declarations. Units: loss in nats per token, error as
+a fraction of items, compute in FLOPs.
+"""
+
+from scalebed.store.columns import Table, count, flag, number, text
+
+_CELL = text("cell", "Path of the cell, dataset=…/size=…/ratio=…/recipe=…/seed=…")
+_DATASET = text("dataset", "Training set")
+_LAW = text("law", "Name of the law")
+_KIND = text("kind", "What is predicted: loss or error")
+_RESPONSE = text("response", "Validation set (loss), or task or 'average' (error)")
+
+CELLS = Table(
+    "cells",
+    "One row per cell of the study, trained or not; the join key of all other tables.",
+    ("cell",),
+    (
+        _CELL,
+        _DATASET,
+        text("size", "Name of the model size"),
+        count("ratio", "Nominal token multiplier M", "tokens per parameter"),
+        text("recipe", "Name of the training recipe"),
+        count("seed", "Seed of initialisation and data order"),
+        text("status", "done, diverged (loss not finite) or failed (could not be trained)"),
+        text("reason", "Why the cell is not done", nullable=True),
+        flag("fit_loss", "Whether the loss law is fitted to this cell"),
+        flag("fit_error", "Whether the error law is fitted to this cell"),
+        flag("target", "Whether the study asks for a prediction of this cell"),
+        count("params", "N: all parameters, input embedding and untied head included"),
+        count("params_no_input_embedding", "N without the input embedding; the head stays"),
+        count("params_no_embeddings", "N without input embedding and output head"),
+        count("tokens", "D: tokens the recipe trains on", "tokens"),
+        number("token_multiplier", "M = D / N as trained", "tokens per parameter"),
+        number("flops", "C = 6 N D", "FLOPs"),
+        number("flops_exact", "Training compute with attention, embedding look-up free", "FLOPs"),
+        count("steps", "Optimiser steps"),
+        count("batch_tokens", "Tokens in one optimiser step", "tokens"),
+        count("width", "Model width d"),
+        count("layers", "Transformer blocks"),
+        count("heads", "Attention heads"),
+        count("vocab", "Vocabulary size"),
+        count("context", "Sequence length", "tokens"),
+        number("epochs", "D / unique tokens of the training set; above 1 means repetition"),
+        number("train_loss", "Mean training loss over the last steps", "nats/token", nullable=True),
+        number("seconds", "Time spent in training steps, all attempts", "s"),
+        number("tokens_per_second", "Training throughput", "tokens/s", nullable=True),
+        text("backend", "Trainer"),
+        text("precision", "Arithmetic of the forward pass"),
+        text("weights_sha256", "SHA-256 of the final weights", nullable=True),
+    ),
+)
+
+CURVES = Table(
+    "curves",
+    "Training curves: one row per recorded optimiser step.",
+    ("cell", "step"),
+    (
+        _CELL,
+        count("step", "Optimiser step, from 1"),
+        count("tokens", "Tokens seen after this step", "tokens"),
+        # A diverging run is recorded with the loss that ended it, which is not a number.
+        number("loss", "Training cross-entropy of the step", "nats/token", nullable=True),
+        number("z_loss", "Auxiliary z-loss of the step", "nats/token", nullable=True),
+        number("lr", "Learning rate of the step"),
+        number("grad_norm", "Gradient norm before clipping", nullable=True),
+    ),
+)
+
+LOSSES = Table(
+    "losses",
+    "Losses of the finished cells; one row per cell and validation set. The intervals hold "
+    "evaluation sampling only and are no prediction intervals.",
+    ("cell", "validation"),
+    (
+        _CELL,
+        text("validation", "Validation set"),
+        number("loss", "Token-mean cross-entropy", "nats/token"),
+        number("loss_sequences_lower", "95 % interval over sequences, lower end", "nats/token"),
+        number("loss_sequences_upper", "95 % interval over sequences, upper end", "nats/token"),
+        number("loss_tokens_lower", "95 % interval over tokens, lower end", "nats/token"),
+        number("loss_tokens_upper", "95 % interval over tokens, upper end", "nats/token"),
+        number("bits_per_byte", "Cross-entropy per byte of text", "bits/byte"),
+        count("sequences", "Sequences evaluated"),
+        count("tokens", "Tokens evaluated", "tokens"),
+        count("bytes", "Bytes of text evaluated", "bytes"),
+    ),
+)
+
+TASKS = Table(
+    "tasks",
+    "Downstream tasks of the finished cells; one row per cell and task.",
+    ("cell", "task"),
+    (
+        _CELL,
+        text("suite", "Task suite"),
+        text("task", "Task"),
+        text("version", "Version of the task"),
+        number("error", "1 - accuracy", "fraction"),
+        number("error_stderr", "Standard error of `error` over items", "fraction"),
+        number("chance_error", "Error of guessing", "fraction"),
+        number("soft_error", "1 - probability of the right choice, mean over items", "fraction"),
+        number("soft_error_stderr", "Standard error of `soft_error` over items", "fraction"),
+        count("items", "Items evaluated"),
+        flag("in_average", "Whether the task counts in the average error"),
+    ),
+)
+
+FITS = Table(
+    "fits",
+    "Fitted laws, one row per training set and response, refused ones included.",
+    ("fit",),
+    (
+        text("fit", "Name of the fit, kind/law/dataset/response"),
+        _KIND,
+        _LAW,
+        _DATASET,
+        _RESPONSE,
+        count("points", "Cells the law was fitted to"),
+        count("parameters", "Free parameters of the law"),
+        count("degrees_of_freedom", "points - parameters"),
+        number(
+            "rmse", "Root mean square residual at the fit cells", "nats or fraction", nullable=True
+        ),
+        number(
+            "sigma",
+            "Lack-of-fit scatter used for intervals: relative for loss, absolute for error",
+            nullable=True,
+        ),
+        text("sigma_source", "Where sigma comes from", nullable=True),
+        flag("converged", "Whether the optimiser met its tolerance"),
+        count("starts", "Starting points tried"),
+        count("starts_agreeing", "Starting points that ended in the same optimum"),
+        text("bounds_hit", "Parameters at a bound, comma separated; empty if none"),
+        number("flops", "Compute of all fit cells", "FLOPs", nullable=True),
+        text("status", "fitted or refused"),
+        text("reason", "Why the fit was refused", nullable=True),
+        text("verdict", "How far the fit can be trusted, in words", nullable=True),
+    ),
+)
+
+FIT_PARAMETERS = Table(
+    "fit_parameters",
+    "Parameters of the fitted laws with intervals, derived ones (eta, a, b, M_star) included.",
+    ("fit", "parameter"),
+    (
+        text("fit", "Name of the fit"),
+        text("parameter", "Symbol of the parameter"),
+        number("value", "Best value", nullable=True),
+        number("lower", "Lower end of the interval", nullable=True),
+        number("upper", "Upper end of the interval", nullable=True),
+        text("unit", "Unit of the value", nullable=True),
+    ),
+)
+
+DRAWS = Table(
+    "draws",
+    "Bootstrap draws of the parameters; a draw number is one joint world of all laws.",
+    ("dataset", "kind", "law", "response", "draw", "parameter"),
+    (
+        count("draw", "Number of the draw"),
+        _DATASET,
+        _KIND,
+        _LAW,
+        _RESPONSE,
+        text("parameter", "Symbol of the parameter"),
+        number("value", "Value in this draw"),
+    ),
+)
+
+PREDICTIONS = Table(
+    "predictions",
+    "What the laws say about every cell, beside what was measured.",
+    ("dataset", "kind", "response", "law", "cell"),
+    (
+        _CELL,
+        _DATASET,
+        _KIND,
+        _RESPONSE,
+        _LAW,
+        text("role", "target, held_out (measured, not fitted) or fit"),
+        number("predicted", "Prediction", "nats/token or fraction"),
+        number("lower", "Lower end of the interval", "nats/token or fraction", nullable=True),
+        number("upper", "Upper end of the interval", "nats/token or fraction", nullable=True),
+        number("level", "Nominal coverage of the interval", "fraction", nullable=True),
+        number("measured", "Measured value", "nats/token or fraction", nullable=True),
+        number("relative_error", "|predicted - measured| / measured", "fraction", nullable=True),
+        flag("covered", "Whether the interval holds the measured value", nullable=True),
+        number(
+            "predicted_from_measured_loss",
+            "Error law fed the measured instead of the predicted loss",
+            "fraction",
+            nullable=True,
+        ),
+        number(
+            "relative_error_from_measured_loss",
+            "Relative error of that second prediction",
+            "fraction",
+            nullable=True,
+        ),
+        number(
+            "share_fit",
+            "Standard deviation of the prediction from the uncertainty of the fit",
+            "nats/token or fraction",
+            nullable=True,
+        ),
+        number(
+            "share_noise",
+            "Standard deviation of the prediction from the scatter of a new cell",
+            "nats/token or fraction",
+            nullable=True,
+        ),
+        number("fit_flops", "Compute of the cells the prediction rests on", "FLOPs", nullable=True),
+        number("target_flops", "Compute of the predicted cell", "FLOPs", nullable=True),
+        number("flops_ratio", "target_flops / fit_flops", nullable=True),
+        text("method", "What the interval contains", nullable=True),
+    ),
+)
+
+PROVENANCE = Table(
+    "provenance",
+    "How the study came about: commits, versions, configuration, time and compute.",
+    ("key",),
+    (text("key", "Name of the fact"), text("value", "Its value", nullable=True)),
+)
+
+CELL_TABLES = (CELLS, CURVES, LOSSES, TASKS, PROVENANCE)
+FIT_TABLES = (FITS, FIT_PARAMETERS, DRAWS, PREDICTIONS)
+TABLES = (CELLS, CURVES, LOSSES, TASKS, FITS, FIT_PARAMETERS, DRAWS, PREDICTIONS, PROVENANCE)
