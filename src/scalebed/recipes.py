@@ -110,3 +110,17 @@ SIZE_TABLES: dict[str, dict[str, dict[str, Any]]] = {
         ("6900m", _open_lm(4096, 32, 32)),
     ),
 }
+
+
+def training_bytes(shape: Shape, sequences: int) -> float:
+    """Return a generous estimate of the memory one training step needs, in bytes.
+
+    Sixteen bytes a parameter (fp32 weight, gradient and the two moments of AdamW), the logits with
+    their gradient and log-softmax, and per layer about twenty activations of the width and five of
+    the feed-forward width.
+    """
+    d = shape.width
+    positions = sequences * shape.context
+    h = ffn_width(d, shape.ffn_multiple)
+    activations = positions * (shape.layers * (20 * d + 5 * h) + 3 * shape.vocab)
+    return 16.0 * count_params(shape).total + 4.0 * activations
