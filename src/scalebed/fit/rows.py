@@ -1,0 +1,284 @@
+"""From fitted stages to the rows of the tables fits, fit_parameters, draws and predictions."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from scalebed.fit.joint import Stage
+from scalebed.fit.runs import Runs
+from scalebed.fit.settings import Settings
+from scalebed.laws import get_law
+from scalebed.laws.base import Array, names
+
+if TYPE_CHECKING:
+    import pyarrow
+
+Row = dict[str, Any]
+
+# 15.87 % and 84.13 %: half their distance is the standard deviation of a normal, and still means
+# something for the heavy tails of Student's t.
+_ONE_SIGMA = (0.158655, 0.841345)
+# Infinite draws (M* where A = 0) allow no interpolation between neighbours.
+_QUANTILE: Final = "inverted_cdf"
+
+
+def fit_id(stage: Stage, kind: str) -> str:
+    """Key of a fit: kind/law/data set/response."""
+    return f"{kind}/{stage.law}/{stage.dataset}/{stage.response}"
+
+
+def fit_row(stage: Stage, runs: Runs, kind: str) -> Row:
+    """One row of table fits."""
+    parameters = len(get_law(stage.law).parameters)
+    row: Row = {
+        "fit": fit_id(stage, kind),
+        "kind": kind,
+        "law": stage.law,
+        "dataset": stage.dataset,
+        "response": stage.response,
+        "points": stage.points,
+        "parameters": parameters,
+        "degrees_of_freedom": stage.points - parameters,
+        "rmse": None,
+        "sigma": stage.sigma.value if stage.sigma else None,
+        "sigma_source": stage.sigma.source if stage.sigma else "none: nothing to estimate it from",
+        "converged": False,
+        "starts": 0,
+        "starts_agreeing": 0,
+        "bounds_hit": "",
+        "flops": float(runs.flops[stage.used].sum()),
+        "status": "refused",
+        "reason": stage.reason,
+        "verdict": f"refused: {stage.reason}",
+    }
+    if stage.fit is None:
+        return row | {"sigma_source": "none: the fit was refused"}
+    certificate = stage.fit.certificate
+    doubts = list(certificate.doubts)
+    if runs.absent:
+        doubts.append(f"fit cells missing: {', '.join(runs.absent)}")
+    return row | {
+        "rmse": stage.fit.rmse,
+        "converged": certificate.converged,
+        "starts": certificate.starts,
+        "starts_agreeing": certificate.starts_agreeing,
+        "bounds_hit": ", ".join(certificate.bounds_hit),
+        "status": "fitted",
+        "verdict": f"doubtful: {'; '.join(doubts)}" if doubts else "certified",
+    }
+
+
+def parameter_rows(stage: Stage, kind: str, level: float) -> list[Row]:
+    """Fitted and derived parameters of one fit with their intervals from the draws."""
+    if stage.fit is None:
+        return []
+    law = stage.fit.law
+    values = np.concatenate([stage.fit.theta, law.derive(stage.fit.theta)])
+    limits = np.full((2, values.size), np.nan)
+    if stage.theta is not None:
+        samples = np.concatenate([stage.theta, law.derive(stage.theta)], axis=1)
+        limits = _interval(samples, level)
+    return [
+        {
+            "fit": fit_id(stage, kind),
+            "parameter": parameter.name,
+            "value": _finite(value),
+            "lower": _finite(low),
+            "upper": _finite(high),
+            "unit": parameter.unit,
+        }
+        for parameter, value, low, high in zip(
+            (*law.parameters, *law.derived), values, *limits, strict=True
+        )
+    ]
+
+
+def prediction_rows(
+    stage: Stage, runs: Runs, kind: str, loss: Stage | None, settings: Settings
+) -> list[Row]:
+    """Predictions of one fit for every finished cell of its recipe.
+
+    Parameters
+    ----------
+    stage : Stage
+    runs : Runs
+    kind : {"loss", "error"}
+    loss : Stage or None
+        The loss law that was chained into an error law.
+    settings : Settings
+    """
+    if stage.fit is None or stage.point is None:
+        return []
+    measured = (runs.losses if kind == "loss" else runs.errors)[stage.response]
+    used = stage.used if loss is None else stage.used | loss.used
+    flops = float(runs.flops[used].sum())
+    method = _method(stage, loss, settings)
+    intervals = _intervals(stage, settings.level)
+    rows = []
+    for i in map(int, np.flatnonzero(runs.same_recipe)):
+        role = "fit" if stage.used[i] else "target" if runs.target[i] else "held_out"
+        predicted = float(stage.point[i])
+        low, high, fit_share, noise_share = (_finite(column[i]) for column in intervals)
+        truth = _finite(measured[i])
+        row: Row = {
+            "cell": runs.cells[i],
+            "dataset": runs.dataset,
+            "kind": kind,
+            "response": stage.response,
+            "law": stage.law,
+            "role": role,
+            "predicted": predicted,
+            "lower": low,
+            "upper": high,
+            "level": settings.level,
+            "measured": truth,
+            "relative_error": _relative(predicted, truth),
+            "covered": None,
+            "share_fit": fit_share,
+            "share_noise": noise_share,
+            "fit_flops": flops,
+            "target_flops": float(runs.flops[i]),
+            "flops_ratio": float(runs.flops[i]) / flops,
+            "method": method,
+        }
+        if truth is not None and low is not None and high is not None:
+            row["covered"] = low <= truth <= high
+        rows.append(row | _second_stage(stage, runs, i, loss, truth))
+    return rows
+
+
+def _second_stage(stage: Stage, runs: Runs, i: int, loss: Stage | None, truth: float | None) -> Row:
+    """Feed the error law the measured loss, which shows errors of the two stages that cancel."""
+    value = None
+    if loss is not None and stage.fit is not None and np.isfinite(runs.losses[loss.response][i]):
+        value = float(stage.fit.predict(runs.losses[loss.response][i : i + 1])[0])
+    return {
+        "predicted_from_measured_loss": value,
+        "relative_error_from_measured_loss": _relative(value, truth),
+    }
+
+
+def _intervals(stage: Stage, level: float) -> Array:
+    """Lower, upper, share of the fit, share of the noise: shape (4, n)."""
+    if stage.draws is None or stage.fit_draws is None or stage.point is None:
+        return np.full((4, 0 if stage.point is None else stage.point.size), np.nan)
+    shares = [_spread(stage.fit_draws), _spread(stage.draws - stage.fit_draws)]
+    return np.stack([*_interval(stage.draws, level), *shares])
+
+
+def _interval(samples: Array, level: float) -> Array:
+    tails = ((1 - level) / 2, (1 + level) / 2)
+    limits: Array = np.quantile(samples, tails, axis=0, method=_QUANTILE)
+    return limits
+
+
+def _spread(samples: Array) -> Array:
+    low, high = np.quantile(samples, _ONE_SIGMA, axis=0)
+    spread: Array = (high - low) / 2
+    return spread
+
+
+def _method(stage: Stage, loss: Stage | None, settings: Settings) -> str:
+    """Say what the interval of a prediction contains, in words."""
+    if stage.sigma is None or stage.draws is None:
+        return "no interval: no degree of freedom anywhere to estimate the scatter of runs from"
+    head = (
+        f"{settings.level:.0%} prediction interval, parametric bootstrap, {settings.draws} joint "
+        "draws"
+    )
+    if loss is None or loss.sigma is None:
+        return (
+            f"{head}: refits of the {stage.law} law with lack of fit {stage.sigma.value:.2%} of "
+            f"the loss ({stage.sigma.source}), and the same scatter of the new run; evaluation "
+            "error is part of it"
+        )
+    return (
+        f"{head}: refits of the {loss.law} law (lack of fit {loss.sigma.value:.2%} of the loss) "
+        f"and of the {stage.law} law (lack of fit {stage.sigma.value:.4f}, {stage.sigma.source}), "
+        f"chained, with both scatters of the new run and its sampling error {stage.sampling:.4f}"
+    )
+
+
+def _relative(predicted: float | None, truth: float | None) -> float | None:
+    if predicted is None or truth is None or truth == 0:
+        return None
+    return abs(predicted - truth) / truth
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def draw_table(stages: list[tuple[Stage, str]]) -> pyarrow.Table:
+    """Table draws: every parameter of every draw, in long form."""
+    import pyarrow
+
+    parts = []
+    for stage, kind in stages:
+        if stage.theta is None:
+            continue
+        count, parameters = stage.theta.shape
+        labels = {"dataset": stage.dataset, "kind": kind, "law": stage.law}
+        columns: Row = {"draw": np.tile(np.arange(count), parameters)}
+        for name, value in (labels | {"response": stage.response}).items():
+            columns[name] = pyarrow.repeat(value, count * parameters)
+        columns["parameter"] = np.repeat(names(get_law(stage.law).parameters), count)
+        columns["value"] = stage.theta.T.ravel()
+        parts.append(pyarrow.table(columns, schema=_schema("draws")))
+    return pyarrow.concat_tables(parts) if parts else _schema("draws").empty_table()
+
+
+def row_table(name: str, rows: list[Row], metadata: dict[str, str]) -> pyarrow.Table:
+    """Table of rows with the schema of `name` and the metadata given."""
+    import pyarrow
+
+    return pyarrow.Table.from_pylist(rows, _schema(name)).replace_schema_metadata(metadata)
+
+
+_SCHEMAS: dict[str, dict[str, str]] = {
+    "fits": {
+        "string": "fit kind law dataset response sigma_source bounds_hit status reason verdict",
+        "int64": "points parameters degrees_of_freedom starts starts_agreeing",
+        "float64": "rmse sigma flops",
+        "bool": "converged",
+    },
+    "fit_parameters": {"string": "fit parameter unit", "float64": "value lower upper"},
+    "draws": {
+        "string": "dataset kind law response parameter",
+        "int64": "draw",
+        "float64": "value",
+    },
+    "predictions": {
+        "string": "cell dataset kind response law role method",
+        "float64": (
+            "predicted lower upper level measured relative_error predicted_from_measured_loss "
+            "relative_error_from_measured_loss share_fit share_noise fit_flops target_flops "
+            "flops_ratio"
+        ),
+        "bool": "covered",
+    },
+}
+_ORDER = {
+    "fits": (
+        "fit kind law dataset response points parameters degrees_of_freedom rmse sigma "
+        "sigma_source converged starts starts_agreeing bounds_hit flops status reason verdict"
+    ),
+    "fit_parameters": "fit parameter value lower upper unit",
+    "draws": "draw dataset kind law response parameter value",
+    "predictions": (
+        "cell dataset kind response law role predicted lower upper level measured relative_error "
+        "covered predicted_from_measured_loss relative_error_from_measured_loss share_fit "
+        "share_noise fit_flops target_flops flops_ratio method"
+    ),
+}
+
+
+def _schema(name: str) -> pyarrow.Schema:
+    import pyarrow
+
+    types = {column: kind for kind, columns in _SCHEMAS[name].items() for column in columns.split()}
+    fields = [(column, pyarrow.type_for_alias(types[column])) for column in _ORDER[name].split()]
+    return pyarrow.schema(fields)

@@ -1,0 +1,215 @@
+"""From the tables of a study to the finished cells of each data set, in one canonical order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scalebed.errors import ScalebedError
+from scalebed.laws.base import Array, Mask
+
+AVERAGE = "average"
+"""Response that stands for the mean error over the tasks with ``in_average``."""
+
+_COLUMNS = {
+    "cells": (
+        "cell",
+        "dataset",
+        "recipe",
+        "seed",
+        "status",
+        "fit_loss",
+        "fit_error",
+        "target",
+        "params",
+        "tokens",
+        "flops",
+    ),
+    "losses": ("cell", "validation", "loss"),
+    "tasks": ("cell", "task", "error", "error_stderr", "items", "in_average"),
+}
+_ALIKE = ("fit_loss", "fit_error")
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The finished cells of one data set, sorted by N, D, seed and path.
+
+    Attributes
+    ----------
+    dataset : str
+    cells : tuple of str
+        Paths of the cells.
+    recipes : tuple of str
+    params, tokens, flops : array (n,)
+    fit_loss, fit_error, target : bool array (n,)
+    losses : dict of array (n,)
+        Loss in nats by validation set; NaN where it was not measured.
+    errors, sampling : dict of array (n,)
+        Error rate by response and its standard error from the finite number of items.
+    absent : tuple of str
+        Fit cells that did not finish, with their status.
+    """
+
+    dataset: str
+    cells: tuple[str, ...]
+    recipes: tuple[str, ...]
+    params: Array
+    tokens: Array
+    flops: Array
+    fit_loss: Mask
+    fit_error: Mask
+    target: Mask
+    losses: dict[str, Array]
+    errors: dict[str, Array]
+    sampling: dict[str, Array]
+    absent: tuple[str, ...]
+
+    @property
+    def recipe(self) -> str | None:
+        """The one recipe of the fit cells; None if they mix recipes or there are no fit cells."""
+        used = self.fit_loss | self.fit_error
+        found = {recipe for recipe, inside in zip(self.recipes, used, strict=True) if inside}
+        return found.pop() if len(found) == 1 else None
+
+    @property
+    def same_recipe(self) -> Mask:
+        """Cells of the recipe of the fit."""
+        return np.array([recipe == self.recipe for recipe in self.recipes], dtype=bool)
+
+    @property
+    def mixed(self) -> str | None:
+        """Why the fit cells cannot share one fit, or None."""
+        used = self.fit_loss | self.fit_error
+        found = {recipe for recipe, inside in zip(self.recipes, used, strict=True) if inside}
+        if len(found) < 2:
+            return None
+        return f"fit cells mix recipes ({', '.join(sorted(found))}), one law needs one recipe"
+
+
+def read_tables(folder: Path) -> dict[str, list[Row]]:
+    """Rows of ``cells``, ``losses`` and ``tasks`` of a tables folder.
+
+    Raises
+    ------
+    ScalebedError
+        If a file is missing or unreadable, or lacks a column.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    tables = {}
+    for name, columns in _COLUMNS.items():
+        path = folder / f"{name}.parquet"
+        try:
+            table = pyarrow.parquet.read_table(path, partitioning=None)
+        except (OSError, pyarrow.ArrowInvalid) as error:
+            raise ScalebedError(f"cannot read {path}: {error}") from error
+        missing = [column for column in columns if column not in table.column_names]
+        if missing:
+            raise ScalebedError(f"{path} has no column {missing[0]!r}")
+        tables[name] = table.select(list(columns)).to_pylist()
+    return tables
+
+
+def collect_runs(tables: dict[str, list[Row]]) -> list[Runs]:
+    """Finished cells by data set, in the order of their names.
+
+    Raises
+    ------
+    ScalebedError
+        If a cell, or a measurement of a cell, occurs twice, or a task is called ``average``.
+    """
+    cells = _unique(tables["cells"], ("cell",), "cells")
+    losses = _unique(tables["losses"], ("cell", "validation"), "losses")
+    tasks = _unique(tables["tasks"], ("cell", "task"), "tasks")
+    by_dataset: dict[str, list[Row]] = {}
+    for row in cells.values():
+        by_dataset.setdefault(row["dataset"], []).append(row)
+    validations = sorted({row["validation"] for row in losses.values()})
+    names = sorted({row["task"] for row in tasks.values()})
+    if AVERAGE in names:
+        raise ScalebedError(f"a task is called {AVERAGE!r}, which is the name of the task average")
+    averaged = sorted({row["task"] for row in tasks.values() if row["in_average"]})
+    return [
+        _runs(dataset, by_dataset[dataset], losses, tasks, (validations, names, averaged))
+        for dataset in sorted(by_dataset)
+    ]
+
+
+def _unique(rows: Iterable[Row], keys: tuple[str, ...], table: str) -> dict[tuple[str, ...], Row]:
+    result: dict[tuple[str, ...], Row] = {}
+    for row in rows:
+        key = tuple(row[name] for name in keys)
+        if key in result:
+            raise ScalebedError(f"table {table} has two rows for {' '.join(map(str, key))}")
+        result[key] = row
+    return result
+
+
+def _runs(
+    dataset: str,
+    rows: list[Row],
+    losses: dict[tuple[str, ...], Row],
+    tasks: dict[tuple[str, ...], Row],
+    names: tuple[list[str], list[str], list[str]],
+) -> Runs:
+    validations, task_names, averaged = names
+    rows = sorted(rows, key=lambda row: (row["params"], row["tokens"], row["seed"], row["cell"]))
+    done = [row for row in rows if row["status"] == "done"]
+    absent = [row for row in rows if row["status"] != "done" and any(row[key] for key in _ALIKE)]
+    errors, sampling = _errors([row["cell"] for row in done], tasks, task_names, averaged)
+    return Runs(
+        dataset=dataset,
+        cells=tuple(row["cell"] for row in done),
+        recipes=tuple(row["recipe"] for row in done),
+        params=_floats(row["params"] for row in done),
+        tokens=_floats(row["tokens"] for row in done),
+        flops=_floats(row["flops"] for row in done),
+        fit_loss=np.array([row["fit_loss"] for row in done], dtype=bool),
+        fit_error=np.array([row["fit_error"] for row in done], dtype=bool),
+        target=np.array([row["target"] for row in done], dtype=bool),
+        losses={
+            name: _floats(losses.get((row["cell"], name), {}).get("loss") for row in done)
+            for name in validations
+        },
+        errors=errors,
+        sampling=sampling,
+        absent=tuple(f"{row['cell']} ({row['status']})" for row in absent),
+    )
+
+
+def _errors(
+    cells: list[str],
+    tasks: dict[tuple[str, ...], Row],
+    names: list[str],
+    averaged: list[str],
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Error and sampling error by task and for the average, which needs all of its tasks."""
+    errors, sampling = {}, {}
+    for name in names:
+        rows = [tasks.get((cell, name), {}) for cell in cells]
+        errors[name] = _floats(row.get("error") for row in rows)
+        given = _floats(row.get("error_stderr") for row in rows)
+        items = _floats(row.get("items") for row in rows)
+        # Laplace's rule keeps the sampling error above zero where all or no items are wrong.
+        rate = (errors[name] * items + 1) / (items + 2)
+        sampling[name] = np.where(given > 0, given, np.sqrt(rate * (1 - rate) / items))
+    if averaged:
+        stack = np.stack([errors[name] for name in averaged])
+        errors[AVERAGE] = stack.mean(0)
+        squares = np.stack([sampling[name] ** 2 for name in averaged])
+        sampling[AVERAGE] = np.sqrt(squares.sum(0)) / len(averaged)
+    return errors, sampling
+
+
+def _floats(values: Iterable[float | None]) -> Array:
+    """Array with NaN for what is missing or not finite: neither is a measurement."""
+    result = np.array([np.nan if value is None else value for value in values], dtype=float)
+    return np.where(np.isfinite(result), result, np.nan)

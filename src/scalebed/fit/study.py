@@ -1,0 +1,130 @@
+"""Fit the laws of a whole study: tables in, fits, draws and predictions out."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scalebed.errors import ScalebedError
+from scalebed.files import write_parquet
+from scalebed.fit.joint import Stage, error_stage, loss_stage
+from scalebed.fit.noise import Scatter, scatter
+from scalebed.fit.rows import Row, draw_table, fit_row, parameter_rows, prediction_rows, row_table
+from scalebed.fit.runs import AVERAGE, Runs, collect_runs, read_tables
+from scalebed.fit.settings import Settings, parse_settings
+from scalebed.laws import get_law
+from scalebed.provenance import canonical_json
+
+if TYPE_CHECKING:
+    import pyarrow
+
+_log = logging.getLogger(__name__)
+
+
+def fit_files(tables: Path, out: Path, params: str) -> None:
+    """Read ``tables/*.parquet``, fit, and write the four tables of the stage into `out`.
+
+    ``fits.parquet`` is written last: when it is there, the others are complete.
+
+    Raises
+    ------
+    ScalebedError
+        If the settings or the tables are not usable.
+    """
+    settings = parse_settings(params)
+    results = fit_study(read_tables(tables), settings)
+    for name in ("fit_parameters", "draws", "predictions", "fits"):
+        write_parquet(out / f"{name}.parquet", results[name])
+
+
+def fit_study(tables: dict[str, list[Row]], settings: Settings) -> dict[str, pyarrow.Table]:
+    """Fit every law to every data set of a study.
+
+    Parameters
+    ----------
+    tables : dict
+        Rows of ``cells``, ``losses`` and ``tasks``, in any order.
+    settings : Settings
+
+    Returns
+    -------
+    dict
+        Tables ``fits``, ``fit_parameters``, ``draws`` and ``predictions``, a function of the
+        content of the rows and the settings alone.
+
+    Raises
+    ------
+    ScalebedError
+        If the tables contradict themselves or lack the validation sets asked for.
+    """
+    sets = collect_runs(tables)
+    _check_losses(tables["losses"], settings)
+    loss_grids = {name: _loss_grids(sets, name, settings) for name in settings.losses}
+    responses = _responses(tables["tasks"], settings)
+    error_grids = {name: _error_grids(sets, name, settings) for name in responses}
+    fits: list[Row] = []
+    parameters: list[Row] = []
+    predictions: list[Row] = []
+    kept: list[tuple[Stage, str]] = []
+
+    def keep(stage: Stage, runs: Runs, kind: str, loss: Stage | None) -> None:
+        _log.info("%s law of %s, %s: %s", kind, runs.dataset, stage.response, stage.reason or "ok")
+        fits.append(fit_row(stage, runs, kind))
+        parameters.extend(parameter_rows(stage, kind, settings.level))
+        predictions.extend(prediction_rows(stage, runs, kind, loss, settings))
+        kept.append((stage, kind))
+
+    for runs in sets:
+        stages = [loss_stage(runs, name, loss_grids[name], settings) for name in settings.losses]
+        for stage in stages:
+            keep(stage, runs, "loss", None)
+        for name in responses:
+            error = error_stage(runs, name, stages[0], error_grids[name], settings)
+            keep(error, runs, "error", stages[0])
+    metadata = {"params": canonical_json(settings.__dict__)}
+    return {
+        "fits": row_table("fits", fits, metadata),
+        "fit_parameters": row_table("fit_parameters", parameters, metadata),
+        "draws": draw_table(kept).replace_schema_metadata(metadata),
+        "predictions": row_table("predictions", predictions, metadata),
+    }
+
+
+def _check_losses(rows: list[Row], settings: Settings) -> None:
+    known = {row["validation"] for row in rows}
+    for name in settings.losses:
+        if name not in known:
+            found = ", ".join(sorted(known)) or "none"
+            raise ScalebedError(f"validation set {name!r} is not in the losses table ({found})")
+
+
+def _responses(rows: list[Row], settings: Settings) -> list[str]:
+    """Name the average, if any task counts in it, and the single tasks if asked for."""
+    names = [AVERAGE] if any(row["in_average"] for row in rows) else []
+    return names + (sorted({row["task"] for row in rows}) if settings.per_task else [])
+
+
+def _loss_grids(sets: list[Runs], name: str, settings: Settings) -> dict[str, Scatter | None]:
+    """Scatter about the loss law of every data set's cells that are no targets."""
+    law = get_law(settings.loss_law, "loss")
+    grids = {}
+    for runs in sets:
+        loss = runs.losses[name]
+        use = ~runs.target & runs.same_recipe & np.isfinite(loss)
+        grids[runs.dataset] = scatter(law, (runs.params, runs.tokens), loss, 0 * loss, use)
+    return grids
+
+
+def _error_grids(sets: list[Runs], name: str, settings: Settings) -> dict[str, Scatter | None]:
+    """Scatter about the error law of every data set's cells that are no targets."""
+    law = get_law(settings.error_law, "error")
+    grids = {}
+    for runs in sets:
+        loss, error = runs.losses[settings.loss], runs.errors[name]
+        use = (~runs.target | runs.fit_error) & runs.same_recipe
+        use &= np.isfinite(loss) & np.isfinite(error)
+        grids[runs.dataset] = scatter(law, (loss,), error, runs.sampling[name], use)
+    return grids
