@@ -1,0 +1,100 @@
+"""Write the lock files from pyproject.toml: ``make lock``.
+
+``lock.txt`` holds everything a study needs, ``lock-dev.txt`` what tests and linters need besides.
+Both are complete and hashed, so that they install with ``--no-deps --require-hashes``. torch is in
+neither (see ``torch.txt``), nor is the address of any package index.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+HERE = Path(__file__).parent
+HEADER = "# Written by `make lock` from pyproject.toml; do not edit.\n"
+# Apart from the project's own needs: what builds it, and what its setuptools step must find.
+BUILD = ["setuptools>=77", "wheel"]
+EXTRAS = ["report", "slurm"]
+DEV_EXTRAS = ["dev", "tensorboard"]
+
+
+def compile_requirements(requirements: list[str], constraints: str) -> dict[str, str]:
+    """Return the entry (pin and hashes) of every package that `requirements` pull in.
+
+    Parameters
+    ----------
+    requirements
+        Requirement specifiers.
+    constraints
+        Content of a constraints file: pins that the result must respect.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        source, output, limits = (Path(folder) / name for name in ("in.in", "out.txt", "c.txt"))
+        source.write_text("\n".join(requirements) + "\n", encoding="utf-8")
+        limits.write_text(constraints, encoding="utf-8")
+        command = [sys.executable, "-m", "piptools", "compile", "--quiet", "--generate-hashes"]
+        command += ["--allow-unsafe", "--strip-extras", "--no-header", "--no-annotate"]
+        command += ["--no-emit-index-url", "--no-emit-trusted-host", "--no-emit-find-links"]
+        command += ["--constraint", str(limits), "--output-file", str(output), str(source)]
+        subprocess.run(command, check=True)
+        return entries(output.read_text(encoding="utf-8"))
+
+
+def entries(text: str) -> dict[str, str]:
+    """Return the entries of a requirements file by package name, without comments."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    joined = "\n".join(lines).replace("\\\n", "\0")
+    found = {}
+    for entry in joined.split("\n"):
+        match = re.match(r"([a-z0-9._-]+)==", entry, re.IGNORECASE)
+        if match is None:
+            raise SystemExit(f"cannot read the lock entry {entry!r}")
+        found[match[1].lower()] = entry.replace("\0", "\\\n") + "\n"
+    return found
+
+
+def write(path: Path, packages: dict[str, str]) -> None:
+    """Write a lock file, sorted by package."""
+    body = "".join(packages[name] for name in sorted(packages))
+    path.write_text(HEADER + body, encoding="utf-8")
+
+
+def main() -> None:
+    """Compile both lock files; the versions locked before are kept unless ``--upgrade``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--upgrade", action="store_true", help="take the newest versions allowed")
+    upgrade = parser.parse_args().upgrade
+    project = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *(item for name in EXTRAS for item in extras[name])]
+    dev = [item for name in DEV_EXTRAS for item in extras[name]]
+
+    old = {} if upgrade else {**pins(HERE / "lock-dev.txt"), **pins(HERE / "lock.txt")}
+    kept = "".join(f"{name}=={version}\n" for name, version in old.items())
+    locked = compile_requirements([*wanted, *BUILD], kept)
+    fixed = "".join(re.split(r"[ ;\\]", entry)[0] + "\n" for entry in locked.values())
+    locked_dev = compile_requirements([*wanted, *BUILD, *dev], kept + fixed)
+    locked.pop("torch")
+    locked_dev.pop("torch")
+    # pip comes with the virtual environment; it would have to replace itself half-way.
+    locked_dev.pop("pip", None)
+    write(HERE / "lock.txt", locked)
+    write(
+        HERE / "lock-dev.txt",
+        {name: locked_dev[name] for name in locked_dev.keys() - locked.keys()},
+    )
+
+
+def pins(path: Path) -> dict[str, str]:
+    """Return the version of each package in a lock file; nothing when there is no file."""
+    if not path.is_file():
+        return {}
+    pattern = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
+    return dict(pattern.findall(path.read_text(encoding="utf-8")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Text to training batches: read corpora, split, tokenise, order sequences."""

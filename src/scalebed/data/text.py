@@ -1,0 +1,40 @@
+"""The one place where text is made uniform before it becomes a document."""
+
+import re
+import unicodedata
+
+# Typography differs between sources far more than language does; with quotes, dashes and blanks
+# made equal, the default corpora are > 99.9 % ASCII and a small vocabulary is not spent on it.
+_TYPOGRAPHY = str.maketrans(
+    {
+        "\u2018": "'", "\u2019": "'", "\u201a": "'", "\u201b": "'", "\u2032": "'",
+        "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u201f": '"', "\u2033": '"',
+        "\u2010": "-", "\u2011": "-", "\u2212": "-",
+        "\u2012": "--", "\u2013": "--", "\u2014": "--", "\u2015": "--",
+        "\u2026": "...",
+        "\u00a0": " ", "\u2007": " ", "\u2009": " ", "\u200a": " ", "\u202f": " ",
+        "\u00ad": None, "\u200b": None, "\u2060": None, "\ufeff": None,
+    }
+)  # fmt: skip
+_LINE_ENDS = re.compile(r"\r\n?|\u2028|\u2029|\x0b|\x0c")
+_BLANKS = re.compile(r"[ \t]+")
+_TRAILING = re.compile(r"[ \t]+$", re.MULTILINE)
+_AROUND_LINE_END = re.compile(r" *\n *")
+_EMPTY_LINES = re.compile(r"\n{3,}")
+
+
+def normalise_prose(text: str) -> str:
+    r"""Return `text` in NFC with straight quotes, ``--`` for dashes and single blanks.
+
+    Line ends become ``\n``, blanks at both ends of lines go, and at most one empty line separates
+    paragraphs. The result is stable: normalising it again changes nothing.
+    """
+    text = _LINE_ENDS.sub("\n", unicodedata.normalize("NFC", text).translate(_TYPOGRAPHY))
+    text = _AROUND_LINE_END.sub("\n", _BLANKS.sub(" ", text))
+    return unicodedata.normalize("NFC", _EMPTY_LINES.sub("\n\n", text).strip())
+
+
+def normalise_code(text: str) -> str:
+    r"""Return `text` in NFC with ``\n`` line ends and no trailing blanks; indentation stays."""
+    text = _LINE_ENDS.sub("\n", unicodedata.normalize("NFC", text))
+    return _TRAILING.sub("", text).strip("\n")

@@ -1,0 +1,39 @@
+"""Checking a big file against the manifest beside it before it is used."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from scalebed.files import quarantine, sha256_file
+
+Level = Literal["size", "sha256"]
+# Files found good by this process, by path, size and time of change.
+_GOOD: set[tuple[str, int, int]] = set()
+
+
+def verified(manifest: Path, entry: Mapping[str, Any], level: Level = "sha256") -> Path:
+    """Return the path of the file described by `entry` (``name``, ``bytes``, ``sha256``).
+
+    The content is hashed once per process and file; with `level` ``"size"`` never.
+
+    Raises
+    ------
+    ScalebedError
+        If the file is missing or differs from the manifest, which is then set aside so that the
+        next run rebuilds both.
+    """
+    path = manifest.parent / entry["name"]
+    if not path.is_file():
+        quarantine(manifest, f"{path} is missing, expected {entry['bytes']} bytes")
+    stat = path.stat()
+    if stat.st_size != entry["bytes"]:
+        quarantine(manifest, f"{path} has {stat.st_size} bytes, expected {entry['bytes']}")
+    mark = (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+    if level == "sha256" and mark not in _GOOD:
+        found = sha256_file(path)
+        if found != entry["sha256"]:
+            quarantine(
+                manifest, f"{path} has SHA-256 {found[:12]}…, expected {entry['sha256'][:12]}…"
+            )
+        _GOOD.add(mark)
+    return path
