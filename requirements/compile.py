@@ -1,8 +1,9 @@
 """Write the lock files from pyproject.toml: ``make lock``.
 
-``lock.txt`` holds everything a study needs, ``lock-dev.txt`` what tests and linters need besides.
-Both are complete and hashed, so that they install with ``--no-deps --require-hashes``. torch is in
-neither (see ``torch.txt``), nor is the address of any package index.
+``lock-build.txt`` holds what builds packages that come as source (this one too), ``lock.txt``
+everything else a study needs, ``lock-dev.txt`` what tests and linters need besides. All are
+complete and hashed, so that they install with ``--no-deps --require-hashes``. torch is in none
+(see ``torch.txt``), nor is the address of any package index.
 """
 
 import argparse
@@ -15,7 +16,6 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 HEADER = "# Written by `make lock` from pyproject.toml; do not edit.\n"
-# Apart from the project's own needs: what builds it, and what its setuptools step must find.
 BUILD = ["setuptools>=77", "wheel"]
 EXTRAS = ["report", "slurm"]
 DEV_EXTRAS = ["dev", "tensorboard"]
@@ -72,8 +72,8 @@ def main() -> None:
     wanted = [*project["dependencies"], *(item for name in EXTRAS for item in extras[name])]
     dev = [item for name in DEV_EXTRAS for item in extras[name]]
 
-    old = {} if upgrade else {**pins(HERE / "lock-dev.txt"), **pins(HERE / "lock.txt")}
-    kept = "".join(f"{name}=={version}\n" for name, version in old.items())
+    old = [] if upgrade else [HERE / f"lock{part}.txt" for part in ("-build", "", "-dev")]
+    kept = "".join(pin + "\n" for file in old for pin in pins(file))
     locked = compile_requirements([*wanted, *BUILD], kept)
     fixed = "".join(re.split(r"[ ;\\]", entry)[0] + "\n" for entry in locked.values())
     locked_dev = compile_requirements([*wanted, *BUILD, *dev], kept + fixed)
@@ -88,12 +88,11 @@ def main() -> None:
     )
 
 
-def pins(path: Path) -> dict[str, str]:
-    """Return the version of each package in a lock file; nothing when there is no file."""
+def pins(path: Path) -> list[str]:
+    """Return ``package==version`` of each package in a lock file; nothing when there is no file."""
     if not path.is_file():
-        return {}
-    pattern = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
-    return dict(pattern.findall(path.read_text(encoding="utf-8")))
+        return []
+    return re.findall(r"^[A-Za-z0-9._-]+==[^ ;\\]+", path.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 if __name__ == "__main__":

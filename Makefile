@@ -1,0 +1,73 @@
+# One command for each thing a person wants: `make study`, `make test`, `make plan`; `make help`.
+
+STUDY ?= config/config.yaml
+CORES ?= all
+PYTHON ?= python3
+PYTEST_ARGS ?= -n 2
+
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+
+# A stamp carries a checksum of the files the set-up depends on, so that it is done again when
+# one of them changes, and not when a checkout gives them new modification times.
+BASE_FILES := pyproject.toml requirements/lock-build.txt requirements/lock.txt \
+  requirements/torch.txt requirements/corpora.txt
+BASE := $(VENV)/study-$(shell cat $(BASE_FILES) | cksum | tr -d ' ')
+DEV := $(VENV)/dev-$(shell cat $(BASE_FILES) requirements/lock-dev.txt | cksum | tr -d ' ')
+
+# The jobs of the workflow say `python`; it has to be the one of this environment.
+export PATH := $(BIN):$(PATH)
+
+.PHONY: help study plan setup setup-dev test lint format schema lock clean clean-results
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+	@echo "Variables: STUDY=$(STUDY) CORES=$(CORES) PYTHON=$(PYTHON)"
+
+study: setup ## Train, evaluate, fit and report the study in $(STUDY)
+	@scalebed plan --study $(STUDY) --summary --no-calibration
+	snakemake --cores $(CORES) --configfile $(STUDY)
+	@scalebed show-predictions \
+	  --database results/studies/$$(scalebed plan --study $(STUDY) --name-only)/study.duckdb
+
+plan: setup ## Show what the study would train, its cost, and why cells are not up to date
+	@scalebed plan --study $(STUDY)
+
+setup: $(BASE) ## Install everything a study needs into .venv
+
+setup-dev: $(DEV) ## Install what tests and linters need as well
+
+$(BASE): ; @requirements/setup.sh "$(PYTHON)" "$(VENV)" base && rm -f $(VENV)/study-* && touch $@
+
+$(DEV): $(BASE) ; @requirements/setup.sh "$(PYTHON)" "$(VENV)" dev && rm -f $(VENV)/dev-* && touch $@
+
+test: setup-dev ## Run the tests
+	pytest $(PYTEST_ARGS)
+
+lint: setup-dev ## Check style, types, spelling, and that generated files are up to date
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check --diff Snakefile workflow
+	snakemake --lint
+	codespell
+	scalebed write-schema --check
+
+format: setup-dev ## Rewrite code in the house style
+	ruff check --fix .
+	ruff format .
+	snakefmt Snakefile workflow
+
+schema: setup ## Write the JSON schema and the reference table from the typed model
+	scalebed write-schema
+
+lock: setup-dev ## Resolve pyproject.toml into the lock files and the conda files
+	python requirements/compile.py $(LOCK_ARGS)
+
+clean: ## Remove caches, not results
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+clean-results: ## Remove results, training state and logs of all studies
+	rm -rf results/corpora results/tokenizers results/tokens results/datasets results/suites \
+	  results/cells results/studies state logs benchmarks/results

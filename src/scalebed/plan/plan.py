@@ -1,0 +1,241 @@
+"""The plan of a study: every cell with its cost and state, totals, warnings and refusals."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from scalebed import recipes, slices
+from scalebed.config import Study, roles
+from scalebed.grid import Cell
+from scalebed.plan.estimates import Calibration, makespan, shape_of
+from scalebed.plan.evaluation import Evaluation, Job, estimate_evaluation
+from scalebed.plan.states import State, Upstream, judge, upstream
+
+FEW_STEPS = 100
+"""A run with fewer steps than this is mostly warm-up and teaches a law little."""
+
+
+class Row(NamedTuple):
+    """One cell of the plan."""
+
+    cell: Cell
+    roles: dict[str, bool]
+    params: int
+    """N."""
+    tokens: int
+    """D."""
+    steps: int
+    warmup_steps: int
+    flops: float
+    """C = 6ND."""
+    seconds: float | None
+    """Estimated seconds of the whole training on one device; None when unknown."""
+    measured: bool
+    """Whether `seconds` rests on timed steps of this very architecture and batch."""
+    epochs: float | None
+    """D over `available`; None when nobody knows how many there are."""
+    available: int | None
+    """Tokens of one epoch, in whole sequences."""
+    state: State
+
+
+class Plan(NamedTuple):
+    """A study's plan."""
+
+    study: str
+    rows: list[Row]
+    devices: int
+    evaluation: Evaluation
+    """Time of evaluating what is not evaluated."""
+    warnings: list[str]
+    refusals: list[str]
+    """Reasons not to run the study, one sentence each."""
+
+    @property
+    def to_train(self) -> list[Row]:
+        """The cells that a run would train."""
+        return [row for row in self.rows if row.state.to_train]
+
+    @property
+    def flops(self) -> float:
+        """Training FLOPs (6ND) of the cells to train."""
+        return sum(row.flops for row in self.to_train)
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of training summed over cells, on one device; None when any is unknown."""
+        parts = [row.seconds for row in self.to_train]
+        return None if None in parts else sum(part for part in parts if part is not None)
+
+    @property
+    def wall_seconds(self) -> float | None:
+        """Seconds of training on all devices together; None when any cell's are unknown."""
+        parts = [row.seconds for row in self.to_train if row.seconds is not None]
+        return makespan(parts, self.devices) if len(parts) == len(self.to_train) else None
+
+    def summary(self) -> dict[str, Any]:
+        """Return totals, warnings and refusals as built-in values."""
+        return {
+            "cells": len(self.rows),
+            "to_train": len(self.to_train),
+            "flops": self.flops,
+            "core_seconds": self.seconds,
+            "wall_seconds": self.wall_seconds,
+            "devices": self.devices,
+            "evaluation_seconds": self.evaluation._asdict(),
+            "warnings": self.warnings,
+            "refusals": self.refusals,
+        }
+
+
+def make_plan(
+    study: Study,
+    root: Path,
+    calibration: Calibration,
+    devices: int,
+    core_hours: float | None = None,
+    flops: float | None = None,
+) -> Plan:
+    """Return the plan of a study.
+
+    Parameters
+    ----------
+    study
+        The study.
+    root
+        Folder that holds ``results`` and ``state``.
+    calibration
+        Times of training steps.
+    devices
+        Cells trained at a time.
+    core_hours, flops
+        Budgets that replace the ones of the study.
+
+    Raises
+    ------
+    ScalebedError
+        If a record on disk cannot be read.
+    """
+    data = {name: upstream(study, name, root) for name in study.datasets}
+    rows = [
+        _row(study, cell, role, data[cell.dataset], root, calibration)
+        for cell, role in roles(study).items()
+    ]
+    evaluation = estimate_evaluation(study, [_job(row) for row in rows], root)
+    plan = Plan(study.name, rows, devices, evaluation, _warnings(rows), [])
+    core_hours = core_hours if core_hours is not None else study.budget.core_hours
+    flops = flops if flops is not None else study.budget.flops
+    unknown = [row for row in plan.to_train if row.seconds is None]
+    if core_hours is not None and unknown:
+        plan.warnings.append(
+            f"{len(unknown)} cells have no time estimate, so the core-hours budget is only checked "
+            "against the others"
+        )
+    refusals = [] if study.allow_repeats else _repeats(rows)
+    refusals += _over_budget(plan, core_hours, flops)
+    return plan._replace(refusals=refusals)
+
+
+def _row(
+    study: Study,
+    cell: Cell,
+    role: dict[str, bool],
+    data: Upstream,
+    root: Path,
+    calibration: Calibration,
+) -> Row:
+    spec = slices.cell(study, cell)
+    shape = shape_of(spec["model"])
+    params = recipes.count_params(shape).total
+    available = data.epoch_tokens(shape.context)
+    estimate = calibration.step(spec["model"], spec["recipe"])
+    return Row(
+        cell=cell,
+        roles=role,
+        params=params,
+        tokens=spec["tokens"],
+        steps=spec["steps"],
+        warmup_steps=spec["recipe"]["warmup_steps"],
+        flops=recipes.flops(params, spec["tokens"]),
+        seconds=None if estimate is None else estimate.seconds * spec["steps"],
+        measured=estimate is not None and estimate.measured,
+        epochs=None if available is None else spec["tokens"] / max(1, available),
+        available=available,
+        state=judge(spec, cell.path, data, root),
+    )
+
+
+def _job(row: Row) -> Job:
+    rate = None if row.seconds is None else row.seconds / row.tokens
+    return Job(row.cell, row.state.to_train, rate)
+
+
+def _warnings(rows: list[Row]) -> list[str]:
+    warnings = []
+    long = [row for row in rows if row.warmup_steps * 2 > row.steps]
+    if long:
+        warnings.append(
+            f"warm-up takes more than half of the steps in {_some(long)}: "
+            f"{long[0].warmup_steps} of {long[0].steps}"
+        )
+    few = [row for row in rows if row.steps < FEW_STEPS]
+    if few:
+        warnings.append(f"fewer than {FEW_STEPS} steps in {_some(few)}: {few[0].steps}")
+    bad = [row for row in rows if row.state.name in ("diverged", "failed")]
+    if bad:
+        warnings.append(
+            f"{bad[0].state.name} and not to be trained again as it is: {_some(bad)}; "
+            "change its recipe or delete its metrics.json"
+        )
+    return warnings
+
+
+def _some(rows: list[Row]) -> str:
+    more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+    return f"{rows[0].cell.path}{more}"
+
+
+def _repeats(rows: list[Row]) -> list[str]:
+    over = [row for row in rows if row.epochs is not None and row.epochs > 1]
+    if not over:
+        return []
+    worst = max(over, key=lambda row: row.epochs or 0)
+    more = f" ({len(over) - 1} more cells do)" if len(over) > 1 else ""
+    return [
+        f"the cell {worst.cell.path} would repeat data: it trains on {worst.tokens:,} tokens and "
+        f"{worst.cell.dataset} has {worst.available:,}{more}; take more text, or set "
+        "allow_repeats: true"
+    ]
+
+
+def _over_budget(plan: Plan, core_hours: float | None, flops: float | None) -> list[str]:
+    refusals = []
+    hours = sum(row.seconds or 0 for row in plan.to_train) / 3600
+    if core_hours is not None and hours > core_hours:
+        refusals.append(
+            f"training would take about {hours:.3g} core-hours, the budget is {core_hours:g}"
+        )
+    if flops is not None and plan.flops > flops:
+        refusals.append(f"training would take {plan.flops:.3g} FLOPs, the budget is {flops:.3g}")
+    return refusals
+
+
+def record(plan: Plan) -> dict[str, Any]:
+    """Return the whole plan as built-in values, for ``--json``."""
+    cells = [
+        {
+            "cell": row.cell.path,
+            **row.cell._asdict(),
+            **row.roles,
+            "params": row.params,
+            "tokens": row.tokens,
+            "steps": row.steps,
+            "flops": row.flops,
+            "seconds": row.seconds,
+            "seconds_measured": row.measured,
+            "epochs": row.epochs,
+            "state": row.state.name,
+            "reason": row.state.reason,
+        }
+        for row in plan.rows
+    ]
+    return {"study": plan.study, "cells": cells, "totals": plan.summary()}

@@ -1,0 +1,43 @@
+"""Show what a study would train, what it would cost, and why cells are not up to date."""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add = parser.add_argument
+    add("--study", type=Path, default=Path("config/config.yaml"), help="study file")
+    add("--budget-core-hours", type=float, metavar="H", help="refuse above this, not the study's")
+    add("--budget-flops", type=float, metavar="C", help="refuse above this, not the study's")
+    cores = os.cpu_count() or 1
+    add("--devices", type=int, default=cores, help="cells trained at a time (all cores)")
+    add("--no-calibration", action="store_true", help="do not time steps; use times known already")
+    add("--summary", action="store_true", help="leave the single cells out")
+    add("--json", action="store_true", help="write JSON instead of text")
+    add("--name-only", action="store_true", help="print the study's name and stop")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print the plan and refuse it when it is over budget or repeats data."""
+    from scalebed.config import load_study
+    from scalebed.errors import ScalebedError
+    from scalebed.plan.estimates import Calibration
+    from scalebed.plan.plan import make_plan, record
+    from scalebed.plan.render import render
+
+    study = load_study(args.study)
+    if args.name_only:
+        print(study.name)
+        return
+    if args.devices < 1:
+        raise ScalebedError(f"--devices is {args.devices}, expected at least 1")
+    calibration = Calibration(Path("state/calibration.json"), not args.no_calibration)
+    budgets = args.budget_core_hours, args.budget_flops
+    plan = make_plan(study, Path(), calibration, args.devices, *budgets)
+    text = json.dumps(record(plan), indent=1) if args.json else render(plan, not args.summary)
+    print(text, flush=True)
+    if plan.refusals:
+        raise ScalebedError("; ".join(plan.refusals))
