@@ -58,6 +58,7 @@ def extract_corpus(params: Mapping[str, Any], out: Path) -> dict[str, Any]:
         shuffler = Shuffler(out.parent)
         try:
             for document in reader.read(options):
+                _check_text(name, document)
                 shuffler.add(document)
             _write(shuffler.sorted(), percentages, counts, temporary)
         finally:
@@ -84,6 +85,18 @@ def extract_corpus(params: Mapping[str, Any], out: Path) -> dict[str, Any]:
     write_json(out, manifest)
     logger.info("corpus %s: %d documents, %d bytes", name, manifest["documents"], manifest["bytes"])
     return manifest
+
+
+def _check_text(name: str, document: Document) -> None:
+    for text in document:
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            # JSON can spell half a character ("\\ud800"), which no file can hold.
+            raise ScalebedError(
+                f"corpus {name}: document {document.id!r} holds a lone surrogate "
+                f"(character {error.start}), which is not text"
+            ) from error
 
 
 def _write(

@@ -4,8 +4,10 @@ Training sequences come in an order that is a pure function of seed and position
 can stop and resume anywhere and gives the same batches on any number of workers or ranks.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +21,8 @@ from scalebed.files import quarantine, sha256_file
 
 # Each open map holds a file descriptor; processes commonly may have 1024.
 _OPEN_MAPS = 256
+# Positions whose order is worked out at once: NumPy calls cost more than their elements.
+_BLOCK = 4096
 
 
 class TokenStream:
@@ -60,8 +64,8 @@ class TokenStream:
         self.bytes_per_token: float = facts["bytes"] / facts["tokens"]
         self.vocab: int = manifest["vocab"]
         self._dtype = np.dtype(manifest["dtype"]).newbyteorder("<")
-        self._starts = np.cumsum([0, *(shard["tokens"] for shard in facts["shards"])])
-        needed = int(np.searchsorted(self._starts, self.tokens))
+        self._starts = _offsets(shard["tokens"] for shard in facts["shards"])
+        needed = bisect_left(self._starts, self.tokens)
         self._paths = [
             verify.verified(manifest_path, shard, level) for shard in facts["shards"][:needed]
         ]
@@ -78,12 +82,12 @@ class TokenStream:
         parts = []
         position, stop = start, start + count
         while position < stop:
-            shard = int(np.searchsorted(self._starts, position, side="right")) - 1
-            end = min(stop, int(self._starts[shard + 1]))
-            offset = int(self._starts[shard])
+            shard = bisect_right(self._starts, position) - 1
+            offset = self._starts[shard]
+            end = min(stop, self._starts[shard + 1])
             parts.append(self._map(shard)[position - offset : end - offset])
             position = end
-        ids = np.concatenate(parts).astype(np.int64)
+        ids = (parts[0] if len(parts) == 1 else np.concatenate(parts)).astype(np.int64)
         if ids.max() >= self.vocab:
             at = start + int(ids.argmax())
             quarantine(
@@ -144,31 +148,31 @@ class SequenceSource:
             for source in self.manifest["sources"]
         ]
         counts = [max(0, stream.tokens - 1) // context for stream in self._streams]
-        self._starts = np.cumsum([0, *counts])
+        self._starts = _offsets(counts)
         if not len(self):
             raise ScalebedError(
                 f"data set {self.manifest['dataset']} has {self.manifest['tokens']} tokens, "
                 f"expected at least one sequence of {context + 1}"
             )
-        self._orders: OrderedDict[int, Permutation] = OrderedDict()
+        self._blocks: OrderedDict[int, np.ndarray] = OrderedDict()
 
     def __len__(self) -> int:
         """Return the number of sequences in one epoch."""
-        return int(self._starts[-1])
+        return self._starts[-1]
 
     def indices(self, positions: np.ndarray) -> np.ndarray:
         """Return which sequences stand at global `positions`, counted on through the epochs."""
-        epochs, within = np.divmod(np.asarray(positions, dtype=np.int64), len(self))
+        blocks, within = np.divmod(np.asarray(positions, dtype=np.int64), _BLOCK)
         found = np.empty_like(within)
-        for epoch in np.unique(epochs):
-            here = epochs == epoch
-            found[here] = self._order(int(epoch))(within[here])
+        for block in np.unique(blocks):
+            here = blocks == block
+            found[here] = self._block(int(block))[within[here]]
         return found
 
     def sequence(self, index: int) -> np.ndarray:
         """Return sequence `index` in [0, len) as context + 1 tokens, int64."""
-        source = int(np.searchsorted(self._starts, index, side="right")) - 1
-        start = (index - int(self._starts[source])) * self.context
+        source = bisect_right(self._starts, index) - 1
+        start = (index - self._starts[source]) * self.context
         return self._streams[source].read(start, self.context + 1)
 
     def batch(self, step: int, batch_sequences: int, rank: int = 0, world: int = 1) -> np.ndarray:
@@ -195,12 +199,24 @@ class SequenceSource:
         shape = (len(rows), self.context + 1)
         return np.stack(rows) if rows else np.empty(shape, dtype=np.int64)
 
-    def _order(self, epoch: int) -> Permutation:
-        if epoch not in self._orders:
-            if len(self._orders) > 1:
-                self._orders.popitem(last=False)
-            self._orders[epoch] = Permutation(len(self), self._seed, epoch)
-        return self._orders[epoch]
+    def _block(self, block: int) -> np.ndarray:
+        """Return the order of the positions ``block * _BLOCK + [0, _BLOCK)``."""
+        if block not in self._blocks:
+            if len(self._blocks) > 1:
+                self._blocks.popitem(last=False)
+            positions = block * _BLOCK + np.arange(_BLOCK, dtype=np.int64)
+            epochs, within = np.divmod(positions, len(self))
+            order = np.empty_like(within)
+            for epoch in np.unique(epochs):
+                here = epochs == epoch
+                order[here] = Permutation(len(self), self._seed, int(epoch))(within[here])
+            self._blocks[block] = order
+        return self._blocks[block]
+
+
+def _offsets(counts: Iterable[int]) -> list[int]:
+    """Return where each of a series of parts starts, and where the last one ends."""
+    return list(accumulate(counts, initial=0))
 
 
 def _token_manifest(dataset_manifest: Path, source: Mapping[str, Any]) -> Path:

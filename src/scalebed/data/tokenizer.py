@@ -91,8 +91,9 @@ def train_tokenizer(
     params
         ``tokenizer`` (name), ``kind`` and ``numerics``; for kind ``bpe`` also ``vocab``,
         ``corpora`` (names) and ``bytes`` (text taken of each one's train split); for ``file``
-        ``path`` of a tokenizer.json, or of a vocab.json with ``merges``; for ``hub`` ``path`` and
-        optionally ``revision``; for both optionally ``eot``, the name of the end-of-text token.
+        ``path`` of a tokenizer.json, or of a vocab.json or encoder.json with its merges beside it
+        or named by ``merges``; for ``hub`` ``path`` and optionally ``revision``; for both
+        optionally ``eot``, the name of the end-of-text token.
     corpora
         Manifests of the corpora named in `params`.
     out
@@ -213,20 +214,31 @@ def _from_file(path: Path) -> tokenizers.Tokenizer:
 
 
 def _adopt_file(params: Mapping[str, Any]) -> tokenizers.Tokenizer:
-    path = Path(params["path"])
-    for file in (path, *([Path(params["merges"])] if params.get("merges") else [])):
-        if not file.is_file():
-            raise ScalebedError(f"tokenizer {params['tokenizer']}: {file} does not exist")
-    if not params.get("merges"):
+    name, path = params["tokenizer"], Path(params["path"])
+    if not path.is_file():
+        raise ScalebedError(f"tokenizer {name}: file {path} does not exist")
+    merges = _merges_of(path, params.get("merges"))
+    if merges is None:
         return _from_file(path)
     try:
-        core = _bare_core(models.BPE.from_file(str(path), params["merges"]))
+        core = _bare_core(models.BPE.from_file(str(path), str(merges)))
     except Exception as error:  # the library raises bare Exception
         raise ScalebedError(
-            f"{path} and {params['merges']} are not a GPT-2 style vocabulary and merges: {error}"
+            f"tokenizer {name}: {path} and {merges} are not a vocabulary and its merges: {error}"
         ) from error
     core.add_special_tokens([params.get("eot") or EOT])
     return core
+
+
+def _merges_of(vocab: Path, named: str | None) -> Path | None:
+    """Return the merges that go with a GPT-2 style vocabulary; None for a tokenizer.json."""
+    usual = {"vocab.json": "merges.txt", "encoder.json": "vocab.bpe"}
+    if named is None and vocab.name not in usual:
+        return None
+    merges = Path(named) if named else vocab.with_name(usual[vocab.name])
+    if not merges.is_file():
+        raise ScalebedError(f"{merges}, the merges that go with {vocab}, does not exist")
+    return merges
 
 
 def _adopt_hub(params: Mapping[str, Any]) -> tokenizers.Tokenizer:
