@@ -1,2 +1,7 @@
-# The workflow lives in workflow/; this file lets `snakemake` be typed in the repository's root.
 include: "workflow/Snakefile"
+
+
+# The default target must be set here: Snakemake does not take it from an included file.
+rule all:
+    input:
+        rules.study.input,

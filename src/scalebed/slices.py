@@ -88,6 +88,23 @@ def suite(study: Study) -> dict[str, Any]:
     }
 
 
+def tasks(study: Study, digests: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """Return the slice of ``evaluate_tasks``; empty for a study without tasks.
+
+    Parameters
+    ----------
+    study
+        The study.
+    digests
+        Version and content digest of every local task file, by task.
+    """
+    if study.tasks is None:
+        return {}
+    chosen = {name: digests.get(name) for name in study.tasks.tasks}
+    suite = {"name": study.tasks.suite, "tasks": chosen, "limit": None}
+    return {"suite": suite, "numerics": recipes.EVAL_NUMERICS}
+
+
 def cell_rows(study: Study) -> list[dict[str, Any]]:
     """Return one row for each cell of the study: coordinates, roles, N, D, C and steps."""
     rows = []

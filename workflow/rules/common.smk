@@ -5,15 +5,16 @@ from pathlib import Path
 from scalebed import grid, slices
 from scalebed.config import load_study, parse_study
 from scalebed.data.readers import source_digest
-from scalebed.evaluate.digests import suite_digests
+from scalebed.evaluate.digests import task_digest
 from scalebed.figures.registry import FIGURES
 from scalebed.provenance import canonical_json, code_digest
 
 # A study comes from `--configfile`; without one it is the default study. There is no `configfile:`
 # directive, because Snakemake would merge the default study into any other.
-DEFAULT = Path(workflow.basedir).parent / "config" / "config.yaml"
+DEFAULT = Path(str(workflow.current_basedir)).parents[1] / "config" / "config.yaml"
 STUDY = parse_study(config, "the study") if config else load_study(DEFAULT)
 CELLS = {cell.path: slices.cell(STUDY, cell) for cell in STUDY.cells()}
+TASK_PARAMS = canonical_json(slices.tasks(STUDY, task_digest()))
 EVALUATIONS = ["losses", "tasks"] if STUDY.tasks else ["losses"]
 CELL_RECORDS = collect(
     "results/cells/{cell}/{record}.json",
@@ -74,7 +75,9 @@ def dataset_params(wildcards):
 def dataset_tokens(wildcards):
     """Return the tokens a data set is a view of."""
     spec = STUDY.datasets[wildcards.dataset]
-    return [f"results/tokens/{spec.tokenizer}/{name}/manifest.json" for name in spec.sources]
+    return [
+        f"results/tokens/{spec.tokenizer}/{name}/manifest.json" for name in spec.sources
+    ]
 
 
 def cell_params(wildcards):
@@ -86,7 +89,9 @@ def validation_tokens(wildcards):
     """Return the validation texts in the tokens of the cell's data set."""
     tokenizer = STUDY.datasets[wildcards.dataset].tokenizer
     corpora = {spec.corpus for spec in STUDY.validation.values()}
-    return [f"results/tokens/{tokenizer}/{name}/manifest.json" for name in sorted(corpora)]
+    return [
+        f"results/tokens/{tokenizer}/{name}/manifest.json" for name in sorted(corpora)
+    ]
 
 
 def validation_arguments(wildcards):
@@ -111,3 +116,28 @@ def suite_corpus(wildcards):
 def cell_tokenizer(wildcards):
     """Return the tokenizer of the cell's data set."""
     return f"results/tokenizers/{STUDY.datasets[wildcards.dataset].tokenizer}/manifest.json"
+
+
+def train_memory(wildcards):
+    """Return the megabytes a training job may need."""
+    return slices.memory_mb(STUDY, CELLS[cell_path(wildcards)])
+
+
+def figure_params(wildcards):
+    """Return the options of a figure."""
+    return canonical_json(STUDY.figures.get(wildcards.figure, {}))
+
+
+def report_params(wildcards):
+    """Return what the report is called, and the options of the figures in it."""
+    return canonical_json(slices.report(STUDY) | {"figures": STUDY.figures})
+
+
+def suite_manifest(wildcards):
+    """Return the items of the suite."""
+    return f"results/suites/{STUDY.tasks.suite}/manifest.json"
+
+
+def task_params(wildcards):
+    """Return the tasks to run, with a digest of each task's file."""
+    return TASK_PARAMS

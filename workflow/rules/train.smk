@@ -22,7 +22,6 @@ rule train_cell:
     threads: 1
     resources:
         mem_mb=train_memory,
-        runtime=train_runtime,
     params:
         spec=cell_params,
     shell:

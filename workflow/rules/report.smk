@@ -1,0 +1,61 @@
+"""From the database to figures and the report.
+
+NEEDS: results/studies/<study>/study.duckdb.
+MAKES: results/studies/<study>/{figures/,report.html}.
+"""
+
+
+rule plot_figure:
+    """Draw one figure as an interactive page, SVG and PNG."""
+    input:
+        database="results/studies/{study}/study.duckdb",
+    output:
+        html=report(
+            "results/studies/{study}/figures/{figure}.html",
+            caption="../report/{figure}.rst",
+            category="Figures",
+            labels={"figure": "{figure}", "form": "interactive"},
+        ),
+        svg=report(
+            "results/studies/{study}/figures/{figure}.svg",
+            caption="../report/{figure}.rst",
+            category="Figures",
+            labels={"figure": "{figure}", "form": "still"},
+        ),
+        png="results/studies/{study}/figures/{figure}.png",
+    log:
+        "logs/plot_figure/{study}/{figure}.log",
+    conda:
+        "../../envs/fit.yaml"
+    threads: 1
+    params:
+        spec=figure_params,
+        code=code_digest("figures"),
+        prefix=subpath(output.svg, strip_suffix=".svg"),
+    shell:
+        "exec python -m scalebed plot-figure --figure {wildcards.figure} --params {params.spec:q}"
+        " --database {input.database:q} --out-prefix {params.prefix:q} > {log:q} 2>&1"
+
+
+rule write_report:
+    """Write the report of the study: one page that needs no network."""
+    input:
+        database="results/studies/{study}/study.duckdb",
+    output:
+        report(
+            "results/studies/{study}/report.html",
+            caption="../report/report.rst",
+            category="Report",
+            labels={"study": "{study}"},
+        ),
+    log:
+        "logs/write_report/{study}.log",
+    conda:
+        "../../envs/fit.yaml"
+    threads: 1
+    params:
+        spec=report_params,
+        code=code_digest("figures"),
+    shell:
+        "exec python -m scalebed write-report --params {params.spec:q}"
+        " --database {input.database:q} --out {output:q} > {log:q} 2>&1"
