@@ -25,7 +25,7 @@ help: ## Show this list
 	@echo "Variables: STUDY=$(STUDY) CORES=$(CORES) PYTHON=$(PYTHON)"
 
 study: setup ## Train, evaluate, fit and report the study in $(STUDY)
-	@scalebed plan --study $(STUDY) --summary --no-calibration
+	@scalebed plan --study $(STUDY) --summary
 	snakemake --cores $(CORES) --configfile $(STUDY)
 	@scalebed show-predictions \
 	  --database results/studies/$$(scalebed plan --study $(STUDY) --name-only)/study.duckdb

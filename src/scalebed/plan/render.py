@@ -21,7 +21,8 @@ def render(plan: Plan, cells: bool = True) -> str:
 
 
 def _table(plan: Plan) -> list[str]:
-    rows = [_HEADER, *(_columns(row, _naming(plan)) for row in plan.rows)]
+    ordered = sorted(plan.rows, key=lambda row: (row.cell.dataset, row.params, row.cell))
+    rows = [_HEADER, *(_columns(row, _naming(plan)) for row in ordered)]
     widths = [max(len(row[index]) for row in rows) for index in range(len(_HEADER))]
     lines = []
     for row in rows:
@@ -59,7 +60,7 @@ def _columns(row: Row, naming: list[str]) -> tuple[str, ...]:
         f"{row.steps:,}",
         f"{row.flops:.2e}".replace("e+", "e"),
         duration(row.seconds, row.measured),
-        "?" if row.epochs is None else f"{row.epochs:.2f}",
+        "?" if row.epochs is None else f"{row.epochs:.2g}",
         "+".join(roles) or "-",
         f"{state.name}: {state.reason}" if state.reason else state.name,
     )
@@ -102,7 +103,7 @@ def quantity(value: float) -> str:
 
 
 def duration(seconds: float | None, measured: bool) -> str:
-    """Return a time for people: ``47 s``, ``12.5 min``, ``3.1 h``; ``~`` marks an extrapolation."""
+    """Return a time for people: such as ``47 s`` or ``3.1 h``; ``~`` marks an extrapolation."""
     if seconds is None:
         return "?"
     mark = "" if measured else "~"
@@ -112,4 +113,6 @@ def duration(seconds: float | None, measured: bool) -> str:
         return f"{mark}{seconds / 60:.1f} min"
     if seconds < 72 * 3600:
         return f"{mark}{seconds / 3600:.1f} h"
-    return f"{mark}{seconds / 86400:,.0f} d"
+    if seconds < 1000 * 86400:
+        return f"{mark}{seconds / 86400:.0f} d"
+    return f"{mark}{seconds / (365.25 * 86400):,.0f} years"

@@ -21,6 +21,8 @@ class State(NamedTuple):
     """``done``, ``diverged``, ``failed``, ``stale`` or ``missing``."""
     reason: str
     """Why, in words; empty for a cell that is simply done or missing."""
+    seconds: float | None = None
+    """Seconds the training took, if it is over and need not be repeated."""
 
     @property
     def to_train(self) -> bool:
@@ -142,4 +144,5 @@ def judge(spec: dict[str, Any], path: str, data: Upstream, root: Path) -> State:
         reasons.append("data changed")
     if reasons:
         return State("stale", "; ".join(reasons))
-    return State(status, "" if status == "done" else str(metrics.get("reason") or ""))
+    reason = "" if status == "done" else str(metrics.get("reason") or "")
+    return State(status, reason, metrics.get("seconds"))
