@@ -13,9 +13,25 @@ Row = dict[str, Any]
 SMALL = ("d=96_l=8_h=4", "d=512_l=8_h=4", "d=576_l=24_h=8", "d=1024_l=24_h=8")
 # The 17 of 46 tasks that some 0.154B model solves 10 points better than chance (paper, 3.4).
 SUBSET = frozenset(
-    "pubmed_qa_labeled bigbench_qa_wikidata bigbench_cs_algorithms lambada_openai "
-    "bigbench_novel_concepts arc_easy bigbench_dyck_languages piqa bigbench_operators copa coqa "
-    "hellaswag boolq squad hellaswag_zeroshot winograd commonsense_qa".split()
+    (
+        "pubmed_qa_labeled",
+        "bigbench_qa_wikidata",
+        "bigbench_cs_algorithms",
+        "lambada_openai",
+        "bigbench_novel_concepts",
+        "arc_easy",
+        "bigbench_dyck_languages",
+        "piqa",
+        "bigbench_operators",
+        "copa",
+        "coqa",
+        "hellaswag",
+        "boolq",
+        "squad",
+        "hellaswag_zeroshot",
+        "winograd",
+        "commonsense_qa",
+    )
 )
 
 

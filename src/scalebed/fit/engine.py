@@ -15,8 +15,9 @@ import numpy as np
 from scalebed.fit.linear import Moments, Solution, lowest_rss, moments, solve
 from scalebed.laws.base import Array, Index, Inputs, Mask, SharedExponentLaw
 
-# Rows of a batch that are searched together: their tables stay in the second-level cache.
-_CHUNK = 256
+# Rows handled together. A scan makes tables of rows x nodes x points that should stay in the cache;
+# a polish makes small ones, where the cost is the number of NumPy calls.
+_SCANNED, _POLISHED = 256, 4096
 _STEP = 1e-9  # Newton is quadratic: the step after one this small is below rounding
 _ITERATIONS = 80
 _ROUNDING = 1e-28
@@ -113,12 +114,15 @@ def refit(
     Optimum
     """
     design = Design(law, x, domain)
-    parts = []
-    for start in range(0, y.shape[0], _CHUNK):
-        index = np.arange(start, min(start + _CHUNK, y.shape[0]))
-        node = np.argmin(design.scan(index, y[index]), axis=1)
-        parts.append(polish(design, index, y[index], node))
-    return Optimum(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    nodes = [np.argmin(design.scan(index, y[index]), axis=1) for index in _chunks(y, _SCANNED)]
+    node = np.concatenate(nodes)
+    parts = [polish(design, index, y[index], node[index]) for index in _chunks(y, _POLISHED)]
+    theta, rss, gradient, at_edge = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Optimum(theta, rss, gradient, at_edge)
+
+
+def _chunks(y: Array, size: int) -> list[Index]:
+    return [np.arange(start, min(start + size, len(y))) for start in range(0, len(y), size)]
 
 
 def polish(design: Design, index: Index, y: Array, node: Index) -> Optimum:

@@ -75,7 +75,7 @@ def loss_stage(
 ) -> Stage:
     """Fit the loss law to one validation loss of one data set and draw from it."""
     law = get_law(settings.loss_law, "loss")
-    loss = _column(runs.losses, validation, runs)
+    loss = runs.loss(validation)
     used = runs.fit_loss & np.isfinite(loss)
     base = (runs.dataset, validation, law.name)
     x = (runs.params[used], runs.tokens[used])
@@ -120,8 +120,7 @@ def error_stage(
     `point` is the error law at the predicted loss; it is None if the loss law was refused.
     """
     law = get_law(settings.error_law, "error")
-    measured = _column(runs.losses, loss.response, runs)
-    error = _column(runs.errors, response, runs)
+    measured, error = runs.loss(loss.response), runs.errors[response]
     used = runs.fit_error & np.isfinite(measured) & np.isfinite(error)
     base = (runs.dataset, response, law.name)
     try:
@@ -165,8 +164,3 @@ def _with_error_draws(
     noise = noise * normals(seed, runs.cells, count, "error", name, "new")
     draws = np.clip(law.predict(theta, (loss.draws,)) + noise, 0.0, 1.0)
     return replace(stage, fit_draws=law.predict(theta, (loss.fit_draws,)), draws=draws)
-
-
-def _column(columns: dict[str, Array], name: str, runs: Runs) -> Array:
-    """Return a measured column, or NaN where the data set lacks it."""
-    return columns.get(name, np.full(len(runs.cells), np.nan))

@@ -71,6 +71,10 @@ class Runs:
     sampling: dict[str, Array]
     absent: tuple[str, ...]
 
+    def loss(self, validation: str) -> Array:
+        """Return the loss on a validation set; NaN if it was measured nowhere."""
+        return self.losses.get(validation, np.full(len(self.cells), np.nan))
+
     @property
     def recipe(self) -> str | None:
         """The one recipe of the fit cells; None if they mix recipes or there are no fit cells."""

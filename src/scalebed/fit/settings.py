@@ -83,7 +83,7 @@ def _checked(values: dict[str, Any]) -> Settings:
             raise ScalebedError(f"--params losses holds {name!r}, expected names")
     if not 100 <= values["draws"] <= 1_000_000:
         raise ScalebedError(f"--params draws is {values['draws']}, expected 100 .. 1000000")
-    if not 0.5 <= values["level"] <= 0.99:
-        raise ScalebedError(f"--params level is {values['level']}, expected 0.5 .. 0.99")
+    if not 0 < values["level"] < 1:
+        raise ScalebedError(f"--params level is {values['level']}, expected between 0 and 1")
     others = [name for name in dict.fromkeys(values["losses"]) if name != values["loss"]]
     return Settings(**{**values, "losses": (values["loss"], *sorted(others))})
