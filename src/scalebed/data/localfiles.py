@@ -4,12 +4,13 @@ import bz2
 import contextlib
 import glob
 import gzip
+import io
 import lzma
 import os
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from scalebed.errors import ScalebedError
 from scalebed.files import sha256_file
@@ -99,10 +100,53 @@ def _decompressed(path: Path) -> BinaryIO:
     if path.suffix == ".xz":
         return cast(BinaryIO, lzma.open(path, "rb"))
     if path.suffix == ".zst":
+        return cast(BinaryIO, io.BufferedReader(_ZstdReader(path), _BLOCK))
+    return path.open("rb")
+
+
+class _ZstdReader(io.RawIOBase):
+    """Decompresses all frames of a file, and raises EOFError if the last one is cut off.
+
+    The reader of `zstandard` stops after the first frame and takes a cut-off one for whole.
+    """
+
+    def __init__(self, path: Path) -> None:
         import zstandard
 
-        return cast(BinaryIO, zstandard.open(path, "rb"))
-    return path.open("rb")
+        self._decompressor = zstandard.ZstdDecompressor()
+        self._file = path.open("rb")
+        self._frame: Any = None
+        self._held = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._held:
+            raw = self._file.read(_BLOCK)
+            if not raw:
+                if self._frame is not None:
+                    raise EOFError("it ends inside a frame")
+                return 0
+            self._held = self._decompress(raw)
+        count = min(len(buffer), len(self._held))
+        buffer[:count], self._held = self._held[:count], self._held[count:]
+        return count
+
+    def _decompress(self, raw: bytes) -> bytes:
+        parts = []
+        while raw:
+            if self._frame is None:
+                self._frame = self._decompressor.decompressobj()
+            parts.append(self._frame.decompress(raw))
+            raw = self._frame.unused_data if self._frame.eof else b""
+            if self._frame.eof:
+                self._frame = None
+        return b"".join(parts)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def pieces(stream: BinaryIO, separator: bytes | None) -> Iterator[tuple[int, bytes]]:

@@ -72,7 +72,7 @@ def _docstrings(file: str, content: bytes) -> Iterator[str]:
     try:
         with warnings.catch_warnings():
             # Other people's unescaped backslashes are not our warnings.
-            warnings.simplefilter("ignore", SyntaxWarning)
+            warnings.simplefilter("ignore")
             tree = ast.parse(content)
     except (SyntaxError, ValueError) as error:
         raise ScalebedError(f"{file} is not Python of this version: {error}") from error
