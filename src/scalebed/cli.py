@@ -4,6 +4,7 @@ import argparse
 import ast
 import importlib
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -50,6 +51,10 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(rest)
     try:
         return module.run(args) or 0
+    except BrokenPipeError:
+        # Whoever reads us, `head` for one, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except ScalebedError as error:
         print(f"scalebed {known.verb}: error: {error}", file=sys.stderr)
         return 2

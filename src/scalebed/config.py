@@ -1,6 +1,6 @@
 """A whole study file: loading it, checking that its sections agree, expanding its cells."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -162,6 +162,19 @@ def _check_recipes(study: Study) -> None:
                 )
 
 
+def _check_vocabularies(study: Study) -> None:
+    """Raise ScalebedError when a cell's model has fewer rows than its tokenizer has tokens."""
+    for cell in study.cells():
+        tokenizer = study.datasets[cell.dataset].tokenizer
+        needed = study.tokenizers[tokenizer].tokens
+        rows = study.sizes[cell.size].vocab
+        if needed is not None and rows < needed:
+            raise ScalebedError(
+                f"sizes.{cell.size}.vocab is {rows}, but the tokenizer {tokenizer} of data set "
+                f"{cell.dataset} has {needed} tokens"
+            )
+
+
 def _first(error: ValidationError) -> str:
     """Return the first complaint as ``key: value: what was expected``."""
     details = error.errors(include_url=False)
@@ -183,6 +196,9 @@ class _Loader(yaml.SafeLoader):
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=deep)
+            # A list as a key is refused by the parent class, in words of its own.
+            if not isinstance(key, Hashable):
+                continue
             if key in seen:
                 raise ScalebedError(f"line {key_node.start_mark.line + 1}: {key} is given twice")
             seen.add(key)
@@ -207,8 +223,9 @@ def parse_study(values: Any, where: str) -> Study:
     if not isinstance(values, dict):
         raise ScalebedError(f"{where}: a study file is a mapping of keys, found {values!r:.60}")
     try:
-        study = Study(**values)
+        study = Study.model_validate(values)
         roles(study)
+        _check_vocabularies(study)
     except ValidationError as error:
         raise ScalebedError(f"{where}: {_first(error)}") from error
     except ScalebedError as error:

@@ -19,7 +19,9 @@ Seed = Annotated[int, Field(ge=0, strict=True)]
 class Strict(BaseModel):
     """A section of the study file: unknown keys are errors, values cannot be changed later."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class Split(Strict):
@@ -72,6 +74,11 @@ class Tokenizer(Strict):
         if self.kind in ("file", "hub") and self.path is None:
             raise ValueError(f"a {self.kind} tokenizer needs path")
         return self
+
+    @property
+    def tokens(self) -> int | None:
+        """Tokens of the vocabulary, where the study says how many there are."""
+        return 257 if self.kind == "bytes" else self.vocab
 
 
 class Dataset(Strict):
