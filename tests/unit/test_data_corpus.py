@@ -39,7 +39,7 @@ def write_rows(folder: Path, texts: list[str], name: str = "rows.jsonl") -> str:
 
 @pytest.fixture
 def texts() -> list[str]:
-    return [f"Text number {i}, caf\u00e9." for i in range(300)]
+    return [f"Text number {i}, d\u00e9j\u00e0." for i in range(300)]
 
 
 def test_manifest_and_documents(tmp_path, texts):

@@ -326,7 +326,7 @@ def test_glob_that_matches_nothing(tmp_path):
 
 
 def test_text_that_is_not_utf8(tmp_path):
-    (tmp_path / "a.txt").write_bytes(b"caf\xe9")
+    (tmp_path / "a.txt").write_bytes(b"abc\xe9")
     message = fails("files", paths=str(tmp_path / "a.txt"))
     assert message == f"{tmp_path}/a.txt is not UTF-8 text (byte 3: 0xe9)"
     (tmp_path / "a.jsonl").write_bytes(b'{"text": "a"}\n{"text": "\xff"}\n')

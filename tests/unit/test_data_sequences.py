@@ -1,5 +1,7 @@
 import hashlib
+import itertools
 import json
+import re
 import time
 from pathlib import Path
 
@@ -10,12 +12,13 @@ from hypothesis import strategies as st
 
 from scalebed import cli
 from scalebed.data import sequences
+from scalebed.data import tokens as tokens_module
 from scalebed.data.corpus import extract_corpus, iter_documents
 from scalebed.data.dataset import build_dataset
 from scalebed.data.permutation import Permutation
 from scalebed.data.sequences import SequenceSource, TokenStream, validation_sequences
 from scalebed.data.tokenizer import load_tokenizer, train_tokenizer
-from scalebed.data.tokens import tokenize_corpus
+from scalebed.data.tokens import cut, tokenize_corpus
 from scalebed.errors import ScalebedError
 from scalebed.files import read_json, write_json
 
@@ -116,6 +119,27 @@ def test_small_batches_give_the_same_tokens(tmp_path, monkeypatch):
     before = read_json(one)
     monkeypatch.setattr("scalebed.data.tokens._BATCH_CHARACTERS", 30)
     assert read_json(make_tokens(tmp_path, "one", words(1, 50))) == before
+
+
+@given(text=st.text(alphabet="ab \n"), longest=st.integers(1, 12))
+def test_long_texts_are_cut_before_blanks(text, longest):
+    parts = cut(text, longest)
+    assert "".join(parts) == text and max(map(len, parts)) <= longest
+    for before, after in itertools.pairwise(parts):
+        clean = after[0].isspace() and not before[-1].isspace()
+        # Only a piece without any such place is cut elsewhere.
+        assert clean or not re.search(r"\S\s", before + after[0])
+
+
+def test_cutting_long_documents_changes_no_token(tmp_path, monkeypatch):
+    corpus = make_corpus(tmp_path, "one", [" ".join(words(i, 40)) for i in range(40)])
+    tokenizer = tmp_path / "t/manifest.json"
+    bpe = {"kind": "bpe", "vocab": 300, "bytes": 20_000, "corpora": ["one"]}
+    train_tokenizer(BYTES | bpe, [corpus], tokenizer)
+    whole = tokenize_corpus({"numerics": 1}, corpus, tokenizer, tmp_path / "a/manifest.json")
+    monkeypatch.setattr(tokens_module, "cut", lambda text: cut(text, 100))
+    pieces = tokenize_corpus({"numerics": 1}, corpus, tokenizer, tmp_path / "b/manifest.json")
+    assert pieces == whole
 
 
 def test_shards_of_an_earlier_version_go(tmp_path):

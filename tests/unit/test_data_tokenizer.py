@@ -144,7 +144,7 @@ def test_adopting_a_tokenizer_json(corpus, tmp_path):
     train_tokenizer(bpe(), [corpus], tmp_path / "a/manifest.json")
     made = train_tokenizer(adopt(tmp_path / "a/tokenizer.json"), [], tmp_path / "b/manifest.json")
     assert (made["vocab"], made["eot"]) == (280, 0)
-    texts = ["quick brown caf\u00e9"]
+    texts = ["quick brown d\u00e9j\u00e0"]
     one, two = (load_tokenizer(tmp_path / name / "manifest.json") for name in "ab")
     assert (one.encode_batch(texts)[0] == two.encode_batch(texts)[0]).all()
 

@@ -21,6 +21,8 @@ SHARD_TOKENS = 64 << 20
 SPLITS = ("train", "val")
 # Characters handed to the tokenizer at once: enough for its threads, little against memory.
 _BATCH_CHARACTERS = 1 << 20
+# Documents beyond this many characters are encoded in pieces.
+LONGEST = 4 << 20
 
 
 def dtype_of(vocab: int) -> str:
@@ -149,23 +151,47 @@ def tokenize_corpus(
 
 def _encode_split(corpus: Path, split: str, tokenizer: Tokenizer, writer: _ShardWriter) -> None:
     end = np.array([tokenizer.eot], dtype=np.int64)
-    for texts in _batches(corpus, split):
-        for ids in tokenizer.encode_batch(texts):
+    for pieces in _batches(corpus, split):
+        encoded = tokenizer.encode_batch([text for text, _ in pieces])
+        for ids, (_, last) in zip(encoded, pieces, strict=True):
             writer.write(ids)
-            writer.write(end)
+            if last:
+                writer.write(end)
 
 
-def _batches(corpus: Path, split: str) -> Iterator[list[str]]:
-    texts: list[str] = []
+def _batches(corpus: Path, split: str) -> Iterator[list[tuple[str, bool]]]:
+    """Yield lists of pieces of documents, each with whether it ends its document."""
+    pieces: list[tuple[str, bool]] = []
     held = 0
     for document in iter_documents(corpus, split):
-        texts.append(document.text)
-        held += len(document.text)
-        if held >= _BATCH_CHARACTERS:
-            yield texts
-            texts, held = [], 0
-    if texts:
-        yield texts
+        *parts, last = cut(document.text)
+        for piece in (*((part, False) for part in parts), (last, True)):
+            pieces.append(piece)
+            held += len(piece[0])
+            if held >= _BATCH_CHARACTERS:
+                yield pieces
+                pieces, held = [], 0
+    if pieces:
+        yield pieces
+
+
+def cut(text: str, longest: int = LONGEST) -> list[str]:
+    """Cut a text into pieces of at most `longest` characters, before a blank where there is one.
+
+    Byte-level tokenizers split there anyway, so the tokens stay the same; the memory encoding
+    takes, about a hundred times the text, does not grow with the longest document.
+    """
+    parts, start = [], 0
+    while len(text) - start > longest:
+        stop = start + longest
+        # A blank that follows a blank may belong to its token.
+        while stop > start and not (text[stop].isspace() and not text[stop - 1].isspace()):
+            stop -= 1
+        if stop == start:
+            stop = start + longest
+        parts.append(text[start:stop])
+        start = stop
+    return [*parts, text[start:]]
 
 
 def _remove_leftovers(folder: Path, splits: dict[str, Any]) -> None:
