@@ -29,6 +29,8 @@ GROUP BY c.dataset, c.size, c.params, c.ratio ORDER BY c.dataset, c.params, M
 _SMALLEST_REACH = 1.0
 _LARGEST_REACH = 30.0
 _MOST_LABELLED = 12
+# Light enough at both ends for dark text.
+_COLORS = ["#5aa5d6", "#f5f5f3", "#f0984e"]
 
 
 def chart(study: StudyDatabase, style: Style) -> alt.TopLevelMixin:
@@ -93,7 +95,7 @@ def _draw(frame: pd.DataFrame, reach: float, title: str, style: Style) -> alt.To
         .encode(
             color=alt.Color(
                 "error:Q",
-                scale=alt.Scale(scheme="blueorange", domain=[-reach, reach], clamp=True),
+                scale=alt.Scale(range=_COLORS, domain=[-reach, 0, reach], clamp=True),
                 title="error (%)",
             ),
             tooltip=tooltip,

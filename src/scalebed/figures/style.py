@@ -17,7 +17,7 @@ SEQUENCE = alt.SchemeParams(name="viridis", extent=[0.0, 0.85])
 ROLES = ("fit", "held out", "target")
 ROLE_SHAPES = ("circle", "square", "diamond")
 MAX_COLUMNS = 3
-_PAGE_WIDTH = 750
+_PAGE_WIDTH = 840
 _MAX_LEGEND = 12
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 

@@ -44,7 +44,9 @@ class StudyDatabase:
         """Return the rows of an SQL query as a data frame."""
         return self._connection.execute(query, values).df()
 
-    def rows(self, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    def rows(
+        self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()
+    ) -> list[dict[str, Any]]:
         """Return the rows of an SQL query as dictionaries of Python values."""
         result = self._connection.execute(query, values)
         names = [column[0] for column in result.description or ()]

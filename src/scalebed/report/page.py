@@ -1,0 +1,174 @@
+"""The report as one HTML page that needs no network."""
+
+import base64
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from scalebed.figures.registry import FIGURES, get_figure
+from scalebed.figures.render import javascript, specification, to_svg
+from scalebed.files import write_text
+from scalebed.report import answer, facts, numbers
+from scalebed.report.cells import cell_frame, records, rises, spearman
+from scalebed.report.checks import Evidence, cautions, cell_label
+from scalebed.report.laws import fitted, raised
+from scalebed.store.reader import StudyDatabase
+
+# A table longer than this belongs into a query, not on a page.
+MOST_ROWS = 400
+_BAR_WIDTH, _BAR_HEIGHT = 116, 18
+
+
+def write_report(params: dict[str, Any], database: Path, out: Path) -> None:
+    """Write the report of a study.
+
+    Parameters
+    ----------
+    params
+        ``{"study", "title", "figures": {name: options}}``.
+    database
+        Database of the study.
+    out
+        Page to write.
+
+    Raises
+    ------
+    ScalebedError
+        If the database cannot be read or a figure option is unknown.
+    """
+    with StudyDatabase(database) as study:
+        context = page_context(params, study)
+    write_text(out, _environment().get_template("report.html.j2").render(context))
+
+
+def page_context(params: dict[str, Any], study: StudyDatabase) -> dict[str, Any]:
+    """Return everything the template shows."""
+    known = study.facts()
+    cells = cell_frame(study)
+    targets = answer.targets(study)
+    fits, other_fits = fitted(study)
+    held_out = answer.held_out(study)
+    losses, errors = [t.loss for t in targets], [t.error for t in targets]
+    found, compared = rises(cells)
+    return {
+        "title": params.get("title") or known.get("title") or params.get("study", "study"),
+        "study": known.get("study", ""),
+        "yardstick": study.yardstick,
+        "targets": targets,
+        "summaries": [
+            item
+            for item in (answer.summary(losses, "loss"), answer.summary(errors, "error"))
+            if item
+        ],
+        "reach": {"loss": answer.reach(losses), "error": answer.reach(errors)},
+        "methods": _methods(targets),
+        "stages": answer.both_stages(targets),
+        "held_out": held_out,
+        "others": answer.other_responses(study),
+        "fits": fits,
+        "other_fits": other_fits,
+        "cautions": cautions(Evidence(study, cells, fits, other_fits, targets, held_out)),
+        "rises": len(found),
+        "compared": compared,
+        "spearman": spearman(cells),
+        "spearman_by_dataset": {
+            str(name): spearman(group) for name, group in cells.groupby("dataset")
+        },
+        "compute": facts.compute(study),
+        "sizes": facts.sizes(study),
+        "data": facts.data(study),
+        "corpora": facts.corpora(known),
+        "provenance": facts.provenance(known),
+        "cells": records(cells),
+        "figures": _figures(params.get("figures") or {}, study),
+        "javascript": Markup(javascript().replace("</script", "<\\/script")),
+    }
+
+
+def _methods(targets: list[answer.Target]) -> list[tuple[str, str]]:
+    """Return what each interval contains, the targets with the same method together."""
+    found: dict[str, list[str]] = {}
+    for target in targets:
+        for row in (target.loss, target.error):
+            if row and row["method"]:
+                label = f"{row['dataset']}, {row['kind']}"
+                labels = found.setdefault(row["method"], [])
+                if label not in labels:
+                    labels.append(label)
+    return [("; ".join(labels), method) for method, labels in found.items()]
+
+
+def _figures(options: dict[str, Any], study: StudyDatabase) -> list[dict[str, Any]]:
+    figures = []
+    for name in FIGURES:
+        spec = specification(name, study, options.get(name, {}))
+        still = base64.b64encode(to_svg(spec).encode()).decode()
+        figure = get_figure(name)
+        # An end tag inside a script element would close it.
+        text = json.dumps(spec, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
+        figures.append(
+            {
+                "name": name,
+                "title": figure.TITLE,
+                "caption": figure.CAPTION,
+                "spec": Markup(text),
+                "still": f"data:image/svg+xml;base64,{still}",
+            }
+        )
+    return figures
+
+
+def interval_bar(row: dict[str, Any], reach: float) -> Markup:
+    """Return a drawing of interval, prediction and measurement on a scale of per cent.
+
+    The middle is the prediction and all bars of one kind share `reach`, so that lengths can be
+    compared down a column.
+    """
+    middle, half = _BAR_WIDTH / 2, _BAR_WIDTH / 2 - 6
+
+    def x(value: float) -> float:
+        return middle + half * (value / row["predicted"] - 1) / reach
+
+    y = _BAR_HEIGHT / 2
+    parts = [f'<line class="axis" x1="0" y1="{y}" x2="{_BAR_WIDTH}" y2="{y}"/>']
+    if row["lower"] is not None and row["upper"] is not None:
+        start, stop = x(row["lower"]), x(row["upper"])
+        parts.append(
+            f'<rect class="interval" x="{start:.1f}" y="{y - 4}" width="{stop - start:.1f}" '
+            'height="8" rx="2"/>'
+        )
+    parts.append(f'<line class="predicted" x1="{middle}" y1="2" x2="{middle}" y2="16"/>')
+    if row["measured"] is not None:
+        state = "miss" if row["covered"] is False else "hit"
+        parts.append(f'<circle class="{state}" cx="{x(row["measured"]):.1f}" cy="{y}" r="4"/>')
+    label = "interval, prediction (tick) and measurement (dot)"
+    return Markup(
+        f'<svg class="bar" role="img" aria-label="{label}" width="{_BAR_WIDTH}" '
+        f'height="{_BAR_HEIGHT}" viewBox="0 0 {_BAR_WIDTH} {_BAR_HEIGHT}">{"".join(parts)}</svg>'
+    )
+
+
+def _environment() -> jinja2.Environment:
+    folder = files("scalebed.report") / "template"
+
+    def load(name: str) -> str:
+        return (folder / name).read_text(encoding="utf-8")
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(load),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    for name in ("fixed", "significant", "scientific", "percent", "times", "duration", "count"):
+        environment.filters[name] = getattr(numbers, name)
+    environment.filters["raised"] = raised
+    environment.globals.update(
+        plural=numbers.plural, bar=interval_bar, cell_label=cell_label, most_rows=MOST_ROWS
+    )
+    return environment
