@@ -1,6 +1,7 @@
 import copy
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import synthetic_study as synthetic
 from scalebed.cli import main
 from scalebed.errors import ScalebedError
 from scalebed.fit import fit_law
-from scalebed.fit.joint import loss_stage
+from scalebed.fit.joint import error_stage, loss_stage
 from scalebed.fit.noise import Scatter, choose_sigma
 from scalebed.fit.runs import collect_runs
 from scalebed.fit.settings import parse_settings
@@ -263,6 +264,37 @@ def test_ninety_per_cent_intervals_cover_nine_times_in_ten(grids):
         inside += int(np.sum((low[new] <= measured) & (measured <= high[new])))
         total += int(new.sum())
     assert 0.85 <= inside / total <= 0.95, inside / total
+
+
+def test_error_law_varies_over_draws_as_it_does_over_studies():
+    """Spread of the error law at one loss: within a study's draws and between 80 studies."""
+    settings = synthetic.settings(draws=200)
+    grids: dict[str, Scatter | None] = {"elsewhere": Scatter(0.01**2 * 10**6, 10**6, 10**6, 0.0)}
+    error_grids: dict[str, Scatter | None] = {
+        "elsewhere": Scatter(0.5 * 0.004**2 * 10**6, 10**6, 10**6, 0.0)
+    }
+    law, at = get_law("decay"), (np.array([3.4]),)
+    within, between = [], []
+    for seed in range(80):
+        tables = synthetic.tables(sigma=0.01, datasets=["one"], seed=3000 + seed)
+        runs = collect_runs(tables)[0]
+        loss = loss_stage(runs, "yardstick", grids, settings)
+        stage = error_stage(runs, "average", loss, error_grids, settings)
+        assert stage.theta is not None and stage.fit is not None
+        within.append(law.predict(stage.theta, at).std())
+        between.append(stage.fit.predict(*at)[0])
+    assert np.mean(within) == pytest.approx(np.std(between), rel=0.25)
+
+
+def test_drawn_losses_move_the_points_of_the_error_law(tables):
+    runs = collect_runs(tables)[0]
+    loss = loss_stage(runs, "yardstick", KNOWN, synthetic.settings())
+    assert loss.fit is not None and loss.draws is not None
+    joint = error_stage(runs, "average", loss, KNOWN, synthetic.settings())
+    still = replace(loss, factors=np.ones_like(loss.draws))
+    apart = error_stage(runs, "average", still, KNOWN, synthetic.settings())
+    assert joint.theta is not None and apart.theta is not None
+    assert not np.allclose(joint.theta, apart.theta)
 
 
 def test_noise_free_study_is_predicted_exactly():
