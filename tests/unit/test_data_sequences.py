@@ -428,7 +428,7 @@ def test_size_check_alone_is_blind_to_altered_bytes_but_ids_are_checked(fragile)
     tokens, dataset = fragile
     shard = tokens.parent / "train-00000.bin"
     shard.write_bytes(b"\xff\xff" + shard.read_bytes()[2:])
-    source = SequenceSource(dataset, context=16, seed=0, level="size")
+    source = SequenceSource(dataset, context=16, seed=0, verify="size")
     with pytest.raises(ScalebedError, match=r"token 0 of .* is 65535, expected an id below 257"):
         source.sequence(0)
     assert not tokens.exists()

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scalebed.data import verify
 from scalebed.data.corpus import read_manifest
 from scalebed.data.permutation import Permutation
+from scalebed.data.verify import Level, verified
 from scalebed.errors import ScalebedError
 from scalebed.files import quarantine, sha256_file
 
@@ -36,7 +36,7 @@ class TokenStream:
         ``"train"`` or ``"val"``.
     tokens
         Use only the first so many.
-    level
+    verify
         How shards are checked when opened, see `scalebed.data.verify`.
 
     Raises
@@ -50,7 +50,7 @@ class TokenStream:
         manifest_path: Path,
         split: str,
         tokens: int | None = None,
-        level: verify.Level = "sha256",
+        verify: Level = "sha256",
     ) -> None:
         self._manifest_path = manifest_path
         manifest = read_manifest(manifest_path, "tokens")
@@ -66,9 +66,7 @@ class TokenStream:
         self._dtype = np.dtype(manifest["dtype"]).newbyteorder("<")
         self._starts = _offsets(shard["tokens"] for shard in facts["shards"])
         needed = bisect_left(self._starts, self.tokens)
-        self._paths = [
-            verify.verified(manifest_path, shard, level) for shard in facts["shards"][:needed]
-        ]
+        self._paths = [verified(manifest_path, shard, verify) for shard in facts["shards"][:needed]]
         self._maps: OrderedDict[int, np.memmap] = OrderedDict()
 
     def read(self, start: int, count: int) -> np.ndarray:
@@ -122,7 +120,7 @@ class SequenceSource:
         Tokens a model sees at once.
     seed
         Seed of the order.
-    level
+    verify
         ``"sha256"`` checks the content of shards once per process, ``"size"`` only their length.
 
     Raises
@@ -137,14 +135,14 @@ class SequenceSource:
         dataset_manifest: Path,
         context: int,
         seed: int,
-        level: verify.Level = "sha256",
+        verify: Level = "sha256",
     ) -> None:
         path = Path(dataset_manifest)
         self.manifest = read_manifest(path, "dataset")
         self.context = context
         self._seed = seed
         self._streams = [
-            TokenStream(_token_manifest(path, source), "train", source["tokens"], level)
+            TokenStream(_token_manifest(path, source), "train", source["tokens"], verify)
             for source in self.manifest["sources"]
         ]
         counts = [max(0, stream.tokens - 1) // context for stream in self._streams]
@@ -254,7 +252,7 @@ def validation_sequences(
     split: str,
     context: int,
     max_tokens: int | None = None,
-    level: verify.Level = "sha256",
+    verify: Level = "sha256",
 ) -> ValidationSequences:
     """Return the sequences of a split in document order, context apart.
 
@@ -268,7 +266,7 @@ def validation_sequences(
         Tokens a model sees at once.
     max_tokens
         Predict at most so many tokens (documents are shuffled, so these are a random sample).
-    level
+    verify
         See `scalebed.data.verify`.
 
     Raises
@@ -276,7 +274,7 @@ def validation_sequences(
     ScalebedError
         If the split holds less than one sequence, or its shards are broken.
     """
-    stream = TokenStream(Path(tokens_manifest), split, level=level)
+    stream = TokenStream(Path(tokens_manifest), split, verify=verify)
     count = max(0, stream.tokens - 1) // context
     if max_tokens is not None:
         count = min(count, max_tokens // context)
