@@ -1,7 +1,6 @@
 import copy
 import json
 import random
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +12,7 @@ import synthetic_study as synthetic
 from scalebed.cli import main
 from scalebed.errors import ScalebedError
 from scalebed.fit import fit_law
-from scalebed.fit.joint import error_stage, loss_stage
-from scalebed.fit.noise import Scatter, choose_sigma
 from scalebed.fit.runs import collect_runs
-from scalebed.fit.settings import parse_settings
 from scalebed.fit.study import fit_study
 from scalebed.laws import get_law
 from scalebed.laws.base import names
@@ -233,70 +229,6 @@ def test_one_data_set_falls_back_to_its_own_grid_then_to_its_own_residuals(table
     assert row["relative_error"] is not None
 
 
-def test_sigma_is_pooled_with_degrees_of_freedom_and_without_sampling_error():
-    grids = {
-        "a": Scatter(0.40, 4, 8, 0.01),
-        "b": Scatter(0.60, 6, 8, 0.03),
-        "me": Scatter(9.0, 1, 5, 0.0),
-        "refused": None,
-    }
-    found = choose_sigma("me", grids, Scatter(9.0, 1, 5, 0.0))
-    assert found is not None and found.dof == 10
-    assert found.value == pytest.approx(np.sqrt(1.0 / 10 - 0.02))
-
-
-KNOWN: dict[str, Scatter | None] = {"elsewhere": Scatter(0.01**2 * 10**6, 10**6, 10**6, 0.0)}
-
-
-@pytest.mark.parametrize("grids", [KNOWN, {}], ids=["known sigma", "own residuals"])
-def test_ninety_per_cent_intervals_cover_nine_times_in_ten(grids):
-    """250 studies of the paper's five cells with the true law: how many new cells are inside."""
-    settings = synthetic.settings(draws=400)
-    inside, total = 0, 0
-    for seed in range(250):
-        tables = synthetic.tables(sigma=0.01, datasets=["one"], seed=1000 + seed)
-        runs = collect_runs(tables)[0]
-        stage = loss_stage(runs, "yardstick", grids, settings)
-        assert stage.draws is not None
-        low, high = np.quantile(stage.draws, (0.05, 0.95), axis=0)
-        new = ~stage.used
-        measured = runs.losses["yardstick"][new]
-        inside += int(np.sum((low[new] <= measured) & (measured <= high[new])))
-        total += int(new.sum())
-    assert 0.85 <= inside / total <= 0.95, inside / total
-
-
-def test_error_law_varies_over_draws_as_it_does_over_studies():
-    """Spread of the error law at one loss: within a study's draws and between 80 studies."""
-    settings = synthetic.settings(draws=200)
-    grids: dict[str, Scatter | None] = {"elsewhere": Scatter(0.01**2 * 10**6, 10**6, 10**6, 0.0)}
-    error_grids: dict[str, Scatter | None] = {
-        "elsewhere": Scatter(0.5 * 0.004**2 * 10**6, 10**6, 10**6, 0.0)
-    }
-    law, at = get_law("decay"), (np.array([3.4]),)
-    within, between = [], []
-    for seed in range(80):
-        tables = synthetic.tables(sigma=0.01, datasets=["one"], seed=3000 + seed)
-        runs = collect_runs(tables)[0]
-        loss = loss_stage(runs, "yardstick", grids, settings)
-        stage = error_stage(runs, "average", loss, error_grids, settings)
-        assert stage.theta is not None and stage.fit is not None
-        within.append(law.predict(stage.theta, at).std())
-        between.append(stage.fit.predict(*at)[0])
-    assert np.mean(within) == pytest.approx(np.std(between), rel=0.25)
-
-
-def test_drawn_losses_move_the_points_of_the_error_law(tables):
-    runs = collect_runs(tables)[0]
-    loss = loss_stage(runs, "yardstick", KNOWN, synthetic.settings())
-    assert loss.fit is not None and loss.draws is not None
-    joint = error_stage(runs, "average", loss, KNOWN, synthetic.settings())
-    still = replace(loss, factors=np.ones_like(loss.draws))
-    apart = error_stage(runs, "average", still, KNOWN, synthetic.settings())
-    assert joint.theta is not None and apart.theta is not None
-    assert not np.allclose(joint.theta, apart.theta)
-
-
 def test_noise_free_study_is_predicted_exactly():
     results = _fits(synthetic.tables(sigma=0.0), per_task=False)
     for row in _rows(results, "predictions"):
@@ -348,25 +280,6 @@ def test_contradictory_tables_are_named(tables, table, change, message):
     change(changed[table])
     with pytest.raises(ScalebedError, match=message):
         _fits(changed)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"draws": 10}, "draws is 10, expected 100"),
-        ({"draws": "many"}, "draws is 'many', expected int"),
-        ({"level": 1.5}, "level is 1.5"),
-        ({"loss_law": "decay"}, "'decay' describes error"),
-        ({"loss_law": "kaplan"}, "'kaplan' is unknown"),
-        ({"losses": [3]}, "losses holds 3"),
-        ({"extra": 1}, "--params has keys"),
-    ],
-)
-def test_bad_settings_are_named(change, message):
-    with pytest.raises(ScalebedError, match=message):
-        parse_settings(synthetic.params(**change))
-    with pytest.raises(ScalebedError, match="not JSON"):
-        parse_settings("{")
 
 
 def _write(folder: Path, tables: synthetic.Tables) -> None:
