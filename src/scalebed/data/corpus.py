@@ -14,7 +14,7 @@ from scalebed.data.readers import check_reader, get_reader
 from scalebed.data.shuffle import Keyed, Shuffler
 from scalebed.data.splits import check_percentages, split_of
 from scalebed.errors import ScalebedError
-from scalebed.files import atomic_path, quarantine, read_json, sha256_file, write_json
+from scalebed.files import atomic_path, quarantine, read_json, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -52,39 +52,40 @@ def extract_corpus(params: Mapping[str, Any], out: Path) -> dict[str, Any]:
     reader = get_reader(params["reader"])
     options = check_reader(params["reader"], params["options"])
     percentages = check_percentages(name, params["split"])
-    documents = out.parent / FILE
+    counts = _extract(name, reader.read(options), percentages, out.parent / FILE)
+    description = reader.describe(options)
+    manifest = {
+        "kind": "corpus",
+        "corpus": name,
+        "reader": params["reader"],
+        **description._asdict(),
+        "documents": sum(count["documents"] for count in counts.values()),
+        "bytes": sum(count["bytes"] for count in counts.values()),
+        "splits": counts,
+        "file": verify.entry(out.parent / FILE),
+        "params": dict(params),
+    }
+    write_json(out, manifest)
+    logger.info("corpus %s: %d documents, %d bytes", name, manifest["documents"], manifest["bytes"])
+    return manifest
+
+
+def _extract(
+    name: str, documents: Iterator[Document], percentages: Mapping[str, float], path: Path
+) -> dict[str, dict[str, int]]:
+    """Write the documents, sorted, and return how many and how much each split got."""
     counts = {split: {"documents": 0, "bytes": 0} for split in percentages}
-    with atomic_path(documents) as temporary:
-        shuffler = Shuffler(out.parent)
+    with atomic_path(path) as temporary:
+        shuffler = Shuffler(path.parent)
         try:
-            for document in reader.read(options):
+            for document in documents:
                 _check_text(name, document)
                 shuffler.add(document)
             _write(shuffler.sorted(), percentages, counts, temporary)
         finally:
             shuffler.close()
         _check_counts(name, percentages, counts)
-    description = reader.describe(options)
-    manifest = {
-        "kind": "corpus",
-        "corpus": name,
-        "reader": params["reader"],
-        "source": description.source,
-        "licence": description.licence,
-        "credit": description.credit,
-        "documents": sum(count["documents"] for count in counts.values()),
-        "bytes": sum(count["bytes"] for count in counts.values()),
-        "splits": counts,
-        "file": {
-            "name": FILE,
-            "bytes": documents.stat().st_size,
-            "sha256": sha256_file(documents),
-        },
-        "params": dict(params),
-    }
-    write_json(out, manifest)
-    logger.info("corpus %s: %d documents, %d bytes", name, manifest["documents"], manifest["bytes"])
-    return manifest
+    return counts
 
 
 def _check_text(name: str, document: Document) -> None:

@@ -41,43 +41,25 @@ def build_dataset(params: Mapping[str, Any], tokens: Sequence[Path], out: Path) 
     """
     name = params["dataset"]
     weights = _weights(name, params["sources"])
-    manifests = {read_manifest(path, "tokens")["corpus"]: path for path in tokens}
-    chosen = []
-    for corpus in weights:
-        if corpus not in manifests:
-            raise ScalebedError(f"data set {name}: no tokens of corpus {corpus!r} were given")
-        manifest = read_manifest(manifests[corpus], "tokens")
-        if "train" not in manifest["splits"]:
-            raise ScalebedError(f"data set {name}: corpus {corpus} has no train split")
-        chosen.append(manifest)
-    check_same_tokenizer(chosen)
-    total = min(
-        Fraction(manifest["splits"]["train"]["tokens"]) / weights[manifest["corpus"]]
-        for manifest in chosen
-    )
-    cap = params.get("tokens")
-    if cap is not None:
-        if isinstance(cap, bool) or not isinstance(cap, int) or cap < 1:
-            raise ScalebedError(f"data set {name}: tokens is {cap!r}, expected a positive integer")
-        total = min(total, Fraction(cap))
+    paths = {read_manifest(path, "tokens")["corpus"]: path for path in tokens}
+    chosen = _chosen(name, weights, paths)
+    total = _total(name, weights, chosen, params.get("tokens"))
     sources = [
         {
             "corpus": corpus,
             "weight": params["sources"][corpus],
             "tokens": int(weight * total),
-            "manifest": Path(os.path.relpath(manifests[corpus], out.parent)).as_posix(),
-            "manifest_sha256": sha256_file(manifests[corpus]),
+            "manifest": Path(os.path.relpath(paths[corpus], out.parent)).as_posix(),
+            "manifest_sha256": sha256_file(paths[corpus]),
         }
         for corpus, weight in weights.items()
     ]
     taken = sum(source["tokens"] for source in sources)
+    first = next(iter(chosen.values()))
     manifest = {
         "kind": "dataset",
         "dataset": name,
-        "tokenizer": chosen[0]["tokenizer"],
-        "vocab": chosen[0]["vocab"],
-        "eot": chosen[0]["eot"],
-        "dtype": chosen[0]["dtype"],
+        **{key: first[key] for key in ("tokenizer", "vocab", "eot", "dtype")},
         "tokens": taken,
         "unique_tokens": taken,
         "sources": sources,
@@ -85,6 +67,39 @@ def build_dataset(params: Mapping[str, Any], tokens: Sequence[Path], out: Path) 
     }
     write_json(out, manifest)
     return manifest
+
+
+def _chosen(
+    name: str, weights: Mapping[str, Fraction], paths: Mapping[str, Path]
+) -> dict[str, dict[str, Any]]:
+    """Return the token manifests of the sources, all made by one tokenizer."""
+    chosen = {}
+    for corpus in weights:
+        if corpus not in paths:
+            raise ScalebedError(f"data set {name}: no tokens of corpus {corpus!r} were given")
+        chosen[corpus] = read_manifest(paths[corpus], "tokens")
+        if "train" not in chosen[corpus]["splits"]:
+            raise ScalebedError(f"data set {name}: corpus {corpus} has no train split")
+    check_same_tokenizer(list(chosen.values()))
+    return chosen
+
+
+def _total(
+    name: str,
+    weights: Mapping[str, Fraction],
+    chosen: Mapping[str, Mapping[str, Any]],
+    cap: Any,
+) -> Fraction:
+    """Return T, the tokens to share out."""
+    total = min(
+        Fraction(chosen[corpus]["splits"]["train"]["tokens"]) / weight
+        for corpus, weight in weights.items()
+    )
+    if cap is None:
+        return total
+    if isinstance(cap, bool) or not isinstance(cap, int) or cap < 1:
+        raise ScalebedError(f"data set {name}: tokens is {cap!r}, expected a positive integer")
+    return min(total, Fraction(cap))
 
 
 def _weights(name: str, sources: Any) -> dict[str, Fraction]:

@@ -17,7 +17,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from scalebed.data import verify
 from scalebed.data.corpus import iter_documents, read_manifest
 from scalebed.errors import ScalebedError
-from scalebed.files import atomic_path, sha256_file, write_json
+from scalebed.files import atomic_path, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -109,37 +109,35 @@ def train_tokenizer(
     ScalebedError
         On bad params, a missing file or corpus, or a hub that cannot be reached.
     """
-    kind = params["kind"]
-    if kind == "bpe":
-        core = _train_bpe(params, corpora)
-    elif kind == "bytes":
-        core = _byte_core()
-    elif kind == "file":
-        core = _adopt_file(params)
-    elif kind == "hub":
-        core = _adopt_hub(params)
-    else:
-        raise ScalebedError(f"tokenizer kind {kind!r} is unknown, expected {', '.join(KINDS)}")
+    core = _make_core(params, corpora)
     eot = _end_of_text(core, params)
     with atomic_path(out.parent / FILE) as temporary:
         temporary.write_text(core.to_str(), encoding="utf-8")
-    written = out.parent / FILE
     manifest = {
         "kind": "tokenizer",
         "tokenizer": params["tokenizer"],
         # Ids may have gaps, so the highest one counts, not their number.
         "vocab": max(core.get_vocab(with_added_tokens=True).values()) + 1,
         "eot": eot,
-        "file": {
-            "name": FILE,
-            "bytes": written.stat().st_size,
-            "sha256": sha256_file(written),
-        },
+        "file": verify.entry(out.parent / FILE),
         "params": dict(params),
     }
     write_json(out, manifest)
     logger.info("tokenizer %s: vocabulary %d", params["tokenizer"], manifest["vocab"])
     return manifest
+
+
+def _make_core(params: Mapping[str, Any], corpora: Sequence[Path]) -> tokenizers.Tokenizer:
+    kind = params["kind"]
+    if kind == "bpe":
+        return _train_bpe(params, corpora)
+    if kind == "bytes":
+        return _byte_core()
+    if kind == "file":
+        return _adopt_file(params)
+    if kind == "hub":
+        return _adopt_hub(params)
+    raise ScalebedError(f"tokenizer kind {kind!r} is unknown, expected {', '.join(KINDS)}")
 
 
 def _train_bpe(params: Mapping[str, Any], corpora: Sequence[Path]) -> tokenizers.Tokenizer:

@@ -126,12 +126,8 @@ def tokenize_corpus(
             # The file must be closed before the stack renames it, also when encoding fails.
             with contextlib.closing(writer):
                 _encode_split(corpus, split, tokenizer, writer)
-            splits[split] = {
-                "tokens": writer.tokens,
-                "documents": source["splits"][split]["documents"],
-                "bytes": source["splits"][split]["bytes"],
-                "shards": writer.shards,
-            }
+            facts = {"tokens": writer.tokens, "shards": writer.shards}
+            splits[split] = source["splits"][split] | facts
             logger.info("%s %s: %d tokens", source["corpus"], split, writer.tokens)
     manifest = {
         "kind": "tokens",

@@ -11,8 +11,13 @@ Level = Literal["size", "sha256"]
 _GOOD: set[tuple[str, int, int]] = set()
 
 
-def verified(manifest: Path, entry: Mapping[str, Any], level: Level = "sha256") -> Path:
-    """Return the path of the file described by `entry` (``name``, ``bytes``, ``sha256``).
+def entry(path: Path) -> dict[str, Any]:
+    """Return how a manifest describes a finished file beside it."""
+    return {"name": path.name, "bytes": path.stat().st_size, "sha256": sha256_file(path)}
+
+
+def verified(manifest: Path, described: Mapping[str, Any], level: Level = "sha256") -> Path:
+    """Return the path of the file described by `described` (``name``, ``bytes``, ``sha256``).
 
     The content is hashed once per process and file; with `level` ``"size"`` never.
 
@@ -22,18 +27,18 @@ def verified(manifest: Path, entry: Mapping[str, Any], level: Level = "sha256") 
         If the file is missing or differs from the manifest, which is then set aside so that the
         next run rebuilds both.
     """
-    path = manifest.parent / entry["name"]
+    path = manifest.parent / described["name"]
     if not path.is_file():
-        quarantine(manifest, f"{path} is missing, expected {entry['bytes']} bytes")
+        quarantine(manifest, f"{path} is missing, expected {described['bytes']} bytes")
     stat = path.stat()
-    if stat.st_size != entry["bytes"]:
-        quarantine(manifest, f"{path} has {stat.st_size} bytes, expected {entry['bytes']}")
+    if stat.st_size != described["bytes"]:
+        quarantine(manifest, f"{path} has {stat.st_size} bytes, expected {described['bytes']}")
     mark = (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
     if level == "sha256" and mark not in _GOOD:
         found = sha256_file(path)
-        if found != entry["sha256"]:
+        if found != described["sha256"]:
             quarantine(
-                manifest, f"{path} has SHA-256 {found[:12]}…, expected {entry['sha256'][:12]}…"
+                manifest, f"{path} has SHA-256 {found[:12]}…, expected {described['sha256'][:12]}…"
             )
         _GOOD.add(mark)
     return path
