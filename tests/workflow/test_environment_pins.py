@@ -1,0 +1,121 @@
+"""One set of versions: pyproject.toml, the lock files and the conda files agree."""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+REQUIREMENTS = ROOT / "requirements"
+LOCKS = ("lock-build.txt", "lock.txt", "lock-dev.txt")
+PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\\s]+)", re.MULTILINE)
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+# The code each conda environment runs, below src/scalebed.
+STAGES = {
+    "train": ("data", "model", "train"),
+    "evaluate": ("data", "model", "evaluate"),
+    "fit": ("laws", "fit", "store", "figures", "report", "plan/listing.py"),
+}
+# Optional at run time, with a message of its own when missing.
+OPTIONAL = {"tensorboard"}
+
+
+def pins(name: str) -> dict[str, str]:
+    text = (REQUIREMENTS / name).read_text(encoding="utf-8")
+    return {canonicalize_name(package): version for package, version in PIN.findall(text)}
+
+
+LOCKED = {**pins("lock-build.txt"), **pins("lock.txt"), **pins("torch.txt")}
+DEV = {**LOCKED, **pins("lock-dev.txt")}
+
+
+@pytest.mark.parametrize("name", [*LOCKS, "corpora.txt"])
+def test_every_pin_has_checksums_and_no_address_is_named(name):
+    text = (REQUIREMENTS / name).read_text(encoding="utf-8")
+    entries = [
+        entry for entry in text.replace("\\\n", " ").splitlines() if entry and entry[0] != "#"
+    ]
+    assert entries
+    for entry in entries:
+        assert PIN.match(entry), entry
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}\b", entry), entry
+    assert not re.search(r"://|--index|--extra-index|--find-links|--trusted-host|^-", text, re.M)
+
+
+def test_no_package_is_locked_twice():
+    seen: list[str] = []
+    for name in [*LOCKS, "torch.txt", "corpora.txt"]:
+        seen += pins(name)
+    assert len(seen) == len(set(seen))
+
+
+def test_the_lock_satisfies_the_project():
+    extras = PROJECT["optional-dependencies"]
+    wanted = [*PROJECT["dependencies"], *extras["report"], *extras["slurm"]]
+    for text in wanted:
+        requirement = Requirement(text)
+        version = LOCKED[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(version), text
+
+
+def test_the_lock_of_the_tools_satisfies_the_project():
+    extras = PROJECT["optional-dependencies"]
+    for text in [*extras["dev"], *extras["tensorboard"]]:
+        requirement = Requirement(text)
+        version = DEV[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(version), text
+
+
+def conda(stage: str) -> dict[str, str]:
+    values = yaml.safe_load((ROOT / "envs" / f"{stage}.yaml").read_text(encoding="utf-8"))
+    (pip,) = [item["pip"] for item in values["dependencies"] if isinstance(item, dict)]
+    found = {}
+    for text in pip:
+        package, _, version = text.partition("==")
+        found[canonicalize_name(package)] = version
+    return found
+
+
+def test_every_conda_file_belongs_to_a_stage():
+    assert {path.stem for path in (ROOT / "envs").iterdir()} == set(STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_conda_files_pin_what_the_lock_pins(stage):
+    found = conda(stage)
+    assert found == {name: LOCKED[name] for name in found}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_conda_files_have_what_the_code_imports(stage):
+    distributions = packages_distributions()
+    needed = set()
+    for folder in STAGES[stage]:
+        path = ROOT / "src" / "scalebed" / folder
+        files = [path] if path.is_file() else sorted(path.rglob("*.py"))
+        assert files, f"no code in {path}"
+        for file in files:
+            for module in imported(file):
+                if module in sys.stdlib_module_names or module in ("scalebed", *OPTIONAL):
+                    continue
+                needed.add(canonicalize_name(distributions[module][0]))
+    assert needed <= conda(stage).keys()
+
+
+def imported(file: Path) -> set[str]:
+    """Return the top-level modules a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
