@@ -95,7 +95,9 @@ def _draw(frame: pd.DataFrame, reach: float, title: str, style: Style) -> alt.To
         .encode(
             color=alt.Color(
                 "error:Q",
-                scale=alt.Scale(range=_COLORS, domain=[-reach, 0, reach], clamp=True),
+                scale=alt.Scale(
+                    range=_COLORS, domain=[-reach, 0, reach], clamp=True, interpolate="rgb"
+                ),
                 title="error (%)",
             ),
             tooltip=tooltip,

@@ -30,7 +30,8 @@ WITH numbered AS (
 )
 SELECT c.dataset, n.curve, c.size, c.ratio AS M, c.params, c.status, max(n.tokens) AS tokens,
        -- An average would hide how a diverging cell ends.
-       CASE WHEN c.status = 'diverged' THEN max(n.loss) ELSE avg(n.loss) END AS loss, max(n.step) AS step
+       CASE WHEN c.status = 'diverged' THEN max(n.loss) ELSE avg(n.loss) END AS loss,
+       max(n.step) AS step
 FROM numbered n JOIN cells c USING (cell)
 GROUP BY c.dataset, n.curve, c.size, c.ratio, c.params, c.status, n.stretch
 ORDER BY c.dataset, c.params, M, n.curve, step

@@ -49,7 +49,8 @@ def _summary(item: answer.Summary | None) -> str:
     if item is None:
         return ""
     return (
-        f"{item.kind}: mean relative error {percent(item.mean, 2)}, worst {percent(item.worst, 2)}; "
+        f"{item.kind}: mean relative error {percent(item.mean, 2)}, "
+        f"worst {percent(item.worst, 2)}; "
         f"{item.covered} of {item.compared} inside the {percent(item.level, 0)} prediction interval"
     )
 
