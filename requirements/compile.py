@@ -19,11 +19,11 @@ HEADER = "# Written by `make lock` from pyproject.toml; do not edit.\n"
 # The conda twins: what the code of each stage imports. tests/workflow/test_environment_pins.py
 # compares these lists with the imports.
 _MODELS = ["datasets", "huggingface-hub", "numpy", "pyarrow", "safetensors", "tokenizers", "torch"]
+_TABLES = ["altair", "duckdb", "jinja2", "markupsafe", "numpy", "pandas", "pyarrow"]
 CONDA = {
     "train": [*_MODELS, "tqdm", "zstandard"],
     "evaluate": [*_MODELS, "lm-eval", "pyyaml", "zstandard"],
-    "fit": ["altair", "duckdb", "jinja2", "markupsafe", "numpy", "pandas", "pyarrow"]
-    + ["vl-convert-python"],
+    "fit": [*_TABLES, "vl-convert-python"],
 }
 CONDA_HEADER = """\
 # Written by `make lock`; the same versions as in requirements/. Jobs run in this environment under
