@@ -1,0 +1,1 @@
+"""Training of one cell: optimiser, schedule, loop, exact resume, record."""

@@ -1,0 +1,137 @@
+"""The record of a cell: metrics.json, curve.parquet and the weights."""
+
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from scalebed import recipes
+from scalebed.errors import ScalebedError
+from scalebed.files import sha256_file, write_json
+from scalebed.model.saved import CONFIG, WEIGHTS, save_model
+from scalebed.train.curve import train_loss, write_curve
+from scalebed.train.loop import Training, Verdict
+
+CURVE = "curve.parquet"
+
+
+class RunRecord(NamedTuple):
+    """What is known of a cell before it is trained."""
+
+    params: dict[str, Any]
+    dataset_sha256: str
+    dataset_tokens: int
+    run: dict[str, Any]
+
+
+class Clock(NamedTuple):
+    """Wall time of a cell over all attempts."""
+
+    began: float
+    """When this attempt began, on the monotonic clock."""
+    spent: float
+    """Seconds of earlier attempts up to the checkpoint resumed from."""
+
+    def seconds(self) -> float:
+        """Return the wall time so far."""
+        return self.spent + time.monotonic() - self.began
+
+
+def write_failed(out: Path, run: RunRecord, reason: str) -> None:
+    """Write the record of a cell that cannot be trained: a reason and an empty curve."""
+    _clear(out)
+    write_curve(out.parent / CURVE, torch.zeros(0, 3), None, 0, 0)
+    write_json(out, _metrics(run) | {"status": "failed", "reason": reason})
+
+
+def write_trained(
+    out: Path,
+    run: RunRecord,
+    training: Training,
+    verdict: Verdict,
+    about: dict[str, Any],
+    attempts: int,
+    threads: int,
+    wall_seconds: float,
+) -> None:
+    """Write the record of a trained cell, metrics.json last.
+
+    Weights are kept of a finished cell only.
+
+    Raises
+    ------
+    ScalebedError
+        If a file cannot be written; metrics.json is then not there.
+    """
+    _clear(out)
+    weights = None
+    if verdict.status == "done":
+        save_model(out.parent, training.model, about)
+        weights = sha256_file(out.parent / WEIGHTS)
+    recipe, context = training.recipe, training.model.config.context
+    rows = write_curve(out.parent / CURVE, verdict.curve, recipe, training.steps, context)
+    trained = training.done * recipe.batch_sequences * context
+    facts = {
+        "status": verdict.status,
+        "reason": verdict.reason,
+        "train_loss": train_loss(verdict.curve) if verdict.status == "done" else None,
+        "seconds": training.seconds,
+        "wall_seconds": wall_seconds,
+        "attempts": attempts,
+        "tokens_per_second": trained / training.seconds,
+        "threads": threads,
+        "device": training.device.type,
+        "weights_sha256": weights,
+        "curve_rows": rows,
+    }
+    write_json(out, _metrics(run) | facts)
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier run left, the record first, so that it never vouches for new files."""
+    for name in (out.name, WEIGHTS, CONFIG, CURVE):
+        path = out.parent / name
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ScalebedError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _metrics(run: RunRecord) -> dict[str, Any]:
+    """Return everything in metrics.json that follows from the parameters; the rest is empty."""
+    params = run.params
+    shape = recipes.Shape(**{name: params["model"][name] for name in recipes.Shape._fields})
+    counts = recipes.count_params(shape)
+    tokens = params["tokens"]
+    return {
+        "cell": params["cell"],
+        "status": None,
+        "reason": None,
+        "params": params,
+        "dataset_sha256": run.dataset_sha256,
+        "counts": {
+            "params": counts.total,
+            "params_no_input_embedding": counts.no_input_embedding,
+            "params_no_embeddings": counts.no_embeddings,
+        },
+        "tokens": tokens,
+        "steps": params["steps"],
+        "batch_tokens": params["recipe"]["batch_sequences"] * shape.context,
+        "token_multiplier": tokens / counts.total,
+        "flops": recipes.flops(counts.total, tokens),
+        "flops_exact": recipes.flops_exact(shape, tokens),
+        "epochs": tokens / run.dataset_tokens,
+        "train_loss": None,
+        "seconds": 0.0,
+        "wall_seconds": 0.0,
+        "attempts": 1,
+        "tokens_per_second": None,
+        "threads": None,
+        "device": None,
+        "precision": params["recipe"]["precision"],
+        "backend": params["recipe"]["backend"],
+        "weights_sha256": None,
+        "curve_rows": 0,
+        "run": run.run,
+    }

@@ -1,0 +1,94 @@
+"""How this process computes: threads, determinism, memory, the device it may use."""
+
+import ctypes
+import fcntl
+import os
+from pathlib import Path
+from typing import IO
+
+import torch
+
+from scalebed.errors import ScalebedError
+
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+
+
+def prepare_process(threads: int) -> None:
+    """Make training in this process deterministic and lean.
+
+    Parameters
+    ----------
+    threads
+        CPU threads of each operator. Results are identical for equal numbers of threads.
+    """
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    # Filling every new array would only make reads of uninitialised memory repeatable.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    # cuBLAS needs this to be deterministic; it must be set before its first use.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # Denormal numbers carry nothing here and cost a hundred cycles each.
+    torch.set_flush_denormal(True)
+    _keep_freed_memory()
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc reuse freed blocks instead of returning them to the system.
+
+    Every step allocates the same activations; by default the larger ones are mapped and unmapped
+    each time, which showed as over a thousand page faults a step. Other C libraries have no
+    mallopt and are left as they are.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+        mallopt(_M_TRIM_THRESHOLD, 1 << 30)
+
+
+def choose_device(wanted: str, folder: Path) -> tuple[torch.device, IO[str] | None]:
+    """Return the device to train on, and the open lock that reserves it.
+
+    Parameters
+    ----------
+    wanted
+        ``cpu``, ``cuda``, ``cuda:1``, … or ``auto`` for CUDA where there is one.
+    folder
+        Where lock files of devices lie. Snakemake's ``gpu`` resource counts devices but assigns
+        none, so without ``CUDA_VISIBLE_DEVICES`` trainers of one machine settle it by lock.
+
+    Raises
+    ------
+    ScalebedError
+        If there is no such device, or all are taken.
+    """
+    count = torch.cuda.device_count()
+    if wanted == "auto":
+        wanted = "cuda" if count else "cpu"
+    device = torch.device(wanted)
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise ScalebedError(f"--device is {wanted}, but this machine has {count} CUDA devices")
+    if wanted != "cuda" or "CUDA_VISIBLE_DEVICES" in os.environ:
+        return device, None
+    index, lock = claim(count, folder)
+    return torch.device("cuda", index), lock
+
+
+def claim(count: int, folder: Path) -> tuple[int, IO[str]]:
+    """Lock the first free of `count` devices; the lock ends with the file or the process.
+
+    Raises
+    ------
+    ScalebedError
+        If all are taken.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        lock = (folder / f"cuda-{index}.lock").open("a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        return index, lock
+    raise ScalebedError(f"all {count} CUDA devices are taken by other trainers ({folder})")
