@@ -111,10 +111,7 @@ class Calibration:
 
     def _time(self, key: str, model: dict[str, Any], recipe: dict[str, Any]) -> float:
         from scalebed.train.calibrate import step_seconds
-        from scalebed.train.runtime import prepare_process
 
-        # As the workflow trains on a CPU: one thread a cell, and as many cells as cores.
-        prepare_process(1)
         self._times[key] = step_seconds(model, recipe, TRIAL_SECONDS)
         write_json(self.path, self._times)
         return self._times[key]
