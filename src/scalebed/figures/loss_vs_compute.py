@@ -91,7 +91,7 @@ def _draw(frame: pd.DataFrame, yardstick: str, reducible: bool, style: Style) ->
     x = alt.X("flops:Q", **log_axis(list(frame["flops"]), "training compute C = 6ND (FLOPs)"))
     y = alt.Y("y:Q", **log_axis(values, label))
     color = alt.Color("M:O", scale=alt.Scale(scheme=SEQUENCE), title="M = D/N")
-    pick = alt.selection_point(fields=["M"], bind="legend")
+    pick = alt.selection_point(name="pick", fields=["M"], bind="legend")
     faded = alt.condition(pick, alt.value(1.0), alt.value(0.12))
     base = alt.Chart().encode(x=x, color=color, opacity=faded)
     law = (
@@ -134,6 +134,7 @@ def _draw(frame: pd.DataFrame, yardstick: str, reducible: bool, style: Style) ->
             ],
         )
         .add_params(pick)
+        .properties(name="picked")
     )
     panels = frame["dataset"].nunique()
     return (

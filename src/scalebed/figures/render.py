@@ -1,6 +1,8 @@
 """Charts as files: a self-contained HTML page, SVG and PNG, all without a network."""
 
+import functools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from scalebed.store.reader import StudyDatabase
 # The converter has several Vega-Lite versions; the one Altair writes for is the right one.
 _VEGA_LITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 _SIGNIFICANT = 6
+_NUMBERED = re.compile(r"\b(clip|gradient_)(\d+)\b")
 
 
 def specification(name: str, study: StudyDatabase, params: dict[str, Any]) -> dict[str, Any]:
@@ -62,9 +65,12 @@ def _rounded_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def to_svg(spec: dict[str, Any]) -> str:
     """Return a figure as SVG."""
     svg: str = vl_convert.vegalite_to_svg(json.dumps(spec), vl_version=_VEGA_LITE)
-    return svg
+    # The converter numbers clip paths and gradients on and on within one process.
+    order = {name: index for index, name in enumerate(dict.fromkeys(_NUMBERED.findall(svg)))}
+    return _NUMBERED.sub(lambda found: f"{found.group(1)}{order[found.groups()]}", svg)
 
 
+@functools.cache
 def javascript() -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one script that sets ``window.vegaEmbed``."""
     script: str = vl_convert.javascript_bundle(

@@ -55,7 +55,7 @@ def _draw(frame: pd.DataFrame, sizes: list[str], style: Style) -> alt.TopLevelMi
     finished = frame[frame["ended"] == "finished"]["loss"]
     # What diverged goes off the chart instead of flattening everything else.
     values = finished if len(finished) else frame["loss"]
-    pick = alt.selection_point(fields=["N"], bind="legend")
+    pick = alt.selection_point(name="pick", fields=["N"], bind="legend")
     lines = (
         alt.Chart(frame)
         .mark_line(strokeWidth=1.2, clip=True)
@@ -82,6 +82,7 @@ def _draw(frame: pd.DataFrame, sizes: list[str], style: Style) -> alt.TopLevelMi
             ],
         )
         .add_params(pick)
+        .properties(name="picked")
     )
     return (
         lines.properties(**style.panel(frame["dataset"].nunique()))

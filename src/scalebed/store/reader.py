@@ -32,6 +32,9 @@ class StudyDatabase:
             raise ScalebedError(f"there is no database {path}; run `scalebed gather-study` first")
         try:
             self._connection = duckdb.connect(str(path), read_only=True)
+            # Threads add up floating-point numbers in whatever order they finish; pages and
+            # figures are to be the same on every machine.
+            self._connection.execute("SET threads = 1")
             tables = {row[0] for row in self._connection.execute("SHOW TABLES").fetchall()}
         except duckdb.Error as error:
             reason = str(error).partition("\n")[0]
