@@ -17,7 +17,7 @@ from scalebed.train.calibrate import step_seconds
 from scalebed.train.checkpoint import Checkpoint, open_state
 from scalebed.train.loop import Training
 from scalebed.train.optimizer import FlatAdamW
-from scalebed.train.runtime import claim
+from scalebed.train.runtime import choose_device, claim
 from scalebed.train.schedule import learning_rate
 from scalebed.train.settings import CellFailure, Recipe, check_params
 
@@ -299,6 +299,14 @@ def test_devices_are_claimed_one_by_one(tmp_path):
     assert again == 0
     third.close()
     other.close()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device")
+def test_a_device_that_is_not_there_is_named(tmp_path):
+    assert choose_device("auto", tmp_path) == (torch.device("cpu"), None)
+    for wanted, message in (("tpu9", "--device is 'tpu9'"), ("cuda", "has 0 CUDA devices")):
+        with pytest.raises(ScalebedError, match=message):
+            choose_device(wanted, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 
 from scalebed.model import Decoder, ModelConfig, initialise
 from scalebed.train.loop import Training
+from scalebed.train.runtime import prepare_process
 from scalebed.train.settings import Recipe
 
 _WARM_UP = 3
@@ -24,9 +25,9 @@ class _RandomTokens:
 
 
 def step_seconds(
-    model: dict[str, object], recipe: dict[str, object], seconds: float = 0.5
+    model: dict[str, object], recipe: dict[str, object], seconds: float = 0.5, threads: int = 1
 ) -> float:
-    """Return the median time of a training step in seconds, on the CPU and the threads torch has.
+    """Return the median time of a training step on the CPU, in seconds.
 
     Parameters
     ----------
@@ -34,12 +35,15 @@ def step_seconds(
         The ``model`` and ``recipe`` parts of a cell's parameters.
     seconds
         Time to spend measuring; at least one step is measured, after three to warm up.
+    threads
+        CPU threads of the training to be planned; set for this process.
 
     Raises
     ------
-    CellFailure, ValueError
+    ScalebedError, CellFailure, ValueError
         If no such cell can be trained.
     """
+    prepare_process(threads)
     config = ModelConfig.from_record(model)
     decoder = Decoder(config)
     initialise(decoder, 0)

@@ -25,7 +25,7 @@ def prepare_process(threads: int) -> None:
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     # Filling every new array would only make reads of uninitialised memory repeatable.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # cuBLAS needs this to be deterministic; it must be set before its first use.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Denormal numbers carry nothing here and cost a hundred cycles each.
@@ -65,7 +65,10 @@ def choose_device(wanted: str, folder: Path) -> tuple[torch.device, IO[str] | No
     count = torch.cuda.device_count()
     if wanted == "auto":
         wanted = "cuda" if count else "cpu"
-    device = torch.device(wanted)
+    try:
+        device = torch.device(wanted)
+    except RuntimeError as error:
+        raise ScalebedError(f"--device is {wanted!r}, expected cpu, cuda or auto") from error
     if device.type == "cuda" and (device.index or 0) >= count:
         raise ScalebedError(f"--device is {wanted}, but this machine has {count} CUDA devices")
     if wanted != "cuda" or "CUDA_VISIBLE_DEVICES" in os.environ:
