@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,7 +62,19 @@ class CellLM(LM):
 
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
         """Return log-likelihood and greediness of each (context, continuation)."""
-        pairs = [(instance.args[0], instance.args[1]) for instance in requests]
+        answers: list[tuple[float, bool]] = [(0.0, False)] * len(requests)
+        tasks: dict[str | None, list[int]] = defaultdict(list)
+        for number, instance in enumerate(requests):
+            tasks[instance.task_name].append(number)
+        # Task by task, so that the last digits of a score do not depend on which tasks run with
+        # it, as they would if their requests shared batches.
+        for numbers in tasks.values():
+            pairs = [requests[number].args[:2] for number in numbers]
+            for number, answer in zip(numbers, self._score(pairs), strict=True):
+                answers[number] = answer
+        return answers
+
+    def _score(self, pairs: list[tuple[str, str]]) -> list[tuple[float, bool]]:
         encoded = self._encode(pairs)
         longest = self.model.config.context
         for pair, request in zip(pairs, encoded, strict=True):

@@ -82,7 +82,7 @@ def _read(path: Path, count: int) -> list[Request] | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path) as arrays:
+        with path.open("rb") as file, np.load(file) as arrays:
             lengths, tokens = arrays["lengths"], arrays["tokens"].tolist()
         if lengths.shape != (count, 2) or lengths.sum() != len(tokens):
             raise ValueError("its counts do not add up")

@@ -178,8 +178,10 @@ def _load(
     limit: int | None,
 ) -> dict[str, dict[str, Any]]:
     """Return lm-eval's tasks by the name of ours; a group of lm-eval is several."""
-    local = load_local({name: items[name][0] for name in missing if name in items}, limit)
-    loaded = {name: {name: task} for name, task in local.items()}
+    local = {name: items[name][0] for name in missing if name in items}
+    loaded: dict[str, dict[str, Any]] = {}
+    if local:
+        loaded = {name: {name: task} for name, task in load_local(local, limit).items()}
     published = [name for name in missing if name not in items]
     if published:
         from lm_eval.tasks import TaskManager

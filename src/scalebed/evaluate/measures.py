@@ -115,7 +115,7 @@ def measure(
     metric
         The metric taken as accuracy; the usual one of the task when None.
     chance_error
-        The error of a guess, where it is not that among the choices.
+        The error of a guess for tasks without choices; 1 when None.
     """
     counts = np.array([len(grouped[one]) for one in tasks])
     accuracy = np.array([_accuracy(name, results[one], metric) for one in tasks])
@@ -124,7 +124,7 @@ def measure(
     parts = [_probabilities(task, grouped[one]) for one, task in tasks.items()]
     known = [part for part in parts if part is not None]
     soft = np.concatenate([part[0] for part in known]) if len(known) == len(parts) else None
-    if chance_error is None and soft is not None:
+    if soft is not None:
         chance_error = float(counts @ np.array([part[1] for part in known])) / items
     return Measures(
         error,

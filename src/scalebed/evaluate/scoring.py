@@ -25,7 +25,7 @@ from scalebed.model.rope import rotate
 BATCH_TOKENS = 2048
 """Positions in a batch; activations of small models then stay in a core's cache."""
 
-_STEP = 4
+_STEP = 8
 
 Tokens = tuple[int, ...]
 

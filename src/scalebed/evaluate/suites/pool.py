@@ -147,39 +147,40 @@ class Pool:
         return Counter(word for word in words if LOWER.fullmatch(word))
 
     @cached_property
-    def content(self) -> dict[tuple[str, int, int], list[str]]:
-        """Content words by suffix class, binary order of frequency and half their length."""
-        table: dict[tuple[str, int, int], list[str]] = defaultdict(list)
-        for word in sorted(self.counts):
+    def content(self) -> dict[tuple[str, int, int], dict[str, int]]:
+        """Occurrences of content words by the rows of `content_key`."""
+        table: dict[tuple[str, int, int], dict[str, int]] = defaultdict(dict)
+        for word, count in self.counts.items():
             if is_content(word):
-                table[self.content_key(word)].append(word)
+                table[self.content_key(word)][word] = count
         return dict(table)
 
     def content_key(self, word: str) -> tuple[str, int, int]:
-        """Return the row of `content` a word belongs to."""
+        """Return suffix class, binary order of frequency and half the length of a word."""
         return suffix_class(word), self.counts[word].bit_length(), len(word) // 2
 
     @cached_property
-    def last_words(self) -> dict[tuple[str, int], list[str]]:
-        """Sentence-final content words by suffix class and half their length."""
-        table: dict[tuple[str, int], set[str]] = defaultdict(set)
+    def last_words(self) -> dict[tuple[str, int], Counter[str]]:
+        """Occurrences of sentence-final content words by suffix class and half their length."""
+        table: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
         for sentence in self.sentences:
             word = sentence.words[-1][:-1]
             if is_content(word):
-                table[suffix_class(word), len(word) // 2].add(word)
-        return {key: sorted(words) for key, words in table.items()}
+                table[suffix_class(word), len(word) // 2][word] += 1
+        return dict(table)
 
     @cached_property
     def phrases(self) -> dict[int, list[tuple[str, ...]]]:
-        """Runs of three lower-case words by their length in characters, each run once."""
-        table: dict[int, set[tuple[str, ...]]] = defaultdict(set)
+        """Runs of three lower-case words by their length in characters, as often as they occur."""
+        table: dict[int, list[tuple[str, ...]]] = defaultdict(list)
         for sentence in self.sentences:
             words = sentence.words
-            for i in range(1, len(words) - 3):
-                run = words[i : i + 3]
-                if all(LOWER.fullmatch(word) for word in run):
-                    table[sum(map(len, run))].add(run)
-        return {length: sorted(runs) for length, runs in table.items()}
+            plain = [LOWER.fullmatch(word) is not None for word in words]
+            for i in range(2, len(words) - 3):
+                if all(plain[i : i + 3]):
+                    run = words[i : i + 3]
+                    table[sum(map(len, run))].append(run)
+        return dict(table)
 
     @cached_property
     def halves(self) -> dict[int, list[str]]:

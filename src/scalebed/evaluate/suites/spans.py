@@ -21,8 +21,8 @@ def _phrase(sentence: Sentence, pool: Pool, rng: np.random.Generator) -> Iterato
     for spot in _spans(sentence, 3, rng):
         right = sentence.words[spot : spot + 3]
         others = pool.phrases[sum(map(len, right))]
-        drawn = rng.choice(len(others), size=min(4, len(others)), replace=False)
-        wrong = [others[i] for i in drawn if others[i] != right][:3]
+        drawn = rng.choice(len(others), size=min(12, len(others)), replace=False)
+        wrong = list(dict.fromkeys(others[i] for i in drawn if others[i] != right))[:3]
         if len(wrong) == 3:
             choices = tuple(ending(sentence, spot + 3, *run) for run in (right, *wrong))
             yield Proposal(sentence, spot, choices)

@@ -1,6 +1,6 @@
 """Tasks about one word, in the manner of the Children's Book Test and of LAMBADA."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -8,23 +8,33 @@ from scalebed.evaluate.suites.item import Proposal, Task, ending
 from scalebed.evaluate.suites.pool import FUNCTION_WORDS, Pool, Sentence, is_content, suffix_class
 
 
-def _function(sentence: Sentence, pool: Pool, rng: np.random.Generator) -> Iterator[Proposal]:
-    """Offer a function word against four others.
+def _draw(
+    right: str, counts: Mapping[str, int], number: int, rng: np.random.Generator
+) -> list[str]:
+    """Return `number` words other than `right`, common ones more often; none if too few.
 
-    Distractors are drawn with the frequencies of the text, as right answers are: with uniform
-    draws the right one would be the shorter and commoner, and an untrained model above chance.
+    Right answers are met as often as they occur in the text. With distractors drawn evenly the
+    right one would be the commoner and, in tokens, the shorter: an untrained model would do
+    better than chance.
     """
+    words = [word for word in sorted(counts) if word != right and counts[word]]
+    if len(words) < number:
+        return []
+    weights = np.array([counts[word] for word in words], dtype=float)
+    drawn = rng.choice(len(words), size=number, replace=False, p=weights / weights.sum())
+    return [words[i] for i in drawn]
+
+
+def _function(sentence: Sentence, pool: Pool, rng: np.random.Generator) -> Iterator[Proposal]:
+    """Offer a function word against four others."""
     spots = [i for i, word in enumerate(sentence.words) if i > 1 and word in FUNCTION_WORDS]
-    weights = np.array([pool.counts[word] for word in FUNCTION_WORDS], dtype=float)
+    counts = {word: pool.counts[word] for word in FUNCTION_WORDS}
     for spot in rng.permutation(spots):
-        right = FUNCTION_WORDS.index(sentence.words[spot])
-        others = np.where(np.arange(len(weights)) == right, 0.0, weights)
-        if np.count_nonzero(others) < 4:
-            return
-        wrong = rng.choice(len(weights), size=4, replace=False, p=others / others.sum())
-        words = [FUNCTION_WORDS[i] for i in (right, *wrong)]
-        choices = tuple(ending(sentence, spot + 1, word) for word in words)
-        yield Proposal(sentence, int(spot), choices)
+        right = sentence.words[spot]
+        wrong = _draw(right, counts, 4, rng)
+        if wrong:
+            choices = tuple(ending(sentence, spot + 1, word) for word in (right, *wrong))
+            yield Proposal(sentence, int(spot), choices)
 
 
 def _content(sentence: Sentence, pool: Pool, rng: np.random.Generator) -> Iterator[Proposal]:
@@ -32,13 +42,10 @@ def _content(sentence: Sentence, pool: Pool, rng: np.random.Generator) -> Iterat
     spots = [i for i, word in enumerate(sentence.words) if i > 1 and is_content(word)]
     for spot in rng.permutation(spots):
         right = sentence.words[spot]
-        others = [word for word in pool.content[pool.content_key(right)] if word != right]
-        if len(others) < 4:
-            continue
-        wrong = rng.choice(len(others), size=4, replace=False)
-        words = (right, *(others[i] for i in wrong))
-        choices = tuple(ending(sentence, spot + 1, word) for word in words)
-        yield Proposal(sentence, int(spot), choices)
+        wrong = _draw(right, pool.content[pool.content_key(right)], 4, rng)
+        if wrong:
+            choices = tuple(ending(sentence, spot + 1, word) for word in (right, *wrong))
+            yield Proposal(sentence, int(spot), choices)
 
 
 def _last(sentence: Sentence, pool: Pool, rng: np.random.Generator) -> Iterator[Proposal]:
@@ -47,10 +54,9 @@ def _last(sentence: Sentence, pool: Pool, rng: np.random.Generator) -> Iterator[
     if not is_content(right):
         return
     row = pool.last_words[suffix_class(right), len(right) // 2]
-    others = [word for word in row if word != right]
-    if len(others) >= 4:
-        wrong = rng.choice(len(others), size=4, replace=False)
-        choices = tuple(f"{word}." for word in (right, *(others[i] for i in wrong)))
+    wrong = _draw(right, row, 4, rng)
+    if wrong:
+        choices = tuple(f"{word}." for word in (right, *wrong))
         yield Proposal(sentence, len(sentence.words) - 1, choices)
 
 
