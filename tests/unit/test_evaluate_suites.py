@@ -43,7 +43,7 @@ def test_sentences_end_at_full_stops_but_not_at_initials_and_abbreviations() -> 
         "One bracket (is never closed in this otherwise very fine sentence.",
         'An odd number of "quotation marks makes a sentence of no use here.',
         "This sentence has no full stop at its end but enough words",
-        "A caf\u00e9 is not spelled in plain letters of the alphabet alone.",
+        "The \u00e9tude is not spelled in plain letters of the alphabet alone.",
         " ".join(["Word"] + ["word"] * 28) + ".",
     ],
 )

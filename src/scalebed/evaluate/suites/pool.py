@@ -117,8 +117,33 @@ def is_content(word: str) -> bool:
 
 
 _SUFFIXES = (
-    *("tion", "sion", "ment", "ness", "ance", "ence", "able", "ible", "ical", "ship", "ists"),
-    *("ing", "ies", "ous", "ive", "ity", "ian", "ary", "ory", "ful", "est", "ism", "ist"),
+    *(
+        "tion",
+        "sion",
+        "ment",
+        "ness",
+        "ance",
+        "ence",
+        "able",
+        "ible",
+        "ical",
+        "ship",
+        "ists",
+    ),  # codespell:ignore
+    *(
+        "ing",
+        "ies",
+        "ous",
+        "ive",
+        "ity",
+        "ian",
+        "ary",
+        "ory",
+        "ful",
+        "est",
+        "ism",
+        "ist",
+    ),  # codespell:ignore
     *("ed", "ly", "al", "ic", "er", "or", "es", "en", "s"),
 )
 
