@@ -159,7 +159,7 @@ def test_training_curves_are_thinned_but_keep_their_ends(study):
     stored = study.rows("SELECT max(tokens) AS t FROM curves WHERE loss IS NOT NULL GROUP BY cell")
     assert sorted(ends.values()) == pytest.approx(sorted(row["t"] for row in stored), rel=1e-4)
     assert len(found) < 9000
-    diverged = [row["loss"] for row in found if row["status"] == "diverged"]
+    diverged = [row["loss"] for row in found if row["ended"] == "diverged"]
     assert max(diverged) > 8
 
 

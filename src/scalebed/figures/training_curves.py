@@ -48,6 +48,7 @@ def chart(study: StudyDatabase, style: Style) -> alt.TopLevelMixin:
     sizes = frame.drop_duplicates("params").sort_values("params")["params"]
     frame["N"] = frame["params"].map(compact)
     frame["ended"] = (frame["status"] == "diverged").map({True: "diverged", False: "finished"})
+    frame = frame.drop(columns=["params", "status"])
     return _draw(frame, list(dict.fromkeys(sizes.map(compact))), style)
 
 
@@ -75,7 +76,7 @@ def _draw(frame: pd.DataFrame, sizes: list[str], style: Style) -> alt.TopLevelMi
                 title="cell",
             ),
             tooltip=[
-                *(alt.Tooltip(name) for name in ("dataset:N", "size:N", "M:O", "status:N")),
+                *(alt.Tooltip(name) for name in ("dataset:N", "size:N", "M:O", "ended:N")),
                 alt.Tooltip("step:Q", format=",d"),
                 alt.Tooltip("tokens:Q", format=",d"),
                 alt.Tooltip("loss:Q", format=".4f"),
