@@ -78,10 +78,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor, residual: Tensor) -> Tensor:
         """Return residual + feed_forward(x), both of shape (n, d)."""
-        # Features come first, (2h, n), so that gate and up are each contiguous: element-wise
-        # kernels run three times faster on contiguous memory than on rows cut in two.
-        gate, up = torch.mm(self.gate_up, x.t()).chunk(2)
-        return _add_product(residual, (F.silu(gate) * up).t(), self.down)
+        gate, up = torch.mm(x, self.gate_up.t()).chunk(2, dim=-1)
+        return _add_product(residual, F.silu(gate) * up, self.down)
 
 
 class Block(nn.Module):
