@@ -42,7 +42,7 @@ def documents(count: int, seed: int = 0) -> list[str]:
     """Return texts of five sentences each."""
     rng = np.random.default_rng(seed)
     stems = _words(np.random.default_rng(99), 160)
-    nouns = [stem + end for stem, end in zip(stems[:60], ["er", "ment", "tion"] * 20, strict=True)]
+    nouns = [stem + end for stem, end in zip(stems[:60], ["er", "ance", "tion"] * 20, strict=True)]
     adjectives = [stem + end for stem, end in zip(stems[60:100], ["al", "ous"] * 20, strict=True)]
     verbs = stems[100:160]
 

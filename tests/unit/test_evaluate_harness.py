@@ -214,6 +214,7 @@ def test_an_lm_eval_task_by_name_runs_with_shots_and_its_own_metric(
     monkeypatch.setattr("lm_eval.tasks.TaskManager", lambda: manager)
     spec = params(["predict", "write"])
     spec["suite"]["tasks"]["predict"]["shots"] = 1
+    spec["suite"]["tasks"]["write"] = None
     record = evaluate(world, world.trained, tmp_path, spec)
     predicted, generated = record["tasks"]["predict"], record["tasks"]["write"]
     assert predicted["items"] == generated["items"] == 30

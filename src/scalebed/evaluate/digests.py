@@ -112,21 +112,22 @@ def suite_digests(
     if table is not None:
         entries = read_table(table)
         return {
-            name: _published(
+            name: published(
                 entry["lm_eval"], entry["shots"], entry.get("metric"), 1.0 - entry["chance"]
             )
             for name, entry in entries.items()
             if entry["lm_eval"] is not None and (not tasks or name in tasks)
         }
     local = task_digest()
-    return {name: dict(local[name]) if name in local else _published(name) for name in tasks}
+    return {name: dict(local[name]) if name in local else published(name) for name in tasks}
 
 
-def _published(
+def published(
     name: str,
     shots: int | None = None,
     metric: str | None = None,
     chance_error: float | None = None,
 ) -> dict[str, Any]:
+    """Return the entry of a task of lm-eval, see `suite_digests`."""
     values = {"lm_eval": name, "shots": shots, "metric": metric, "chance_error": chance_error}
     return {"version": None, "digest": digest(values), **values}

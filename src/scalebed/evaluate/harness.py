@@ -9,12 +9,13 @@ import importlib.metadata
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from scalebed.errors import ScalebedError
 from scalebed.evaluate.cells import load_cell, read_cell_record
+from scalebed.evaluate.digests import published
 from scalebed.evaluate.loading import (
     Documents,
     load_local,
@@ -99,24 +100,41 @@ def evaluate_tasks(
         "tasks": {},
     }
     if metrics["status"] == "done":
-        wanted = params["suite"]["tasks"]
+        # A task without an entry of its own is one of lm-eval, as it comes.
+        entries = params["suite"]["tasks"].items()
+        wanted = {name: entry or published(name) for name, entry in entries}
         items = _local_items(wanted, suite)
-        keys = _keys(metrics, tokenizer, params, items)
-        paths = {name: cache_path(state, key) for name, key in keys.items()}
-        kept = {name: read_cached(paths[name], keys[name]) for name in wanted}
-        missing = [name for name in wanted if kept[name] is None]
-        if missing:
-            fresh = _run(cell, metrics, tokenizer, params, missing, items, state, threads)
-            for name, result in fresh.items():
-                write_json(paths[name], {"key": keys[name], "result": result})
-            kept |= fresh
-        record["tasks"] = kept
+        limit = params["suite"].get("limit")
+        keys = _keys(metrics, tokenizer, wanted, limit, params["numerics"], items)
+
+        def compute(missing: list[str]) -> dict[str, Result]:
+            tasks = {name: wanted[name] for name in missing}
+            return _run(cell, metrics, tokenizer, tasks, limit, items, state, threads)
+
+        record["tasks"] = _kept_or_computed(keys, state, compute)
     else:
         record["status"] = metrics["status"]
     record["run"] = run_record()
     record["seconds"] = time.perf_counter() - started
     write_json(out, record)
     return record
+
+
+def _kept_or_computed(
+    keys: Mapping[str, Mapping[str, Any]],
+    state: Path,
+    compute: Callable[[list[str]], dict[str, Result]],
+) -> dict[str, Result]:
+    """Return the results with some keys, computing and keeping those that are not kept yet."""
+    paths = {name: cache_path(state, key) for name, key in keys.items()}
+    kept = {name: read_cached(paths[name], key) for name, key in keys.items()}
+    found = {name: result for name, result in kept.items() if result is not None}
+    missing = [name for name in keys if name not in found]
+    if missing:
+        for name, result in compute(missing).items():
+            write_json(paths[name], {"key": keys[name], "result": result})
+            found[name] = result
+    return found
 
 
 def _local_items(
@@ -131,21 +149,23 @@ def _local_items(
 def _keys(
     metrics: Mapping[str, Any],
     tokenizer: Path,
-    params: Mapping[str, Any],
+    wanted: Mapping[str, Mapping[str, Any]],
+    limit: int | None,
+    numerics: int,
     items: Mapping[str, tuple[Documents, str]],
 ) -> dict[str, dict[str, Any]]:
     """Return, by task, everything its result depends on."""
     shared = {
         "weights": metrics["weights_sha256"],
         "tokenizer": read_json(tokenizer)["file"]["sha256"],
-        "limit": params["suite"].get("limit"),
+        "limit": limit,
         "lm_eval": importlib.metadata.version("lm_eval"),
-        "numerics": params["numerics"],
+        "numerics": numerics,
     }
     return {
         name: {**shared, "task": name, "digest": entry["digest"]}
         | {"items": items[name][1] if name in items else None}
-        for name, entry in params["suite"]["tasks"].items()
+        for name, entry in wanted.items()
     }
 
 
@@ -153,20 +173,18 @@ def _run(
     cell: Path,
     metrics: Mapping[str, Any],
     tokenizer: Path,
-    params: Mapping[str, Any],
-    missing: list[str],
+    wanted: Mapping[str, Mapping[str, Any]],
+    limit: int | None,
     items: Mapping[str, tuple[Documents, str]],
     state: Path,
     threads: int,
 ) -> dict[str, Result]:
     """Run lm-eval once over the tasks that have no kept result."""
-    wanted = params["suite"]["tasks"]
-    limit = params["suite"].get("limit")
-    if all(name in items for name in missing):
+    if all(name in items for name in wanted):
         work_offline(state)
     quiet()
     model = load_cell(cell, metrics, threads)
-    tasks = _load({name: wanted[name] for name in missing}, items, limit)
+    tasks = _load(wanted, items, limit)
     # The thousands of objects of the imports need not be visited by every collection.
     gc.freeze()
     return _evaluate(model, tokenizer, cell, tasks, wanted, limit, state)
@@ -182,12 +200,12 @@ def _load(
     loaded: dict[str, dict[str, Any]] = {}
     if local:
         loaded = {name: {name: task} for name, task in load_local(local, limit).items()}
-    published = [name for name in missing if name not in items]
-    if published:
+    others = [name for name in missing if name not in items]
+    if others:
         from lm_eval.tasks import TaskManager
 
         manager = TaskManager()
-        for name in published:
+        for name in others:
             entry = missing[name]
             loaded[name] = load_published(entry["lm_eval"], entry["shots"], manager)
     return loaded

@@ -116,35 +116,14 @@ def is_content(word: str) -> bool:
     return len(word) >= 5 and LOWER.fullmatch(word) is not None and word not in _CLOSED
 
 
-_SUFFIXES = (
-    *(
-        "tion",
-        "sion",
-        "ment",
-        "ness",
-        "ance",
-        "ence",
-        "able",
-        "ible",
-        "ical",
-        "ship",
-        "ists",
-    ),  # codespell:ignore
-    *(
-        "ing",
-        "ies",
-        "ous",
-        "ive",
-        "ity",
-        "ian",
-        "ary",
-        "ory",
-        "ful",
-        "est",
-        "ism",
-        "ist",
-    ),  # codespell:ignore
-    *("ed", "ly", "al", "ic", "er", "or", "es", "en", "s"),
+_SUFFIXES = tuple(
+    suffix.removeprefix("-")
+    for suffix in (
+        *("-tion", "-sion", "-ment", "-ness", "-ance", "-ence", "-able", "-ible", "-ical"),
+        *("-ship", "-ists", "-ing", "-ies", "-ous", "-ive", "-ity", "-ian", "-ary", "-ory"),
+        *("-ful", "-est", "-ism", "-ist", "-ed", "-ly", "-al", "-ic", "-er", "-or", "-es"),
+        *("-en", "-s"),
+    )
 )
 
 
