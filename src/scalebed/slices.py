@@ -9,6 +9,7 @@ from typing import Any
 from scalebed import recipes
 from scalebed.config import Study, roles
 from scalebed.grid import Cell
+from scalebed.provenance import digest
 
 
 def corpus(study: Study, name: str) -> dict[str, Any]:
@@ -149,6 +150,22 @@ def fit(study: Study) -> dict[str, Any]:
     }
 
 
+def corpora_used(study: Study) -> list[str]:
+    """Return the corpora some stage of the study reads, sorted."""
+    names = {spec.corpus for spec in study.validation.values()}
+    for spec in study.datasets.values():
+        names |= set(spec.sources) | set(study.tokenizers[spec.tokenizer].corpora)
+    if study.tasks is not None and study.tasks.corpus is not None:
+        names.add(study.tasks.corpus)
+    return sorted(names)
+
+
 def report(study: Study) -> dict[str, Any]:
     """Return the slice of ``gather_study`` and ``write_report``."""
-    return {"study": study.name, "title": study.title, "loss": study.fit.loss}
+    science = study.model_dump(mode="json", exclude={"title", "figures", "budget"})
+    return {
+        "study": study.name,
+        "title": study.title,
+        "loss": study.fit.loss,
+        "config_digest": digest(science),
+    }

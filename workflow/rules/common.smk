@@ -22,6 +22,11 @@ CELL_RECORDS = collect(
     record=["metrics", *EVALUATIONS],
 )
 
+CELL_CURVES = collect("results/cells/{cell}/curve.parquet", cell=CELLS)
+CORPUS_MANIFESTS = collect(
+    "results/corpora/{corpus}/manifest.json", corpus=slices.corpora_used(STUDY)
+)
+
 
 pathvars:
     cell=grid.CELL,
@@ -126,6 +131,12 @@ def train_memory(wildcards):
 def figure_params(wildcards):
     """Return the options of a figure."""
     return canonical_json(STUDY.figures.get(wildcards.figure, {}))
+
+
+def figure_code(wildcards):
+    """Return a digest of the code that draws a figure."""
+    shared = ("figures/frames", "figures/render", "figures/style")
+    return code_digest(f"figures/{wildcards.figure}", *shared)
 
 
 def report_params(wildcards):

@@ -25,10 +25,11 @@ rule tabulate_cells:
     """Gather the records of the study's cells into tables."""
     input:
         CELL_RECORDS,
+        CELL_CURVES,
     output:
         collect(
             "results/studies/{{study}}/tables/{table}.parquet",
-            table=["cells", "curves", "losses", "tasks"],
+            table=["cells", "curves", "losses", "tasks", "provenance"],
         ),
     log:
         "logs/tabulate_cells/{study}.log",
@@ -46,6 +47,7 @@ rule tabulate_cells:
 rule gather_study:
     """Write everything known about the study into one database."""
     input:
+        corpora=CORPUS_MANIFESTS,
         tables=rules.tabulate_cells.output,
         fits=collect(
             "results/studies/{{study}}/fits/{table}.parquet",
@@ -64,4 +66,5 @@ rule gather_study:
     shell:
         "exec python -m scalebed gather-study --params {params.spec:q}"
         " --tables results/studies/{wildcards.study}/tables"
-        " --fits results/studies/{wildcards.study}/fits --out {output:q} > {log:q} 2>&1"
+        " --fits results/studies/{wildcards.study}/fits --corpora {input.corpora:q}"
+        " --out {output:q} > {log:q} 2>&1"

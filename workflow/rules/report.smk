@@ -30,7 +30,7 @@ rule plot_figure:
     threads: 1
     params:
         spec=figure_params,
-        code=code_digest("figures"),
+        code=figure_code,
         prefix=subpath(output.svg, strip_suffix=".svg"),
     shell:
         "exec python -m scalebed plot-figure --figure {wildcards.figure} --params {params.spec:q}"
@@ -55,7 +55,7 @@ rule write_report:
     threads: 1
     params:
         spec=report_params,
-        code=code_digest("figures"),
+        code=code_digest("figures", "report"),
     shell:
         "exec python -m scalebed write-report --params {params.spec:q}"
         " --database {input.database:q} --out {output:q} > {log:q} 2>&1"

@@ -126,8 +126,10 @@ def interval_bar(row: dict[str, Any], reach: float) -> Markup:
     """Return a drawing of interval, prediction and measurement on a scale of per cent.
 
     The middle is the prediction and all bars of one kind share `reach`, so that lengths can be
-    compared down a column.
+    compared down a column. A prediction of zero has no such scale and gets no drawing.
     """
+    if not row["predicted"]:
+        return Markup("")
     middle, half = _BAR_WIDTH / 2, _BAR_WIDTH / 2 - 6
 
     def x(value: float) -> float:

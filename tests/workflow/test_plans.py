@@ -1,0 +1,65 @@
+"""Every shipped study expands to the jobs it should, without running anything."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from project import REPOSITORY, Project
+
+from scalebed.config import load_study
+from scalebed.figures.registry import FIGURES
+
+
+def shipped() -> list[Path]:
+    """Return every study file of the repository."""
+    studies = sorted((REPOSITORY / "config/studies").glob("*.yaml"))
+    return [REPOSITORY / "config/config.yaml", *studies]
+
+
+@pytest.mark.parametrize("path", shipped(), ids=lambda path: path.stem)
+def test_plan_of_a_shipped_study(path: Path, project: Project) -> None:
+    study = load_study(path)
+    cells = len(study.cells())
+    validation = {spec.corpus for spec in study.validation.values()}
+    pairs = {
+        (spec.tokenizer, corpus)
+        for spec in study.datasets.values()
+        for corpus in (*spec.sources, *validation)
+    }
+    needed = {corpus for _, corpus in pairs}
+    needed |= {corpus for spec in study.tokenizers.values() for corpus in spec.corpora}
+    expected = Counter(
+        extract_corpus=len(needed | ({study.tasks.corpus} if study.tasks else set()) - {None}),
+        train_tokenizer=len({tokenizer for tokenizer, _ in pairs}),
+        tokenize_corpus=len(pairs),
+        build_dataset=len({cell.dataset for cell in study.cells()}),
+        build_suite=int(study.tasks is not None and study.tasks.corpus is not None),
+        train_cell=cells,
+        evaluate_losses=cells,
+        evaluate_tasks=cells if study.tasks else 0,
+        tabulate_cells=1,
+        fit_laws=1,
+        gather_study=1,
+        list_cells=1,
+        plot_figure=len(FIGURES),
+        write_report=1,
+    )
+    project.write_study_file(path)
+    assert project.planned() == +expected
+
+
+def test_the_default_target_is_the_default_study(project: Project) -> None:
+    result = project.run("snakemake", "--dry-run", "--cores", "1")
+    assert result.returncode == 0, result.stderr
+    assert "results/studies/default/report.html" in result.stdout + result.stderr
+
+
+def test_the_workflow_parses_without_heavy_imports(project: Project) -> None:
+    probe = (
+        "import sys, scalebed.slices, scalebed.config, scalebed.data.readers, scalebed.provenance,"
+        " scalebed.evaluate.digests, scalebed.figures.registry;"
+        "heavy = {'torch','pandas','scipy','numpy','lm_eval','duckdb','pyarrow','altair'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    result = project.run("python", "-c", probe)
+    assert result.stdout.strip() == "[]", result.stdout + result.stderr

@@ -1,0 +1,187 @@
+"""The tiny study from text to report, and what goes wrong on the way."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+from project import STUDY, Project
+
+
+def test_the_study_ends_in_a_report_and_a_database(finished: Project) -> None:
+    folder = finished.root / "results/studies/tiny"
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "A study small enough for a test" in page
+    assert "https://" not in page.replace("https://arxiv.org", "").split("<script", 1)[0]
+    with duckdb.connect(str(folder / "study.duckdb"), read_only=True) as database:
+        count = database.execute("select count(*) from cells where status = 'done'").fetchone()
+        assert count == (12,)
+        rows = database.execute(
+            "select dataset, predicted, lower, upper, measured from predictions_vs_measured "
+            "where kind = 'loss' and response = 'yardstick' and role = 'target' order by dataset"
+        ).fetchall()
+    assert [row[0] for row in rows] == ["both", "tales"]
+    for _, predicted, lower, upper, measured in rows:
+        assert lower < predicted < upper
+        assert measured is not None
+
+
+def test_predictions_are_printed(finished: Project) -> None:
+    database = "results/studies/tiny/study.duckdb"
+    result = finished.scalebed("show-predictions", "--database", database)
+    assert result.returncode == 0, result.stderr
+    assert "15k" in result.stdout
+    assert "report.html" in result.stdout
+
+
+def test_the_plan_agrees_with_snakemake(finished: Project, tmp_path: Path) -> None:
+    shutil.copytree(finished.root, tmp_path / "project", symlinks=True)
+    project = Project(tmp_path / "project")
+    study = json.loads(json.dumps(STUDY))
+    study["recipes"]["base"]["sizes"] = {"8k": {"lr": 1e-2}}
+    project.write_study(study)
+    result = project.scalebed("plan", "--study", "study.yaml", "--no-calibration", "--json")
+    assert result.returncode == 0, result.stderr
+    states = [cell["state"] for cell in json.loads(result.stdout)["cells"]]
+    assert states.count("stale") == project.planned()["train_cell"] == 4
+
+
+def test_snakemake_writes_its_own_report(finished: Project, tmp_path: Path) -> None:
+    target = tmp_path / "report.zip"
+    result = finished.snakemake("--report", str(target))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert target.stat().st_size > 10_000
+
+
+def run_data(project: Project) -> None:
+    result = project.snakemake("results/datasets/tales/manifest.json")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+CELL = "results/cells/dataset=tales/size=6k/ratio=2/recipe=base/seed=0/metrics.json"
+
+
+def test_a_truncated_shard_is_named_and_healed(project: Project) -> None:
+    run_data(project)
+    shard = next(project.root.glob("results/tokens/bpe300/tales/train-*.bin"))
+    os.truncate(shard, shard.stat().st_size - 100)
+    result = project.snakemake(CELL)
+    assert result.returncode != 0
+    assert shard.name in result.stdout + result.stderr
+    assert not (project.root / CELL).exists()
+    for _ in range(2):  # the manifest of tokens is rebuilt, then the cell is trained
+        result = project.snakemake(CELL)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert json.loads((project.root / CELL).read_text())["status"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("part", "old", "new", "said"),
+    [
+        ("text/tales.jsonl", None, b'{"id": "a", "text": "\xff"}\n', "UTF-8"),
+        ("text/tales.jsonl", None, b"", "tales.jsonl"),
+        ("text/tales.jsonl", None, b'{"id": "a", "words": "x"}\n', "text"),
+    ],
+    ids=["not UTF-8", "empty", "no text field"],
+)
+def test_broken_text_is_named(
+    part: str, old: None, new: bytes, said: str, project: Project
+) -> None:
+    (project.root / part).write_bytes(new)
+    result = project.snakemake("results/corpora/tales/manifest.json")
+    output = result.stdout + result.stderr
+    assert result.returncode != 0
+    assert said in output
+    assert "Traceback" not in output
+    assert not list((project.root / "results/corpora/tales").glob("*"))
+
+
+def test_missing_text_is_named(project: Project) -> None:
+    (project.root / "text/tales.jsonl").unlink()
+    result = project.snakemake("results/corpora/tales/manifest.json")
+    assert result.returncode != 0
+    assert "text/tales.jsonl" in result.stdout + result.stderr
+
+
+def test_a_results_folder_that_cannot_be_written_is_named(project: Project) -> None:
+    (project.root / "results").write_text("a file in the way")
+    result = project.scalebed(
+        "list-cells", "--params", '{"study": "x", "cells": []}', "--out", "results/x/cells.tsv"
+    )
+    assert result.returncode == 2
+    assert "results" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_corpus_smaller_than_the_cell_needs_is_refused(project: Project) -> None:
+    study = json.loads(json.dumps(STUDY))
+    study["grid"][2]["ratios"] = [500]
+    run_data(project)
+    project.write_study(study)
+    result = project.scalebed("plan", "--study", "study.yaml", "--no-calibration")
+    assert result.returncode == 2
+    assert "ratio=500" in result.stderr
+
+
+def test_an_unknown_key_stops_the_workflow_before_anything_runs(project: Project) -> None:
+    study = json.loads(json.dumps(STUDY))
+    study["recipes"]["base"]["learning_rate"] = 1
+    project.write_study(study)
+    result = project.snakemake("--dry-run")
+    assert result.returncode != 0
+    assert "recipes.base.learning_rate: unknown key" in result.stdout + result.stderr
+
+
+def test_a_killed_study_goes_on_where_it_was(finished: Project, project: Project) -> None:
+    run_data(project)
+    process = subprocess.Popen(
+        ["snakemake", "--cores", "1", "--configfile", "study.yaml", CELL],
+        cwd=project.root,
+        env=project.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    log = project.root / "logs/train_cell/dataset=tales/size=6k/ratio=2/recipe=base/seed=0.log"
+    deadline = time.monotonic() + 60
+    while not log.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert project.snakemake("--unlock").returncode == 0
+    result = project.snakemake(CELL)
+    assert result.returncode == 0, result.stdout + result.stderr
+    ours = json.loads((project.root / CELL).read_text())
+    undisturbed = json.loads((finished.root / CELL).read_text())
+    assert ours["weights_sha256"] == undisturbed["weights_sha256"]
+
+
+def test_a_diverged_cell_does_not_stop_the_study(tmp_path: Path, finished: Project) -> None:
+    shutil.copytree(finished.root, tmp_path / "project", symlinks=True)
+    project = Project(tmp_path / "project")
+    study = json.loads(json.dumps(STUDY))
+    # Without clipping, warm-up or an end to the learning rate, the 15k cells blow up.
+    wild = {"lr": 1e9, "lr_end": 1e9, "warmup_fraction": 0.0, "grad_clip": 1e9}
+    study["recipes"]["base"]["sizes"] = {"15k": wild}
+    project.write_study(study)
+    result = project.snakemake()
+    assert result.returncode == 0, result.stdout + result.stderr
+    path = str(project.root / "results/studies/tiny/study.duckdb")
+    with duckdb.connect(path, read_only=True) as database:
+        rows = database.execute(
+            "select size, status, count(*) from cells group by all order by all"
+        ).fetchall()
+        fitted = database.execute("select count(*) from fits where status = 'fitted'").fetchone()
+    assert ("15k", "diverged", 2) in rows
+    assert fitted is not None and fitted[0] > 0
+
+
+def test_python_runs_the_command_line(finished: Project) -> None:
+    result = finished.run(sys.executable, "-m", "scalebed", "--version")
+    assert result.returncode == 0
