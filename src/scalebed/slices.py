@@ -8,6 +8,7 @@ from typing import Any
 
 from scalebed import recipes
 from scalebed.config import Study, roles
+from scalebed.evaluate.digests import suite_digests
 from scalebed.grid import Cell
 from scalebed.provenance import digest
 
@@ -89,19 +90,14 @@ def suite(study: Study) -> dict[str, Any]:
     }
 
 
-def tasks(study: Study, digests: dict[str, dict[str, str]]) -> dict[str, Any]:
+def tasks(study: Study) -> dict[str, Any]:
     """Return the slice of ``evaluate_tasks``; empty for a study without tasks.
 
-    Parameters
-    ----------
-    study
-        The study.
-    digests
-        Version and content digest of every local task file, by task.
+    It holds version and content digest of every task, so that editing one is noticed.
     """
     if study.tasks is None:
         return {}
-    chosen = {name: digests.get(name) for name in study.tasks.tasks}
+    chosen = suite_digests(study.tasks.tasks, study.tasks.table)
     suite = {"name": study.tasks.suite, "tasks": chosen, "limit": None}
     return {"suite": suite, "numerics": recipes.EVAL_NUMERICS}
 
@@ -129,12 +125,15 @@ def tables(study: Study) -> dict[str, Any]:
     """Return the slice of ``tabulate_cells``."""
     names = ("cell", *Cell._fields, "fit_loss", "fit_error", "target")
     cells = [{name: row[name] for name in names} for row in cell_rows(study)]
-    tasks = study.tasks
+    spec = study.tasks
+    average = spec.average if spec else []
+    if average is None:
+        average = list(tasks(study)["suite"]["tasks"])
     return {
         "study": study.name,
         "cells": cells,
-        "suite": tasks.suite if tasks else None,
-        "tasks_in_average": (tasks.average or tasks.tasks) if tasks else [],
+        "suite": spec.suite if spec else None,
+        "tasks_in_average": average,
     }
 
 

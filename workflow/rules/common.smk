@@ -5,7 +5,6 @@ from pathlib import Path
 from scalebed import grid, slices
 from scalebed.config import load_study, parse_study
 from scalebed.data.readers import source_digest
-from scalebed.evaluate.digests import task_digest
 from scalebed.figures.registry import FIGURES
 from scalebed.provenance import canonical_json, code_digest
 
@@ -14,7 +13,7 @@ from scalebed.provenance import canonical_json, code_digest
 DEFAULT = Path(str(workflow.current_basedir)).parents[1] / "config" / "config.yaml"
 STUDY = parse_study(config, "the study") if config else load_study(DEFAULT)
 CELLS = {cell.path: slices.cell(STUDY, cell) for cell in STUDY.cells()}
-TASK_PARAMS = canonical_json(slices.tasks(STUDY, task_digest()))
+TASK_PARAMS = canonical_json(slices.tasks(STUDY))
 EVALUATIONS = ["losses", "tasks"] if STUDY.tasks else ["losses"]
 CELL_RECORDS = collect(
     "results/cells/{cell}/{record}.json",
@@ -145,8 +144,16 @@ def report_params(wildcards):
 
 
 def suite_manifest(wildcards):
-    """Return the items of the suite."""
+    """Return the items of the suite, if some are built here."""
+    if STUDY.tasks.corpus is None:
+        return []
     return f"results/suites/{STUDY.tasks.suite}/manifest.json"
+
+
+def suite_argument(wildcards):
+    """Return the words that pass the items of the suite."""
+    manifest = suite_manifest(wildcards)
+    return ["--suite", manifest] if manifest else []
 
 
 def task_params(wildcards):

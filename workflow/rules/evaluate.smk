@@ -18,6 +18,7 @@ rule build_suite:
     threads: 1
     params:
         spec=suite_params,
+        code=code_digest("evaluate/suites"),
     shell:
         "exec python -m scalebed build-suite --params {params.spec:q} --corpus {input.corpus:q}"
         " --out {output:q} > {log:q} 2>&1"
@@ -58,7 +59,8 @@ rule evaluate_tasks:
     threads: 1
     params:
         spec=task_params,
+        suite=suite_argument,
     shell:
         "exec python -m scalebed evaluate-tasks --params {params.spec:q} --cell {input.cell:q}"
-        " --suite {input.suite:q} --tokenizer {input.tokenizer:q} --out {output:q}"
+        " {params.suite:q} --tokenizer {input.tokenizer:q} --out {output:q}"
         " --threads {threads} > {log:q} 2>&1"
