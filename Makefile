@@ -3,7 +3,8 @@
 STUDY ?= config/config.yaml
 CORES ?= all
 PYTHON ?= python3
-PYTEST_ARGS ?= -n 2
+# By file, so that what a file prepares for its tests is prepared once.
+PYTEST_ARGS ?= -n 2 --dist loadfile
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin

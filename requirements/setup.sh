@@ -36,7 +36,7 @@ check() {
 
 case $part in
 base)
-    echo "setting up $venv (once; about two minutes)"
+    echo "setting up $venv (a minute or two the first time)"
     "$python" -m venv "$venv"
     install_locked requirements/lock-build.txt
     install_locked requirements/lock.txt
