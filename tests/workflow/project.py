@@ -163,7 +163,8 @@ class Project:
 
     def snakemake(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run Snakemake on the study on two cores."""
-        return self.run("snakemake", "--cores", "2", "--configfile", "study.yaml", *words)
+        # Targets come first: `--configfile` takes every word that follows it.
+        return self.run("snakemake", *words, "--cores", "2", "--configfile", "study.yaml")
 
     def scalebed(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a verb of the command line."""

@@ -141,7 +141,7 @@ def test_an_unknown_key_stops_the_workflow_before_anything_runs(project: Project
 def test_a_killed_study_goes_on_where_it_was(finished: Project, project: Project) -> None:
     run_data(project)
     process = subprocess.Popen(
-        ["snakemake", "--cores", "1", "--configfile", "study.yaml", CELL],
+        ["snakemake", CELL, "--cores", "1", "--configfile", "study.yaml"],
         cwd=project.root,
         env=project.environment(),
         stdout=subprocess.DEVNULL,
