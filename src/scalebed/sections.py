@@ -66,6 +66,12 @@ class Tokenizer(Strict):
     """Bytes of text taken from each of those corpora."""
     path: str | None = None
     """File of a `file` tokenizer, or name of a `hub` one."""
+    merges: str | None = None
+    """Merges of a `file` tokenizer given as vocab.json, unless they lie beside it."""
+    revision: str | None = None
+    """Commit or tag of a `hub` tokenizer."""
+    eot: str | None = None
+    """Name of the end-of-text token, where the usual names do not find it."""
 
     @model_validator(mode="after")
     def _needs(self) -> Self:

@@ -28,6 +28,8 @@ def corpus(study: Study, name: str) -> dict[str, Any]:
 def tokenizer(study: Study, name: str) -> dict[str, Any]:
     """Return the slice of ``train_tokenizer``."""
     spec = study.tokenizers[name].model_dump(exclude_none=True)
+    if spec["kind"] != "bpe":
+        del spec["corpora"], spec["bytes"]
     return {"tokenizer": name, "numerics": recipes.DATA_NUMERICS, **spec}
 
 

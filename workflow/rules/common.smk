@@ -4,6 +4,7 @@ from pathlib import Path
 
 from scalebed import grid, slices
 from scalebed.config import load_study, parse_study
+from scalebed.data.localfiles import fingerprint
 from scalebed.data.readers import source_digest
 from scalebed.figures.registry import FIGURES
 from scalebed.provenance import canonical_json, code_digest
@@ -65,9 +66,18 @@ def tokenizer_params(wildcards):
     return canonical_json(slices.tokenizer(STUDY, wildcards.tokenizer))
 
 
+def tokenizer_source(wildcards):
+    """Return a mark of the files a tokenizer is adopted from, so that new ones are noticed."""
+    spec = STUDY.tokenizers[wildcards.tokenizer]
+    names = [name for name in (spec.path, spec.merges) if name and spec.kind == "file"]
+    files = [(name, Path(name)) for name in names if Path(name).is_file()]
+    return canonical_json(fingerprint(files))
+
+
 def tokenizer_corpora(wildcards):
     """Return the corpora a tokenizer is trained on."""
-    names = STUDY.tokenizers[wildcards.tokenizer].corpora
+    spec = STUDY.tokenizers[wildcards.tokenizer]
+    names = spec.corpora if spec.kind == "bpe" else []
     return [f"results/corpora/{name}/manifest.json" for name in names]
 
 

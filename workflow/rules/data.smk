@@ -36,6 +36,7 @@ rule train_tokenizer:
     threads: 1
     params:
         spec=tokenizer_params,
+        source=tokenizer_source,
     shell:
         "exec python -m scalebed train-tokenizer --params {params.spec:q}"
         " --corpora {input.corpora:q} --out {output:q} > {log:q} 2>&1"
