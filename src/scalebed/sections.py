@@ -126,6 +126,8 @@ class Suite(Strict):
     """Items of each locally built task."""
     context_chars: Annotated[int, Field(ge=0)] = 100
     """Characters of the sentence before, given as context in locally built tasks."""
+    sentence_chars: Positive = 1000
+    """Longest sentence of a locally built task; choices must fit the context of the models."""
     seed: Seed = 0
     """Seed of the choice of items."""
 

@@ -91,7 +91,7 @@ class World:
 
     def build(self, out: Path, items: int, tasks: list[str] = TASKS) -> dict:
         params = {"suite": "cloze", "corpus": "invented", "tasks": tasks, "items": items}
-        params |= {"seed": 1, "context_chars": 60, "numerics": 1}
+        params |= {"seed": 1, "context_chars": 60, "sentence_chars": 1000, "numerics": 1}
         return build_suite(self.corpus, params, out)
 
     def cell(self, name: str, steps: int, status: str = "done", vocab: int = VOCAB) -> Path:

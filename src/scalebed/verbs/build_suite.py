@@ -9,7 +9,7 @@ from pathlib import Path
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    keys = "suite, corpus, tasks, items, seed, context_chars, numerics"
+    keys = "suite, corpus, tasks, items, seed, context_chars, sentence_chars, numerics"
     parser.add_argument("--params", required=True, help=f"JSON: {keys}")
     parser.add_argument("--corpus", required=True, type=Path, help="manifest of the corpus")
     parser.add_argument("--out", required=True, type=Path, help="the manifest to write")
@@ -20,5 +20,6 @@ def run(args: argparse.Namespace) -> None:
     from scalebed.data.params import parse_params
     from scalebed.evaluate.suites.build import build_suite
 
-    required = ("suite", "corpus", "tasks", "items", "seed", "context_chars", "numerics")
+    required = ("suite", "corpus", "tasks", "items", "seed")
+    required += ("context_chars", "sentence_chars", "numerics")
     build_suite(args.corpus, parse_params(args.params, required), args.out)

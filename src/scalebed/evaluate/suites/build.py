@@ -71,7 +71,12 @@ def build_task(
 
 
 def build_items(
-    documents: Sequence[str], tasks: Sequence[str], items: int, seed: int, context_chars: int
+    documents: Sequence[str],
+    tasks: Sequence[str],
+    items: int,
+    seed: int,
+    context_chars: int,
+    sentence_chars: int = 1000,
 ) -> dict[str, list[Item]]:
     """Return the items of several tasks, no sentence used twice.
 
@@ -90,6 +95,8 @@ def build_items(
         Seed of all choices.
     context_chars
         Characters of the sentence before that come with an item.
+    sentence_chars
+        Longer sentences are passed over; choices must fit the context of the models.
 
     Raises
     ------
@@ -101,7 +108,7 @@ def build_items(
             raise ScalebedError(
                 f"no builder for the task {name!r}; there is {', '.join(sorted(BUILDERS))}"
             )
-    pool = Pool(sentences_of(documents, context_chars))
+    pool = Pool(sentences_of(documents, context_chars, sentence_chars))
     shuffled = np.random.default_rng(seed).permutation(len(pool.sentences))
     free = [pool.sentences[i] for i in shuffled]
     built: dict[str, list[Item]] = {}
@@ -127,7 +134,7 @@ def build_suite(corpus_manifest: Path, params: dict[str, Any], out: Path) -> dic
     corpus_manifest
         Manifest of the corpus whose tasks split is used.
     params
-        ``suite``, ``tasks``, ``items``, ``seed`` and ``context_chars``.
+        ``suite``, ``tasks``, ``items``, ``seed``, ``context_chars`` and ``sentence_chars``.
     out
         Path of the suite's manifest.
 
@@ -151,7 +158,12 @@ def build_suite(corpus_manifest: Path, params: dict[str, Any], out: Path) -> dic
                 f"no task file {name}.yaml; there is {', '.join(sorted(known)) or 'none'}"
             )
     built = build_items(
-        documents, params["tasks"], params["items"], params["seed"], params["context_chars"]
+        documents,
+        params["tasks"],
+        params["items"],
+        params["seed"],
+        params["context_chars"],
+        params["sentence_chars"],
     )
     tasks = {}
     for name, items in built.items():

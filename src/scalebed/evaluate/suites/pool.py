@@ -88,7 +88,9 @@ def clip(text: str, chars: int) -> str:
     return tail.strip() if whole else tail.partition(" ")[2].strip()
 
 
-def sentences_of(documents: Iterable[str], context_chars: int) -> list[Sentence]:
+def sentences_of(
+    documents: Iterable[str], context_chars: int, sentence_chars: int = 1000
+) -> list[Sentence]:
     """Return the usable sentences of some documents in order, each text once.
 
     Parameters
@@ -97,13 +99,15 @@ def sentences_of(documents: Iterable[str], context_chars: int) -> list[Sentence]
         Texts; line breaks end paragraphs.
     context_chars
         Characters of the sentence before that are kept as context.
+    sentence_chars
+        Longer sentences are passed over.
     """
     found: dict[str, Sentence] = {}
     for document in documents:
         for paragraph in document.splitlines():
             before = ""
             for text in split_sentences(paragraph):
-                if text not in found and usable(text):
+                if text not in found and len(text) <= sentence_chars and usable(text):
                     # Items must stay ASCII; a foreign context is dropped rather than the item.
                     context = clip(before, context_chars) if before.isascii() else ""
                     found[text] = Sentence(tuple(text.split(" ")), context)
