@@ -6,11 +6,21 @@ Writes <task>.jsonl beside the manifest.
 import argparse
 from pathlib import Path
 
+KEYS = (
+    "suite",
+    "corpus",
+    "tasks",
+    "items",
+    "seed",
+    "context_chars",
+    "sentence_chars",
+    "numerics",
+)
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    keys = "suite, corpus, tasks, items, seed, context_chars, sentence_chars, numerics"
-    parser.add_argument("--params", required=True, help=f"JSON: {keys}")
+    parser.add_argument("--params", required=True, help=f"JSON: {', '.join(KEYS)}")
     parser.add_argument("--corpus", required=True, type=Path, help="manifest of the corpus")
     parser.add_argument("--out", required=True, type=Path, help="the manifest to write")
 
@@ -20,6 +30,4 @@ def run(args: argparse.Namespace) -> None:
     from scalebed.data.params import parse_params
     from scalebed.evaluate.suites.build import build_suite
 
-    required = ("suite", "corpus", "tasks", "items", "seed")
-    required += ("context_chars", "sentence_chars", "numerics")
-    build_suite(args.corpus, parse_params(args.params, required), args.out)
+    build_suite(args.corpus, parse_params(args.params, KEYS), args.out)
