@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from scalebed import grid, recipes
 from scalebed.errors import ScalebedError
+from scalebed.figures.registry import FIGURES
 from scalebed.grid import Cell
 from scalebed.sections import (
     Block,
@@ -110,6 +111,15 @@ class Study(Strict):
         return RecipeValues(**(values | self.recipes[recipe].sizes.get(size, {})))
 
 
+def law_names() -> list[str]:
+    """Return the names of all laws: the modules of `scalebed.laws` that hold one.
+
+    The files are listed, not imported, since they need numpy.
+    """
+    folder = Path(__file__).parent / "laws"
+    return sorted(file.stem for file in folder.glob("[a-z]*.py") if file.stem != "base")
+
+
 def _known(names: Iterable[str] | None, known: Iterable[str], where: str, what: str) -> None:
     for name in names or ():
         if name not in known:
@@ -133,6 +143,9 @@ def _check_references(study: Study) -> None:
         if study.tasks.tasks:
             _known(study.tasks.average, study.tasks.tasks, "tasks.average", "task of the suite")
     _known([study.fit.loss], study.validation, "fit.loss", "validation text")
+    _known([study.fit.loss_law], law_names(), "fit.loss_law", "law")
+    _known([study.fit.error_law], law_names(), "fit.error_law", "law")
+    _known(study.figures, FIGURES, "figures", "figure")
     _check_recipes(study)
     blocks = [("grid", block) for block in study.grid] + [("add", block) for block in study.add]
     selectors = [("exclude", item) for item in study.exclude]

@@ -52,6 +52,14 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
 
 
+def state_digest(params: Any, dataset_sha256: str) -> str:
+    """Return the name of the folder in which a cell's training state is kept.
+
+    Parameters and data are part of it, so a changed recipe can never resume from old state.
+    """
+    return digest({"params": params, "dataset_sha256": dataset_sha256})
+
+
 @functools.cache
 def code_digest(*names: str) -> str:
     """Return a content digest of modules or subpackages of scalebed.
@@ -90,6 +98,8 @@ def git_commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
+        if Path(git("rev-parse", "--show-toplevel")) != PACKAGE.parents[1]:
+            return None  # installed into somebody else's repository
         edited = git("status", "--porcelain", "--untracked-files=no")
         return git("rev-parse", "HEAD") + ("+" if edited else "")
     except (OSError, subprocess.CalledProcessError):

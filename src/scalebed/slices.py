@@ -8,7 +8,7 @@ from typing import Any
 
 from scalebed import recipes
 from scalebed.config import Study, roles
-from scalebed.evaluate.digests import suite_digests
+from scalebed.evaluate.digests import suite_digests, task_digest
 from scalebed.grid import Cell
 from scalebed.provenance import digest
 
@@ -60,8 +60,9 @@ def cell(study: Study, cell: Cell) -> dict[str, Any]:
         "recipe": values | {"backend": study.recipes[cell.recipe].backend},
         "steps": steps,
         "tokens": steps * batch_tokens,
-        "allow_repeats": study.allow_repeats,
         "numerics": recipes.NUMERICS,
+        # Absent where it is off, so that studies which differ in it share what they can.
+        **({"allow_repeats": True} if study.allow_repeats else {}),
     }
 
 
@@ -86,10 +87,10 @@ def suite(study: Study) -> dict[str, Any]:
     """Return the slice of ``build_suite``; empty for a study without tasks."""
     if study.tasks is None:
         return {}
-    return {
-        "numerics": recipes.EVAL_NUMERICS,
-        **study.tasks.model_dump(exclude={"average", "table"}),
-    }
+    spec = study.tasks.model_dump(exclude={"average", "table"})
+    # The rest are tasks of lm-eval, whose items come from a hub.
+    spec["tasks"] = [name for name in spec["tasks"] if name in task_digest()]
+    return {"numerics": recipes.EVAL_NUMERICS, **spec}
 
 
 def tasks(study: Study) -> dict[str, Any]:
@@ -127,6 +128,8 @@ def tables(study: Study) -> dict[str, Any]:
     """Return the slice of ``tabulate_cells``."""
     names = ("cell", *Cell._fields, "fit_loss", "fit_error", "target")
     cells = [{name: row[name] for name in names} for row in cell_rows(study)]
+    for row, item in zip(cells, roles(study), strict=True):
+        row["params_digest"] = digest(cell(study, item))
     spec = study.tasks
     average = spec.average if spec else []
     if average is None:

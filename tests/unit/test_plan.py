@@ -20,7 +20,7 @@ from scalebed.plan.listing import cells_tsv
 from scalebed.plan.plan import Plan, make_plan
 from scalebed.plan.render import duration, quantity, render
 from scalebed.plan.states import differences
-from scalebed.provenance import digest
+from scalebed.provenance import state_digest
 
 ROOT = Path(__file__).parents[2]
 SMALL = Cell("red", "small", 5, "base", 0)
@@ -167,8 +167,10 @@ def test_a_broken_record_counts_as_missing(tmp_path):
 
 
 def test_interrupted_training_is_told(tmp_path):
-    kept = tmp_path / "state" / SMALL.path / digest(slices.cell(study(), SMALL))
-    kept.mkdir(parents=True)
+    manifest = tmp_path / "results/datasets" / SMALL.dataset / "manifest.json"
+    write_json(manifest, {"kind": "dataset", "tokens": 10**9, "params": {}})
+    name = state_digest(slices.cell(study(), SMALL), sha256_file(manifest))
+    (tmp_path / "state" / SMALL.path / name).mkdir(parents=True)
     assert "resumed" in row_of(plan(tmp_path)).state.reason
 
 

@@ -8,7 +8,7 @@ from scalebed import slices
 from scalebed.config import Study
 from scalebed.errors import ScalebedError
 from scalebed.files import read_json, sha256_file
-from scalebed.provenance import digest
+from scalebed.provenance import state_digest
 
 CELLS = "results/cells"
 _ABSENT = "none"
@@ -130,7 +130,7 @@ def judge(spec: dict[str, Any], path: str, data: Upstream, root: Path) -> State:
     """
     file = root / CELLS / path / "metrics.json"
     if not file.is_file():
-        kept = root / "state" / path / digest(spec)
+        kept = root / "state" / path / state_digest(spec, data.sha256 or "")
         return State("missing", "a part is trained and will be resumed" if kept.is_dir() else "")
     try:
         metrics = read_json(file)

@@ -13,6 +13,7 @@ import pyarrow
 
 from scalebed.errors import ScalebedError
 from scalebed.files import read_json
+from scalebed.provenance import digest
 from scalebed.store.columns import Table
 from scalebed.store.schema import CELLS, CURVES, LOSSES, TASKS
 from scalebed.store.tables import is_finite_number, read_parquet
@@ -98,6 +99,7 @@ def read_cell(folder: Path, listed: Mapping[str, Any], suite: str | None) -> Cel
     path = folder / "metrics.json"
     record = _record(path)
     _check_identity(path, record, listed)
+    _check_params(path, record, listed)
     metrics = {
         column.name: _take(path, record, _METRICS[column.name], column.type, column.nullable)
         for column in CELLS.columns
@@ -164,6 +166,20 @@ def _check_identity(path: Path, record: Mapping[str, Any], listed: Mapping[str, 
                 f"{path}: key 'cell.{name}' is {cell.get(name)!r}, "
                 f"but the study lists this cell with {listed[name]!r}"
             )
+
+
+def _check_params(path: Path, metrics: Mapping[str, Any], listed: Mapping[str, Any]) -> None:
+    """Refuse a cell that was trained differently from what the study says today.
+
+    Snakemake retrains such a cell as long as it has its own records; results that were copied
+    without them would otherwise slip in.
+    """
+    expected = listed.get("params_digest")
+    if expected is not None and digest(_take(path, metrics, "params", "dict")) != expected:
+        raise ScalebedError(
+            f"{path}: the cell was trained with other values of 'params' than the study now has "
+            "(`scalebed plan` names them); delete the file and run again to retrain it"
+        )
 
 
 def _check_status(path: Path, metrics: Mapping[str, Any]) -> None:

@@ -59,7 +59,7 @@ CURVES = Table(
     ("cell", "step"),
     (
         _CELL,
-        count("step", "Optimiser step, from 1"),
+        count("step", "Optimiser step, counted from 0"),
         count("tokens", "Tokens seen after this step", "tokens"),
         # A diverging run is recorded with the loss that ended it, which is not a number.
         number("loss", "Training cross-entropy of the step", "nats/token", nullable=True),
@@ -85,7 +85,7 @@ LOSSES = Table(
         number("bits_per_byte", "Cross-entropy per byte of text", "bits/byte"),
         count("sequences", "Sequences evaluated"),
         count("tokens", "Tokens evaluated", "tokens"),
-        count("bytes", "Bytes of text evaluated", "bytes"),
+        count("bytes", "Bytes of text: tokens times the split's bytes per token", "bytes"),
     ),
 )
 

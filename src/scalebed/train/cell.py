@@ -13,7 +13,7 @@ from scalebed.errors import ScalebedError
 from scalebed.files import read_json, sha256_file
 from scalebed.grid import Cell
 from scalebed.model import Decoder, ModelConfig, initialise
-from scalebed.provenance import digest, run_record
+from scalebed.provenance import run_record, state_digest
 from scalebed.train import record
 from scalebed.train.checkpoint import StateFolder, open_state
 from scalebed.train.interrupt import stop_on_signal
@@ -101,7 +101,7 @@ def train_cell(params: dict[str, Any], dataset: Path, out: Path, options: Option
 
 
 def _state_digest(job: _Job) -> str:
-    return digest({"params": job.params, "dataset_sha256": job.dataset_sha256})
+    return state_digest(job.params, job.dataset_sha256)
 
 
 def _checked(params: dict[str, Any], manifest: dict[str, Any]) -> tuple[ModelConfig, Recipe]:

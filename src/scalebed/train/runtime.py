@@ -2,7 +2,9 @@
 
 import ctypes
 import fcntl
+import logging
 import os
+import time
 from pathlib import Path
 from typing import IO
 
@@ -10,6 +12,8 @@ import torch
 
 from scalebed.errors import ScalebedError
 
+_log = logging.getLogger(__name__)
+_POLL_SECONDS = 5.0
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 
@@ -60,7 +64,7 @@ def choose_device(wanted: str, folder: Path) -> tuple[torch.device, IO[str] | No
     Raises
     ------
     ScalebedError
-        If there is no such device, or all are taken.
+        If there is no such device.
     """
     count = torch.cuda.device_count()
     if wanted == "auto":
@@ -73,8 +77,21 @@ def choose_device(wanted: str, folder: Path) -> tuple[torch.device, IO[str] | No
         raise ScalebedError(f"--device is {wanted}, but this machine has {count} CUDA devices")
     if wanted != "cuda" or "CUDA_VISIBLE_DEVICES" in os.environ:
         return device, None
-    index, lock = claim(count, folder)
+    index, lock = _claim_or_wait(count, folder)
     return torch.device("cuda", index), lock
+
+
+def _claim_or_wait(count: int, folder: Path) -> tuple[int, IO[str]]:
+    """Claim a device; where more cells are started than there are devices, wait for one."""
+    told = False
+    while True:
+        try:
+            return claim(count, folder)
+        except ScalebedError as taken:
+            if not told:
+                _log.info("%s; waiting for one", taken)
+                told = True
+            time.sleep(_POLL_SECONDS)
 
 
 def claim(count: int, folder: Path) -> tuple[int, IO[str]]:
