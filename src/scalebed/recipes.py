@@ -84,10 +84,6 @@ def steps_for(params: int, ratio: int, batch_tokens: int) -> int:
     return max(1, round(ratio * params / batch_tokens))
 
 
-def _table(*rows: tuple[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return dict(rows)
-
-
 def _open_lm(width: int, layers: int, heads: int) -> dict[str, Any]:
     return {
         "width": width,
@@ -101,14 +97,14 @@ def _open_lm(width: int, layers: int, heads: int) -> dict[str, Any]:
 
 SIZE_TABLES: dict[str, dict[str, dict[str, Any]]] = {
     # Table 3 of arXiv 2403.08540; names are its labels in whole millions.
-    "gadre2024": _table(
-        ("11m", _open_lm(96, 8, 4)),
-        ("79m", _open_lm(512, 8, 4)),
-        ("154m", _open_lm(576, 24, 8)),
-        ("411m", _open_lm(1024, 24, 8)),
-        ("1400m", _open_lm(2048, 24, 16)),
-        ("6900m", _open_lm(4096, 32, 32)),
-    ),
+    "gadre2024": {
+        "11m": _open_lm(96, 8, 4),
+        "79m": _open_lm(512, 8, 4),
+        "154m": _open_lm(576, 24, 8),
+        "411m": _open_lm(1024, 24, 8),
+        "1400m": _open_lm(2048, 24, 16),
+        "6900m": _open_lm(4096, 32, 32),
+    },
 }
 
 

@@ -1,6 +1,7 @@
 """Study files: what is accepted, and one clear sentence for everything else."""
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import pytest
 import yaml
 from small_study import study_values
 
-from scalebed.config import load_study, parse_study, roles
+from scalebed.config import law_names, load_study, parse_study, roles
 from scalebed.errors import ScalebedError
 from scalebed.grid import Cell
+from scalebed.laws import NAMES
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "config").rglob("*.yaml"))
@@ -221,3 +223,22 @@ def test_the_paper_study_has_the_cells_of_the_paper():
     }
     # Per data set: 5 cells for the loss law, 6 for the error law, 1.4B at the largest M and 6.9B.
     assert sums == {"fit_loss": 15, "fit_error": 18, "target": 6}
+
+
+def test_laws_are_known_without_importing_them():
+    assert law_names() == sorted(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ({"fit": {"loss_law": "guess"}}, "fit.loss_law: no law is called 'guess'"),
+        ({"figures": {"pie": {}}}, "figures: no figure is called 'pie'"),
+    ],
+)
+def test_names_of_laws_and_figures_are_checked_early(edit, message):
+    values = study_values()
+    for key, value in edit.items():
+        values[key] = values.get(key, {}) | value
+    with pytest.raises(ScalebedError, match=re.escape(message)):
+        parse_study(values, "study.yaml")

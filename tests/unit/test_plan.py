@@ -168,7 +168,7 @@ def test_a_broken_record_counts_as_missing(tmp_path):
 
 def test_interrupted_training_is_told(tmp_path):
     manifest = tmp_path / "results/datasets" / SMALL.dataset / "manifest.json"
-    write_json(manifest, {"kind": "dataset", "tokens": 10**9, "params": {}})
+    put_dataset(tmp_path, study(), SMALL.dataset, 10**9)
     name = state_digest(slices.cell(study(), SMALL), sha256_file(manifest))
     (tmp_path / "state" / SMALL.path / name).mkdir(parents=True)
     assert "resumed" in row_of(plan(tmp_path)).state.reason

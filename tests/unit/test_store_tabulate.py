@@ -8,6 +8,7 @@ import pytest
 import study_records as records
 
 from scalebed.errors import ScalebedError
+from scalebed.provenance import digest
 from scalebed.store.schema import CELL_TABLES
 from scalebed.store.tabulate import tabulate_cells
 
@@ -228,3 +229,14 @@ def test_a_rerun_heals_what_an_error_left(one, tmp_path):
     shutil.copy(tmp_path / "good.json", folder / "losses.json")
     gather()
     assert read(tmp_path / "tables", "losses").num_rows == 2
+
+
+def test_a_cell_trained_with_other_values_is_refused(one, tmp_path):
+    folder, _ = one
+    params = records.tabulate_params([CELL])
+    trained = json.loads((folder / "metrics.json").read_text())["params"]
+    params["cells"][0]["params_digest"] = digest(trained)
+    tabulate_cells(params, tmp_path / "cells", tmp_path / "tables")
+    edit(folder / "metrics.json", lambda record: record["params"].update(numerics=99))
+    with pytest.raises(ScalebedError, match=r"metrics\.json: the cell was trained with other"):
+        tabulate_cells(params, tmp_path / "cells", tmp_path / "tables")

@@ -54,7 +54,12 @@ rule gather_study:
             table=["fits", "fit_parameters", "draws", "predictions"],
         ),
     output:
-        "results/studies/{study}/study.duckdb",
+        database="results/studies/{study}/study.duckdb",
+        copies=collect(
+            "results/studies/{{study}}/parquet/{table}.parquet",
+            table=["cells", "curves", "losses", "tasks", "fits", "fit_parameters"]
+            + ["draws", "predictions", "provenance"],
+        ),
     log:
         "logs/gather_study/{study}.log",
     conda:
@@ -67,4 +72,4 @@ rule gather_study:
         "exec python -m scalebed gather-study --params {params.spec:q}"
         " --tables results/studies/{wildcards.study}/tables"
         " --fits results/studies/{wildcards.study}/fits --corpora {input.corpora:q}"
-        " --out {output:q} > {log:q} 2>&1"
+        " --out {output.database:q} > {log:q} 2>&1"

@@ -59,9 +59,9 @@ class Certificate:
         doubts = []
         if not self.converged:
             doubts.append(f"not converged (gradient {self.gradient:.1e})")
-        if self.degrees_of_freedom < 2:
+        if self.degrees_of_freedom <= 2:
             doubts.append(
-                f"degrees of freedom: {self.degrees_of_freedom}, so its residuals cannot show "
+                f"degrees of freedom: {self.degrees_of_freedom}, so its residuals hardly show "
                 "lack of fit"
             )
         if self.bounds_hit:
