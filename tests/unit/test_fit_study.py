@@ -149,7 +149,12 @@ def test_unfinished_cells_never_enter(tables, status):
     results = _fits(changed)
     row = _rows(results, "fits", fit="loss/tied/one/yardstick")[0]
     assert row["points"] == 4 and f"fit cells missing: {bad['cell']} ({status})" in row["verdict"]
-    assert not {bad["cell"], held["cell"]} & {r["cell"] for r in _rows(results, "predictions")}
+    assert not _rows(results, "predictions", cell=bad["cell"])
+    predictions = _rows(results, "predictions", cell=held["cell"])
+    assert predictions, "a target is predicted although nothing was measured"
+    for row in predictions:
+        assert row["measured"] is None and row["relative_error"] is None and row["covered"] is None
+        assert row["lower"] < row["predicted"] < row["upper"]
 
 
 def test_losses_that_are_not_finite_never_enter(tables):

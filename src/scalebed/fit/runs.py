@@ -123,7 +123,7 @@ def read_tables(folder: Path) -> dict[str, list[Row]]:
 
 
 def collect_runs(tables: dict[str, list[Row]]) -> list[Runs]:
-    """Finished cells by data set, in the order of their names.
+    """Finished cells and targets by data set, in the order of their names.
 
     Raises
     ------
@@ -166,21 +166,24 @@ def _runs(
 ) -> Runs:
     validations, task_names, averaged = names
     rows = sorted(rows, key=lambda row: (row["params"], row["tokens"], row["seed"], row["cell"]))
-    done = [row for row in rows if row["status"] == "done"]
+    # A target without a measurement is predicted all the same; nothing is ever fitted to it.
+    kept = [row for row in rows if row["status"] == "done" or row["target"]]
     absent = [row for row in rows if row["status"] != "done" and any(row[key] for key in _ALIKE)]
-    errors, sampling = _errors([row["cell"] for row in done], tasks, task_names, averaged)
+    # Whatever was measured of a cell that is not done counts for nothing.
+    measured = [row["cell"] if row["status"] == "done" else "" for row in kept]
+    errors, sampling = _errors(measured, tasks, task_names, averaged)
     return Runs(
         dataset=dataset,
-        cells=tuple(row["cell"] for row in done),
-        recipes=tuple(row["recipe"] for row in done),
-        params=_floats(row["params"] for row in done),
-        tokens=_floats(row["tokens"] for row in done),
-        flops=_floats(row["flops"] for row in done),
-        fit_loss=np.array([row["fit_loss"] for row in done], dtype=bool),
-        fit_error=np.array([row["fit_error"] for row in done], dtype=bool),
-        target=np.array([row["target"] for row in done], dtype=bool),
+        cells=tuple(row["cell"] for row in kept),
+        recipes=tuple(row["recipe"] for row in kept),
+        params=_floats(row["params"] for row in kept),
+        tokens=_floats(row["tokens"] for row in kept),
+        flops=_floats(row["flops"] for row in kept),
+        fit_loss=np.array([row["fit_loss"] for row in kept], dtype=bool),
+        fit_error=np.array([row["fit_error"] for row in kept], dtype=bool),
+        target=np.array([row["target"] for row in kept], dtype=bool),
         losses={
-            name: _floats(losses.get((row["cell"], name), {}).get("loss") for row in done)
+            name: _floats(losses.get((cell, name), {}).get("loss") for cell in measured)
             for name in validations
         },
         errors=errors,
