@@ -116,7 +116,11 @@ def quarantine(manifest: str | os.PathLike[str], message: str) -> NoReturn:
         Always: `message`, followed by what was done.
     """
     path = Path(manifest)
-    aside = path.with_name(path.name + ".bad")
-    with contextlib.suppress(FileNotFoundError):
-        path.replace(aside)
+    set_aside(path)
     raise ScalebedError(f"{message}; set {path} aside, run again to rebuild it")
+
+
+def set_aside(path: Path) -> None:
+    """Rename a file so that the next run makes it anew; nothing happens if it is not there."""
+    with contextlib.suppress(FileNotFoundError):
+        path.replace(path.with_name(path.name + ".bad"))

@@ -12,13 +12,13 @@ rule plot_figure:
     output:
         html=report(
             "results/studies/{study}/figures/{figure}.html",
-            caption="../report/{figure}.rst",
+            caption="../report/figure.rst",
             category="Figures",
             labels={"figure": "{figure}", "form": "interactive"},
         ),
         svg=report(
             "results/studies/{study}/figures/{figure}.svg",
-            caption="../report/{figure}.rst",
+            caption="../report/figure.rst",
             category="Figures",
             labels={"figure": "{figure}", "form": "still"},
         ),

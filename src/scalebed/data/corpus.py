@@ -10,7 +10,7 @@ from pyarrow import compute, parquet
 
 from scalebed.data import verify
 from scalebed.data.documents import Document
-from scalebed.data.readers import check_reader, get_reader
+from scalebed.data.readers import check_reader, get_reader, source_digest
 from scalebed.data.shuffle import Keyed, Shuffler
 from scalebed.data.splits import check_percentages, split_of
 from scalebed.errors import ScalebedError
@@ -63,6 +63,7 @@ def extract_corpus(params: Mapping[str, Any], out: Path) -> dict[str, Any]:
         "bytes": sum(count["bytes"] for count in counts.values()),
         "splits": counts,
         "file": verify.entry(out.parent / FILE),
+        "source_digest": source_digest(params["reader"], params["options"]),
         "params": dict(params),
     }
     write_json(out, manifest)

@@ -17,7 +17,7 @@ from scalebed.data.corpus import read_manifest
 from scalebed.data.permutation import Permutation
 from scalebed.data.verify import Level, verified
 from scalebed.errors import ScalebedError
-from scalebed.files import quarantine, sha256_file
+from scalebed.files import quarantine, set_aside, sha256_file
 
 # Each open map holds a file descriptor; processes commonly may have 1024.
 _OPEN_MAPS = 256
@@ -141,10 +141,7 @@ class SequenceSource:
         self.manifest = read_manifest(path, "dataset")
         self.context = context
         self._seed = seed
-        self._streams = [
-            TokenStream(_token_manifest(path, source), "train", source["tokens"], verify)
-            for source in self.manifest["sources"]
-        ]
+        self._streams = [_train_stream(path, source, verify) for source in self.manifest["sources"]]
         counts = [max(0, stream.tokens - 1) // context for stream in self._streams]
         self._starts = _offsets(counts)
         if not len(self):
@@ -220,10 +217,21 @@ def _offsets(counts: Iterable[int]) -> list[int]:
 def _token_manifest(dataset_manifest: Path, source: Mapping[str, Any]) -> Path:
     path = dataset_manifest.parent / source["manifest"]
     if not path.is_file():
-        raise ScalebedError(f"{path}, a source of {dataset_manifest}, does not exist; run again")
+        quarantine(dataset_manifest, f"{path}, a source of {dataset_manifest}, does not exist")
     if sha256_file(path) != source["manifest_sha256"]:
         quarantine(dataset_manifest, f"{path} changed since {dataset_manifest} was built from it")
     return path
+
+
+def _train_stream(dataset_manifest: Path, source: Mapping[str, Any], verify: Level) -> TokenStream:
+    """Open a source; if its tokens turn out broken, the view of them has to be made anew too."""
+    path = _token_manifest(dataset_manifest, source)
+    try:
+        return TokenStream(path, "train", source["tokens"], verify)
+    except ScalebedError:
+        if not path.is_file():
+            set_aside(dataset_manifest)
+        raise
 
 
 class ValidationSequences(NamedTuple):

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from scalebed import slices
 from scalebed.config import Study
+from scalebed.data.readers import source_digest
 from scalebed.errors import ScalebedError
 from scalebed.files import read_json, sha256_file
 from scalebed.provenance import state_digest
@@ -111,7 +112,21 @@ def upstream(study: Study, name: str, root: Path) -> Upstream:
         record = root / folder / "manifest.json"
         if record.is_file():
             changes += differences(read_json(record).get("params"), params, label)
+    changes += _changed_text(study, corpora, root)
     return Upstream(tokens, sha256, changes)
+
+
+def _changed_text(study: Study, corpora: list[str], root: Path) -> list[str]:
+    """Say which corpora would be read anew, because their files or packages are others now."""
+    found = []
+    for name in corpora:
+        record = root / "results/corpora" / name / "manifest.json"
+        spec = study.corpora[name]
+        if record.is_file():
+            old = read_json(record).get("source_digest")
+            if old is not None and old != source_digest(spec.reader, spec.options):
+                found.append(f"{name}: its text is another one")
+    return found
 
 
 def judge(spec: dict[str, Any], path: str, data: Upstream, root: Path) -> State:
