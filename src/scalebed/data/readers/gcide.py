@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scalebed.data.documents import Description, Document
+from scalebed.data.documents import Document
 from scalebed.data.packages import FOLDER, Package
 from scalebed.data.text import normalise_prose
 
@@ -21,19 +21,11 @@ PACKAGE = Package(
     credit="GNU Collaborative International Dictionary of English (Webster 1913 and WordNet)",
 )
 OPTIONS = {"folder": FOLDER}
+pin = PACKAGE.pin
+describe = PACKAGE.describe
 # The source marks the origin of a paragraph as "[1913 Webster]"; where the package failed to
 # strip it, author names and halves of marks are mixed into the text.
 _RESIDUE = "Webster]"
-
-
-def pin(options: Mapping[str, Any]) -> Any:
-    """Return the identity of the package."""
-    return PACKAGE.pin(options)
-
-
-def describe(options: Mapping[str, Any]) -> Description:
-    """Return source, licence and credit."""
-    return PACKAGE.describe(options)
 
 
 def read(options: Mapping[str, Any]) -> Iterator[Document]:

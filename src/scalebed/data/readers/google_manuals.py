@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import PurePosixPath
 from typing import Any
 
-from scalebed.data.documents import Description, Document
+from scalebed.data.documents import Document
 from scalebed.data.markup import first_occurrences, strings_at, strip_html
 from scalebed.data.packages import FOLDER, Package
 
@@ -23,16 +23,8 @@ PACKAGE = Package(
     install="pip install --no-deps google-api-python-client==2.202.0",
 )
 OPTIONS = {"folder": FOLDER}
-
-
-def pin(options: Mapping[str, Any]) -> Any:
-    """Return the identity of the package."""
-    return PACKAGE.pin(options)
-
-
-def describe(options: Mapping[str, Any]) -> Description:
-    """Return source, licence and credit."""
-    return PACKAGE.describe(options)
+pin = PACKAGE.pin
+describe = PACKAGE.describe
 
 
 def read(options: Mapping[str, Any]) -> Iterator[Document]:

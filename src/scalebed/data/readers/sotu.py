@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from scalebed.data.documents import Description, Document
+from scalebed.data.documents import Document
 from scalebed.data.packages import FOLDER, Package
 from scalebed.data.text import normalise_prose
 
@@ -20,16 +20,8 @@ PACKAGE = Package(
     credit="Gerhard Peters and John T. Woolley, The American Presidency Project, UCSB",
 )
 OPTIONS = {"folder": FOLDER}
-
-
-def pin(options: Mapping[str, Any]) -> Any:
-    """Return the identity of the package."""
-    return PACKAGE.pin(options)
-
-
-def describe(options: Mapping[str, Any]) -> Description:
-    """Return source, licence and credit."""
-    return PACKAGE.describe(options)
+pin = PACKAGE.pin
+describe = PACKAGE.describe
 
 
 def read(options: Mapping[str, Any]) -> Iterator[Document]:
