@@ -19,7 +19,7 @@ DEV := $(VENV)/dev-$(shell cat $(BASE_FILES) requirements/lock-dev.txt | cksum |
 # The jobs of the workflow say `python`; it has to be the one of this environment.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help study plan setup setup-dev test lint format schema lock clean clean-results
+.PHONY: help study paper plan setup setup-dev test lint format schema lock clean clean-results
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -30,6 +30,11 @@ study: setup ## Train, evaluate, fit and report the study in $(STUDY)
 	snakemake --cores $(CORES) --configfile $(STUDY)
 	@scalebed show-predictions \
 	  --database results/studies/$$(scalebed plan --study $(STUDY) --name-only)/study.duckdb
+
+paper: setup ## Import the published testbed and report on it (TESTBED=folder, else it is fetched)
+	snakemake --cores $(CORES) --configfile config/studies/testbed.yaml \
+	  $(if $(TESTBED),--config testbed=$(TESTBED))
+	@scalebed show-predictions --database results/studies/testbed/study.duckdb
 
 plan: setup ## Show what the study would train, its cost, and why cells are not up to date
 	@scalebed plan --study $(STUDY)

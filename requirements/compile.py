@@ -23,7 +23,7 @@ _TABLES = ["altair", "duckdb", "jinja2", "markupsafe", "numpy", "pandas", "pyarr
 CONDA = {
     "train": [*_MODELS, "tqdm", "zstandard"],
     "evaluate": [*_MODELS, "lm-eval", "pyyaml", "zstandard"],
-    "fit": [*_TABLES, "vl-convert-python"],
+    "fit": [*_TABLES, "pydantic", "pyyaml", "scipy", "vl-convert-python"],
 }
 CONDA_HEADER = """\
 # Written by `make lock`; the same versions as in requirements/. Jobs run in this environment under

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from scalebed import grid, recipes
 from scalebed.errors import ScalebedError
-from scalebed.figures.registry import FIGURES
+from scalebed.figures.registry import PLOTS
 from scalebed.grid import Cell
 from scalebed.sections import (
     Block,
@@ -145,13 +145,15 @@ def _check_references(study: Study) -> None:
     _known([study.fit.loss], study.validation, "fit.loss", "validation text")
     _known([study.fit.loss_law], law_names(), "fit.loss_law", "law")
     _known([study.fit.error_law], law_names(), "fit.error_law", "law")
-    _known(study.figures, FIGURES, "figures", "figure")
+    plots = [spec.get("plot", name) for name, spec in study.figures.items()]
+    _known(plots, PLOTS, "figures", "figure")
     _check_recipes(study)
     blocks = [("grid", block) for block in study.grid] + [("add", block) for block in study.add]
     selectors = [("exclude", item) for item in study.exclude]
     selectors += [("fit.loss_cells", item) for item in study.fit.loss_cells]
     selectors += [("fit.error_cells", item) for item in study.fit.error_cells or []]
     selectors += [("fit.targets", item) for item in study.fit.targets]
+    selectors += [("fit.scatter_cells", item) for item in study.fit.scatter_cells or []]
     for where, item in blocks + selectors:
         _known(item.datasets, study.datasets, f"{where}.datasets", "data set")
         _known(item.sizes, study.sizes, f"{where}.sizes", "size")
@@ -165,7 +167,9 @@ def _check_recipes(study: Study) -> None:
             try:
                 values = study.recipe_values(name, size)
             except ValidationError as error:
-                raise ValueError(f"recipes.{name}.sizes.{size}: {_first(error)}") from error
+                raise ValueError(
+                    f"recipes.{name}.sizes.{size}: {first_complaint(error)}"
+                ) from error
             if (values.warmup_steps is None) == (values.warmup_fraction is None):
                 raise ValueError(f"recipes.{name}: give either warmup_steps or warmup_fraction")
             if values.batch_sequences % (values.micro_sequences or values.batch_sequences):
@@ -188,7 +192,7 @@ def _check_vocabularies(study: Study) -> None:
             )
 
 
-def _first(error: ValidationError) -> str:
+def first_complaint(error: ValidationError) -> str:
     """Return the first complaint as ``key: value: what was expected``."""
     details = error.errors(include_url=False)
     first = details[0]
@@ -240,7 +244,7 @@ def parse_study(values: Any, where: str) -> Study:
         roles(study)
         _check_vocabularies(study)
     except ValidationError as error:
-        raise ScalebedError(f"{where}: {_first(error)}") from error
+        raise ScalebedError(f"{where}: {first_complaint(error)}") from error
     except ScalebedError as error:
         raise ScalebedError(f"{where}: {error}") from error
     return study
@@ -254,39 +258,57 @@ def load_study(path: str | Path) -> Study:
     ScalebedError
         If the file cannot be read or does not describe a study.
     """
+    return parse_study(read_study(path), str(path))
+
+
+def read_study(path: str | Path) -> Any:
+    """Return the values of a YAML file in which no key may be given twice.
+
+    Raises
+    ------
+    ScalebedError
+        If the file cannot be read or is no such YAML.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8")
-        values = yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=_Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise ScalebedError(f"cannot read the study file {path}: {error}") from error
     except yaml.YAMLError as error:
         raise ScalebedError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     except ScalebedError as error:
         raise ScalebedError(f"{path}: {error}") from error
-    return parse_study(values, str(path))
 
 
 def roles(study: Study) -> dict[Cell, dict[str, bool]]:
-    """Return, for each cell in order, whether it fits the loss law, the error law, or is a target.
+    """Return, for each cell of the study in order, what it is there for; see `cell_roles`."""
+    return cell_roles(study.cells(), study.fit)
+
+
+def cell_roles(cells: list[Cell], fit: Fit) -> dict[Cell, dict[str, bool]]:
+    """Return, for each cell in order, what it is there for.
+
+    The roles are ``fit_loss``, ``fit_error``, ``target`` and ``scatter``.
 
     Raises
     ------
     ScalebedError
         If a selector of `fit` matches no cell, or a cell is both fitted to and a target.
     """
-    cells = study.cells()
-    fit = study.fit
     chosen = {
         "fit_loss": _select(cells, fit.loss_cells, "fit.loss_cells"),
         "target": _select(cells, fit.targets, "fit.targets"),
     }
+    chosen["scatter"] = set(cells) - chosen["target"]
+    if fit.scatter_cells is not None:
+        chosen["scatter"] = _select(cells, fit.scatter_cells, "fit.scatter_cells")
     chosen["fit_error"] = chosen["fit_loss"]
     if fit.error_cells is not None:
         chosen["fit_error"] = _select(cells, fit.error_cells, "fit.error_cells")
     both = sorted(chosen["target"] & (chosen["fit_loss"] | chosen["fit_error"]))
     if both:
         raise ScalebedError(f"fit: the cell {both[0].path} is a target and fitted to as well")
-    names = ("fit_loss", "fit_error", "target")
+    names = ("fit_loss", "fit_error", "target", "scatter")
     return {cell: {name: cell in chosen[name] for name in names} for cell in cells}
 
 

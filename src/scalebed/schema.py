@@ -13,9 +13,11 @@ from scalebed.config import Study
 from scalebed.errors import ScalebedError
 from scalebed.files import write_text
 from scalebed.grid import NAME
+from scalebed.imported import ImportedStudy
 from scalebed.sections import RecipeValues
 
 SCHEMA_PATH = Path("workflow/schemas/config.schema.json")
+IMPORT_SCHEMA_PATH = Path("workflow/schemas/import.schema.json")
 REFERENCE_PATH = Path("config/README.md")
 BEGIN = "<!-- begin of the reference, written by `scalebed write-schema` -->"
 END = "<!-- end of the reference -->"
@@ -37,17 +39,23 @@ def study_schema() -> dict[str, Any]:
     sizes = schema["properties"]["sizes"]
     named = {key: sizes.pop(key) for key in list(sizes) if key not in ("description", "title")}
     sizes["anyOf"] = [{"enum": sorted(recipes.SIZE_TABLES)}, named]
+    return _finished(schema, "scalebed study")
+
+
+def import_schema() -> dict[str, Any]:
+    """Return the JSON schema of a study file that imports its cells."""
+    return _finished(ImportedStudy.model_json_schema(), "scalebed study of imported cells")
+
+
+def _finished(schema: dict[str, Any], title: str) -> dict[str, Any]:
+    definitions = schema["$defs"]
     _strict(schema)
     for part in [schema, *definitions.values()]:
         for spec in part["properties"].values():
             # The generator leaves out a description that equals the one of the section.
             if "description" not in spec:
                 spec["description"] = definitions[_references(spec)[0]]["description"]
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
-        "title": "scalebed study",
-    }
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
 
 
 def _strict(node: Any) -> None:
@@ -64,25 +72,25 @@ def _strict(node: Any) -> None:
             _strict(child)
 
 
-def schema_text() -> str:
-    """Return the JSON schema as the text of its file."""
-    return json.dumps(study_schema(), indent=2, ensure_ascii=False) + "\n"
+def _text(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def reference() -> str:
     """Return the reference of all keys: one Markdown table a section."""
-    schema = study_schema()
-    parts = [_section("A study", schema)]
+    parts: list[str] = []
     seen: list[str] = []
-    pending = _references(schema["properties"])
-    while pending:
-        name = pending.pop(0)
-        if name in seen or name == _PARTIAL:
-            continue
-        seen.append(name)
-        part = schema["$defs"][name]
-        parts.append(_section(name, part))
-        pending = _references(part["properties"]) + pending
+    for title, schema in (("A study", study_schema()), ("An imported study", import_schema())):
+        parts.append(_section(title, schema))
+        pending = _references(schema["properties"])
+        while pending:
+            name = pending.pop(0)
+            if name in seen or name == _PARTIAL:
+                continue
+            seen.append(name)
+            part = schema["$defs"][name]
+            parts.append(_section(name, part))
+            pending = _references(part["properties"]) + pending
     return "\n".join(parts)
 
 
@@ -170,7 +178,11 @@ def generated(root: Path) -> dict[Path, str]:
     if not readme.is_file():
         raise ScalebedError(f"{readme} does not exist; run this in the root of the repository")
     text = readme.read_text(encoding="utf-8")
-    return {root / SCHEMA_PATH: schema_text(), readme: with_reference(text)}
+    return {
+        root / SCHEMA_PATH: _text(study_schema()),
+        root / IMPORT_SCHEMA_PATH: _text(import_schema()),
+        readme: with_reference(text),
+    }
 
 
 def write_generated(root: Path) -> None:

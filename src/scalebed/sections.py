@@ -251,6 +251,11 @@ class Fit(Strict):
     """Cells the error law is fitted to; the ones of the loss law when left out."""
     targets: list[Selector] = []
     """Cells to predict; they may never be fitted to."""
+    scatter_cells: list[Selector] | None = None
+    """Cells from which the scatter of runs about the law is estimated; all but the targets when
+    left out."""
+    averages: dict[Name, list[str] | None] = {}
+    """Further averages of tasks, each with an error law of its own; null stands for all tasks."""
 
 
 class Bootstrap(Strict):

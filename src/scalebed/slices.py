@@ -9,8 +9,15 @@ from typing import Any
 from scalebed import recipes
 from scalebed.config import Study, roles
 from scalebed.evaluate.digests import suite_digests, task_digest
+from scalebed.figures.registry import FIGURES
 from scalebed.grid import Cell
+from scalebed.imported import ROLES, ImportedStudy
 from scalebed.provenance import digest
+
+# Named here, because the modules of the store need pyarrow and every job reads the rules.
+CELL_TABLES = ("cells", "curves", "losses", "tasks", "provenance", "arguments", "search")
+FIT_TABLES = ("fits", "fit_parameters", "draws", "predictions")
+DATABASE_TABLES = (*CELL_TABLES, *FIT_TABLES, "lints", "comparisons")
 
 
 def corpus(study: Study, name: str) -> dict[str, Any]:
@@ -126,7 +133,7 @@ def cell_list(study: Study) -> dict[str, Any]:
 
 def tables(study: Study) -> dict[str, Any]:
     """Return the slice of ``tabulate_cells``."""
-    names = ("cell", *Cell._fields, "fit_loss", "fit_error", "target")
+    names = ("cell", *Cell._fields, "fit_loss", "fit_error", "target", "scatter")
     cells = [{name: row[name] for name in names} for row in cell_rows(study)]
     for row, item in zip(cells, roles(study), strict=True):
         row["params_digest"] = digest(cell(study, item))
@@ -142,15 +149,28 @@ def tables(study: Study) -> dict[str, Any]:
     }
 
 
-def fit(study: Study) -> dict[str, Any]:
+def fit(study: Study | ImportedStudy) -> dict[str, Any]:
     """Return the slice of ``fit_laws``."""
     return {
         "loss": study.fit.loss,
-        "losses": list(study.validation),
+        # Which losses were imported is known when the tables are there: null stands for all.
+        "losses": list(study.validation) if isinstance(study, Study) else None,
         "loss_law": study.fit.loss_law,
         "error_law": study.fit.error_law,
+        "averages": study.fit.averages,
         "per_task": True,
         **study.bootstrap.model_dump(),
+    }
+
+
+def imported(study: ImportedStudy) -> dict[str, Any]:
+    """Return the slice of ``import_cells``."""
+    return {
+        "study": study.name,
+        "importer": study.source.importer,
+        "options": study.source.options,
+        "average": study.average,
+        "fit": study.fit.model_dump(include=set(ROLES)),
     }
 
 
@@ -164,12 +184,35 @@ def corpora_used(study: Study) -> list[str]:
     return sorted(names)
 
 
-def report(study: Study) -> dict[str, Any]:
+def report(study: Study | ImportedStudy) -> dict[str, Any]:
     """Return the slice of ``gather_study`` and ``write_report``."""
     science = study.model_dump(mode="json", exclude={"title", "figures", "budget"})
     return {
         "study": study.name,
         "title": study.title,
         "loss": study.fit.loss,
+        "averages": sorted(study.fit.averages),
         "config_digest": digest(science),
+    }
+
+
+def figures(study: Study | ImportedStudy) -> dict[str, dict[str, Any]]:
+    """Return the figures of the report by name: which one is drawn, its title and options.
+
+    A trained study has the usual figures and those it names; an imported one that names some has
+    only these.
+    """
+    usual: dict[str, dict[str, Any]] = {name: {} for name in FIGURES}
+    if isinstance(study, ImportedStudy):
+        del usual["training_curves"]
+        chosen = study.figures or usual
+    else:
+        chosen = usual | study.figures
+    return {
+        name: {
+            "plot": spec.get("plot", name),
+            "title": spec.get("title"),
+            "options": {key: spec[key] for key in spec if key not in ("plot", "title")},
+        }
+        for name, spec in chosen.items()
     }

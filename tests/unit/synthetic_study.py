@@ -72,6 +72,7 @@ def _add(
             "fit_loss": fitted,
             "fit_error": fitted or (size == SIZES[-1] and ratio == 80),
             "target": size == BIG,
+            "scatter": size != BIG,
             "params": int(size),
             "tokens": int(tokens),
             "flops": 6.0 * size * tokens,

@@ -22,7 +22,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 STAGES = {
     "train": ("data", "model", "train"),
     "evaluate": ("data", "model", "evaluate"),
-    "fit": ("laws", "fit", "store", "figures", "report", "plan/listing.py"),
+    "fit": (
+        *("laws", "fit", "store", "figures", "report", "plan/listing.py"),
+        *("importers", "lints", "search"),
+    ),
 }
 # Optional at run time, with a message of its own when missing.
 OPTIONAL = {"tensorboard"}

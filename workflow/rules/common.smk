@@ -3,19 +3,27 @@
 from pathlib import Path
 
 from scalebed import grid, slices
-from scalebed.config import load_study, parse_study
-from scalebed.data.localfiles import fingerprint
+from scalebed.imported import ImportedStudy, load_any, parse_any
+from scalebed.data.localfiles import fingerprint, path_digest
 from scalebed.data.readers import source_digest
-from scalebed.figures.registry import FIGURES
 from scalebed.provenance import canonical_json, code_digest
 
 # A study comes from `--configfile`; without one it is the default study. There is no `configfile:`
 # directive, because Snakemake would merge the default study into any other.
 DEFAULT = Path(str(workflow.current_basedir)).parents[1] / "config" / "config.yaml"
-STUDY = parse_study(config, "the study") if config else load_study(DEFAULT)
-CELLS = {cell.path: slices.cell(STUDY, cell) for cell in STUDY.cells()}
-TASK_PARAMS = canonical_json(slices.tasks(STUDY))
-EVALUATIONS = ["losses", "tasks"] if STUDY.tasks else ["losses"]
+# Where the published testbed lies is a matter of the machine and not of the study.
+TESTBED = config.pop("testbed", None)
+STUDY = parse_any(config, "the study") if config else load_any(DEFAULT)
+IMPORTED = isinstance(STUDY, ImportedStudy)
+FIGURES = slices.figures(STUDY)
+TABLES = collect(
+    "results/studies/{{study}}/tables/{table}.parquet", table=slices.CELL_TABLES
+)
+CELLS = (
+    {} if IMPORTED else {cell.path: slices.cell(STUDY, cell) for cell in STUDY.cells()}
+)
+TASK_PARAMS = "" if IMPORTED else canonical_json(slices.tasks(STUDY))
+EVALUATIONS = ["losses"] if IMPORTED or not STUDY.tasks else ["losses", "tasks"]
 CELL_RECORDS = collect(
     "results/cells/{cell}/{record}.json",
     cell=CELLS,
@@ -24,7 +32,8 @@ CELL_RECORDS = collect(
 
 CELL_CURVES = collect("results/cells/{cell}/curve.parquet", cell=CELLS)
 CORPUS_MANIFESTS = collect(
-    "results/corpora/{corpus}/manifest.json", corpus=slices.corpora_used(STUDY)
+    "results/corpora/{corpus}/manifest.json",
+    corpus=[] if IMPORTED else slices.corpora_used(STUDY),
 )
 
 
@@ -137,20 +146,25 @@ def train_memory(wildcards):
     return slices.memory_mb(STUDY, CELLS[cell_path(wildcards)])
 
 
+def figure_plot(wildcards):
+    """Return which figure is drawn under a name."""
+    return FIGURES[wildcards.figure]["plot"]
+
+
 def figure_params(wildcards):
     """Return the options of a figure."""
-    return canonical_json(STUDY.figures.get(wildcards.figure, {}))
+    return canonical_json(FIGURES[wildcards.figure]["options"])
 
 
 def figure_code(wildcards):
     """Return a digest of the code that draws a figure."""
     shared = ("figures/frames", "figures/render", "figures/style")
-    return code_digest(f"figures/{wildcards.figure}", *shared)
+    return code_digest(f"figures/{figure_plot(wildcards)}", *shared)
 
 
 def report_params(wildcards):
     """Return what the report is called, and the options of the figures in it."""
-    return canonical_json(slices.report(STUDY) | {"figures": STUDY.figures})
+    return canonical_json(slices.report(STUDY) | {"figures": FIGURES})
 
 
 def suite_manifest(wildcards):
@@ -169,3 +183,37 @@ def suite_argument(wildcards):
 def task_params(wildcards):
     """Return the tasks to run, with a digest of each task's file."""
     return TASK_PARAMS
+
+
+def published_numbers(wildcards):
+    """Return the file of printed numbers to compare with, if there is one."""
+    return (IMPORTED and STUDY.published) or []
+
+
+def published_argument(wildcards):
+    """Return the words that pass the file of printed numbers."""
+    path = published_numbers(wildcards)
+    return ["--published", path] if path else []
+
+
+def import_path():
+    """Return the file or folder that is imported; None if it is to be fetched."""
+    return (
+        TESTBED if STUDY.source.importer == "testbed" else None
+    ) or STUDY.source.path
+
+
+def import_input(wildcards):
+    """Return the manifest of the fetched testbed, if no path was given."""
+    return [] if import_path() else "results/imports/testbed/manifest.json"
+
+
+def import_source(wildcards):
+    """Return what the importer reads."""
+    return import_path() or "results/imports/testbed/exp_data"
+
+
+def import_content(wildcards):
+    """Return a digest of the files given by path, so that new ones are noticed."""
+    path = import_path()
+    return path_digest(Path(path)) if path else ""

@@ -8,7 +8,7 @@ MAKES: results/studies/<study>/fits/{fits,fit_parameters,draws,predictions}.parq
 rule fit_laws:
     """Fit the laws, draw their uncertainty and predict every other cell."""
     input:
-        tables=rules.tabulate_cells.output,
+        tables=TABLES,
     output:
         collect(
             "results/studies/{{study}}/fits/{table}.parquet",

@@ -29,11 +29,12 @@ rule plot_figure:
         "../../envs/fit.yaml"
     threads: 1
     params:
+        plot=figure_plot,
         spec=figure_params,
         code=figure_code,
         prefix=subpath(output.svg, strip_suffix=".svg"),
     shell:
-        "exec python -m scalebed plot-figure --figure {wildcards.figure} --params {params.spec:q}"
+        "exec python -m scalebed plot-figure --figure {params.plot} --params {params.spec:q}"
         " --database {input.database:q} --out-prefix {params.prefix:q} > {log:q} 2>&1"
 
 

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, cast
 
 from scalebed.errors import ScalebedError
 from scalebed.files import sha256_file
+from scalebed.provenance import digest
 
 _BLOCK = 1 << 20
 # Up to this size the content of files decides whether a corpus is stale, beyond it size and time:
@@ -180,3 +181,9 @@ def decode(path: Path, offset: int, raw: bytes, line: int | None = None) -> str:
         where = f"byte {offset + error.start}" + (f", line {line}" if line is not None else "")
         value = raw[error.start]
         raise ScalebedError(f"{path} is not UTF-8 text ({where}: 0x{value:02x})") from error
+
+
+def path_digest(path: Path) -> str:
+    """Return a mark of a file, or of all files below a folder; empty if there is none."""
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    return digest([list(item) for item in fingerprint([(str(file), file) for file in files])])

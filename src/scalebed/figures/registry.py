@@ -1,7 +1,7 @@
 """Names of the figures in the order of the report; importing this module costs nothing."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from scalebed.errors import ScalebedError
 
@@ -18,6 +18,24 @@ FIGURES = (
     "relative_error",
     "training_curves",
 )
+"""The figures of every study, in the order of the report."""
+
+PLOTS = (
+    *FIGURES,
+    "reducible_loss",
+    "errors_by_validation",
+    "exponent_by_ratio",
+    "task_panels",
+    "search_funnel",
+    "inclusion_threshold",
+    "subset_designs",
+)
+"""All figures; a study file asks for the further ones by name."""
+
+
+def usual_figures() -> dict[str, dict[str, Any]]:
+    """Return `FIGURES` as a report takes them: what is drawn under each name, title, options."""
+    return {name: {"plot": name, "title": None, "options": {}} for name in FIGURES}
 
 
 class Figure(Protocol):
@@ -47,6 +65,6 @@ def get_figure(name: str) -> Figure:
     ScalebedError
         If no figure has that name.
     """
-    if name not in FIGURES:
-        raise ScalebedError(f"no figure is called {name!r}; there is {', '.join(FIGURES)}")
+    if name not in PLOTS:
+        raise ScalebedError(f"no figure is called {name!r}; there is {', '.join(PLOTS)}")
     return cast(Figure, import_module(f"scalebed.figures.{name}"))

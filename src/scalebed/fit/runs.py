@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ _COLUMNS = {
     "losses": ("cell", "validation", "loss"),
     "tasks": ("cell", "task", "error", "error_stderr", "items", "in_average"),
 }
+# Without it all cells but the targets estimate the scatter.
+_OPTIONAL = "scatter"
 _ALIKE = ("fit_loss", "fit_error")
 
 Row = dict[str, Any]
@@ -55,6 +57,8 @@ class Runs:
         Error rate by response and its standard error from the finite number of items.
     absent : tuple of str
         Fit cells that did not finish, with their status.
+    scatter : bool array (n,), optional
+        Cells from which the scatter about the law is estimated.
     """
 
     dataset: str
@@ -70,6 +74,12 @@ class Runs:
     errors: dict[str, Array]
     sampling: dict[str, Array]
     absent: tuple[str, ...]
+    scatter: Mask | None = None
+
+    @property
+    def scattered(self) -> Mask:
+        """Cells that estimate the scatter; all but the targets unless it was said which."""
+        return ~self.target if self.scatter is None else self.scatter
 
     def loss(self, validation: str) -> Array:
         """Return the loss on a validation set; NaN if it was measured nowhere."""
@@ -118,12 +128,22 @@ def read_tables(folder: Path) -> dict[str, list[Row]]:
         missing = [column for column in columns if column not in table.column_names]
         if missing:
             raise ScalebedError(f"{path} has no column {missing[0]!r}")
-        tables[name] = table.select(list(columns)).to_pylist()
+        more = [_OPTIONAL] if _OPTIONAL in table.column_names else []
+        tables[name] = table.select([*columns, *more]).to_pylist()
     return tables
 
 
-def collect_runs(tables: dict[str, list[Row]]) -> list[Runs]:
+def collect_runs(
+    tables: dict[str, list[Row]], averages: Mapping[str, list[str] | None] | None = None
+) -> list[Runs]:
     """Finished cells and targets by data set, in the order of their names.
+
+    Parameters
+    ----------
+    tables : dict
+        Rows of ``cells``, ``losses`` and ``tasks``.
+    averages : mapping, optional
+        Further task averages by name; None stands for all tasks.
 
     Raises
     ------
@@ -140,7 +160,13 @@ def collect_runs(tables: dict[str, list[Row]]) -> list[Runs]:
     names = sorted({row["task"] for row in tasks.values()})
     if AVERAGE in names:
         raise ScalebedError(f"a task is called {AVERAGE!r}, which is the name of the task average")
-    averaged = sorted({row["task"] for row in tasks.values() if row["in_average"]})
+    averaged = {AVERAGE: sorted({row["task"] for row in tasks.values() if row["in_average"]})}
+    for average, members in (averages or {}).items():
+        if average in (AVERAGE, *names):
+            raise ScalebedError(f"fit.averages: {average!r} is the name of a task already")
+        averaged[average] = names if members is None else sorted(members)
+        if names and (unknown := sorted(set(averaged[average]) - set(names))):
+            raise ScalebedError(f"fit.averages.{average}: no task is called {unknown[0]!r}")
     return [
         _runs(dataset, by_dataset[dataset], losses, tasks, (validations, names, averaged))
         for dataset in sorted(by_dataset)
@@ -162,7 +188,7 @@ def _runs(
     rows: list[Row],
     losses: dict[tuple[str, ...], Row],
     tasks: dict[tuple[str, ...], Row],
-    names: tuple[list[str], list[str], list[str]],
+    names: tuple[list[str], list[str], dict[str, list[str]]],
 ) -> Runs:
     validations, task_names, averaged = names
     rows = sorted(rows, key=lambda row: (row["params"], row["tokens"], row["seed"], row["cell"]))
@@ -182,6 +208,7 @@ def _runs(
         fit_loss=np.array([row["fit_loss"] for row in kept], dtype=bool),
         fit_error=np.array([row["fit_error"] for row in kept], dtype=bool),
         target=np.array([row["target"] for row in kept], dtype=bool),
+        scatter=np.array([row.get("scatter", not row["target"]) for row in kept], dtype=bool),
         losses={
             name: _floats(losses.get((cell, name), {}).get("loss") for cell in measured)
             for name in validations
@@ -196,7 +223,7 @@ def _errors(
     cells: list[str],
     tasks: dict[tuple[str, ...], Row],
     names: list[str],
-    averaged: list[str],
+    averaged: dict[str, list[str]],
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Error and sampling error by task and for the average, which needs all of its tasks."""
     errors, sampling = {}, {}
@@ -208,11 +235,12 @@ def _errors(
         # Laplace's rule keeps the sampling error above zero where all or no items are wrong.
         rate = (errors[name] * items + 1) / (items + 2)
         sampling[name] = np.where(given > 0, given, np.sqrt(rate * (1 - rate) / items))
-    if averaged:
-        stack = np.stack([errors[name] for name in averaged])
-        errors[AVERAGE] = stack.mean(0)
-        squares = np.stack([sampling[name] ** 2 for name in averaged])
-        sampling[AVERAGE] = np.sqrt(squares.sum(0)) / len(averaged)
+    for average, members in averaged.items():
+        if names and members:
+            stack = np.stack([errors[name] for name in members])
+            errors[average] = stack.mean(0)
+            squares = np.stack([sampling[name] ** 2 for name in members])
+            sampling[average] = np.sqrt(squares.sum(0)) / len(members)
     return errors, sampling
 
 

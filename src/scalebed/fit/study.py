@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,10 @@ def fit_study(tables: dict[str, list[Row]], settings: Settings) -> dict[str, pya
     ScalebedError
         If the tables contradict themselves or lack the validation sets asked for.
     """
-    sets = collect_runs(tables)
+    sets = collect_runs(tables, settings.averages)
+    if settings.every_loss:
+        found = {row["validation"] for row in tables["losses"]} - {settings.loss}
+        settings = replace(settings, losses=(settings.loss, *sorted(found)))
     _check_losses(tables["losses"], settings)
     loss_grids = {name: _loss_grids(sets, name, settings) for name in settings.losses}
     responses = _responses(tables["tasks"], settings)
@@ -105,6 +109,7 @@ def _check_losses(rows: list[Row], settings: Settings) -> None:
 def _responses(rows: list[Row], settings: Settings) -> list[str]:
     """Name the average, if any task counts in it, and the single tasks if asked for."""
     names = [AVERAGE] if any(row["in_average"] for row in rows) else []
+    names += list(settings.averages) if rows else []
     return names + (sorted({row["task"] for row in rows}) if settings.per_task else [])
 
 
@@ -114,7 +119,7 @@ def _loss_grids(sets: list[Runs], name: str, settings: Settings) -> dict[str, Sc
     grids = {}
     for runs in sets:
         loss = runs.loss(name)
-        use = ~runs.target & runs.same_recipe & np.isfinite(loss)
+        use = runs.scattered & runs.same_recipe & np.isfinite(loss)
         grids[runs.dataset] = scatter(law, (runs.params, runs.tokens), loss, 0 * loss, use)
     return grids
 
@@ -125,7 +130,7 @@ def _error_grids(sets: list[Runs], name: str, settings: Settings) -> dict[str, S
     grids = {}
     for runs in sets:
         loss, error = runs.loss(settings.loss), runs.errors[name]
-        use = (~runs.target | runs.fit_error) & runs.same_recipe
+        use = (runs.scattered | runs.fit_error) & runs.same_recipe
         use &= np.isfinite(loss) & np.isfinite(error)
         grids[runs.dataset] = scatter(law, (loss,), error, runs.sampling[name], use)
     return grids

@@ -222,7 +222,7 @@ def thin_coverage(evidence: Evidence) -> Iterator[Caution]:
     """Coverage that cannot be judged, or is clearly below nominal."""
     items = []
     for row in evidence.held_out:
-        where = f"{row['dataset']}, {row['kind']}"
+        where = f"{row['dataset']}, {row['response']}, {row['domain']}"
         if row["high"] < row["level"]:
             items.append(
                 f"{where}: {row['covered']} of {row['cells']} held-out cells inside, clearly "

@@ -46,8 +46,10 @@ def times(value: float | None) -> str:
     )
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float | None) -> str:
     """Return a time in the unit a person would choose."""
+    if seconds is None or not math.isfinite(seconds):
+        return "–"
     for limit, unit, size in ((120, "s", 1.0), (7200, "min", 60.0), (172800, "h", 3600.0)):
         if seconds < limit:
             return f"{seconds / size:.3g} {unit}"
@@ -57,6 +59,11 @@ def duration(seconds: float) -> str:
 def count(value: float | None) -> str:
     """Return a large count with k, M, B or T."""
     return "–" if value is None else compact(float(value))
+
+
+def grouped(value: float | None) -> str:
+    """Return a whole number with its thousands apart."""
+    return "–" if value is None else f"{round(value):,}"
 
 
 def plural(number: int, noun: str, nouns: str | None = None) -> str:

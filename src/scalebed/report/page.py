@@ -9,10 +9,10 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from scalebed.figures.registry import FIGURES, get_figure
+from scalebed.figures.registry import get_figure, usual_figures
 from scalebed.figures.render import javascript, specification, to_svg
 from scalebed.files import write_text
-from scalebed.report import answer, facts, numbers
+from scalebed.report import answer, facts, numbers, published
 from scalebed.report.cells import cell_frame, records, rises, spearman
 from scalebed.report.checks import Evidence, cautions, cell_label
 from scalebed.report.laws import fitted, raised
@@ -29,7 +29,7 @@ def write_report(params: dict[str, Any], database: Path, out: Path) -> None:
     Parameters
     ----------
     params
-        ``{"study", "title", "figures": {name: options}}``.
+        ``{"study", "title", "figures": {name: {"plot", "title", "options"}}}``.
     database
         Database of the study.
     out
@@ -83,8 +83,11 @@ def page_context(params: dict[str, Any], study: StudyDatabase) -> dict[str, Any]
         "data": facts.data(study),
         "corpora": facts.corpora(known),
         "provenance": facts.provenance(known),
+        "comparisons": published.comparisons(study),
+        "search": published.search(study),
+        "lints": published.lints(study),
         "cells": records(cells),
-        "figures": _figures(params.get("figures") or {}, study),
+        "figures": _figures(params.get("figures") or usual_figures(), study),
         "javascript": Markup(javascript().replace("</script", "<\\/script")),
     }
 
@@ -102,18 +105,18 @@ def _methods(targets: list[answer.Target]) -> list[tuple[str, str]]:
     return [("; ".join(labels), method) for method, labels in found.items()]
 
 
-def _figures(options: dict[str, Any], study: StudyDatabase) -> list[dict[str, Any]]:
+def _figures(chosen: dict[str, dict[str, Any]], study: StudyDatabase) -> list[dict[str, Any]]:
     figures = []
-    for name in FIGURES:
-        spec = specification(name, study, options.get(name, {}))
+    for name, entry in chosen.items():
+        spec = specification(entry["plot"], study, entry["options"])
         still = base64.b64encode(to_svg(spec).encode()).decode()
-        figure = get_figure(name)
+        figure = get_figure(entry["plot"])
         # An end tag inside a script element would close it.
         text = json.dumps(spec, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
         figures.append(
             {
                 "name": name,
-                "title": figure.TITLE,
+                "title": entry["title"] or figure.TITLE,
                 "caption": figure.CAPTION,
                 "spec": Markup(text),
                 "still": f"data:image/svg+xml;base64,{still}",
@@ -167,7 +170,16 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    for name in ("fixed", "significant", "scientific", "percent", "times", "duration", "count"):
+    for name in (
+        "fixed",
+        "significant",
+        "scientific",
+        "percent",
+        "times",
+        "duration",
+        "count",
+        "grouped",
+    ):
         environment.filters[name] = getattr(numbers, name)
     environment.filters["raised"] = raised
     environment.globals.update(

@@ -10,17 +10,35 @@ import pyarrow
 import scalebed
 from scalebed.errors import ScalebedError
 from scalebed.files import atomic_path, read_json, write_parquet
+from scalebed.lints import lint
 from scalebed.provenance import canonical_json
 from scalebed.store.columns import Column, Table
-from scalebed.store.schema import CELL_TABLES, FIT_TABLES, PROVENANCE, TABLES
-from scalebed.store.tables import from_rows, read_table
+from scalebed.store.comparisons import compare, read_published
+from scalebed.store.schema import (
+    ARGUMENTS,
+    CELL_TABLES,
+    CELLS,
+    COMPARISONS,
+    FIT_TABLES,
+    LINTS,
+    LOSSES,
+    PROVENANCE,
+    TABLES,
+    TASKS,
+)
+from scalebed.store.tables import arrow_schema, from_rows, read_table
 from scalebed.store.views import VIEWS
 
 _REQUIRED = ("study", "loss")
 
 
 def gather_study(
-    params: Mapping[str, Any], tables: Path, fits: Path, out: Path, manifests: Sequence[Path] = ()
+    params: Mapping[str, Any],
+    tables: Path,
+    fits: Path,
+    out: Path,
+    manifests: Sequence[Path] = (),
+    published: Path | None = None,
 ) -> None:
     """Write the database of a study, and its tables as parquet in ``parquet/`` beside it.
 
@@ -38,6 +56,8 @@ def gather_study(
         Database to write.
     manifests
         Manifests of corpora whose licence and size the study should state.
+    published
+        File of printed numbers to compare with.
 
     Raises
     ------
@@ -52,6 +72,8 @@ def gather_study(
     data |= {table: read_table(table, fits / f"{table.name}.parquet") for table in FIT_TABLES}
     data[PROVENANCE] = _provenance(data[PROVENANCE], params, manifests)
     _check_cells(data)
+    data[LINTS] = _lints(data, params["loss"])
+    data[COMPARISONS] = _comparisons(data, published)
     for table in TABLES:
         write_parquet(out.parent / "parquet" / f"{table.name}.parquet", data[table])
     with atomic_path(out) as temporary:
@@ -66,7 +88,7 @@ def gather_study(
 def _check_cells(data: Mapping[Table, pyarrow.Table]) -> None:
     """Refuse rows of cells the study does not list: a fit of another study would be a lie."""
     known: set[str] | None = None
-    for table in TABLES:
+    for table in (*CELL_TABLES, *FIT_TABLES):
         if "cell" in table.names:
             found = set(data[table].column("cell").unique().to_pylist())
             known = found if known is None else known
@@ -75,6 +97,21 @@ def _check_cells(data: Mapping[Table, pyarrow.Table]) -> None:
                     f"table {table.name!r} has rows of {strangers[0]}, "
                     "which is no cell of this study; run the fit again"
                 )
+
+
+def _lints(data: Mapping[Table, pyarrow.Table], yardstick: str) -> pyarrow.Table:
+    frames = {table.name: data[table].to_pandas() for table in (CELLS, LOSSES, TASKS, ARGUMENTS)}
+    return from_rows(LINTS, lint(frames, yardstick), "lints")
+
+
+def _comparisons(data: Mapping[Table, pyarrow.Table], published: Path | None) -> pyarrow.Table:
+    if published is None:
+        return arrow_schema(COMPARISONS).empty_table()
+    entries = read_published(published)
+    with duckdb.connect() as connection:
+        for table, rows in data.items():
+            connection.register(table.name, rows)
+        return from_rows(COMPARISONS, compare(connection, entries), str(published))
 
 
 def _provenance(

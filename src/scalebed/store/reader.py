@@ -1,5 +1,6 @@
 """Read-only access to the database of a study."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -63,6 +64,11 @@ class StudyDatabase:
     def yardstick(self) -> str:
         """The validation set whose loss the error law takes and the headline is about."""
         return self.facts()["yardstick"]
+
+    @property
+    def averages(self) -> list[str]:
+        """Names of the further task averages."""
+        return list(json.loads(self.facts().get("averages", "[]")))
 
     def close(self) -> None:
         """Close the database."""

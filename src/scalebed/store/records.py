@@ -43,6 +43,8 @@ _METRICS = {
         )
     },
 }
+# What a trained cell may lack; imported cells lack more, so the schema allows more.
+_ABSENT = ("reason", "train_loss", "tokens_per_second", "weights_sha256")
 _ACCEPTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "str": ("text", lambda value: isinstance(value, str)),
     "int": ("a whole number", lambda value: type(value) is int),
@@ -101,7 +103,7 @@ def read_cell(folder: Path, listed: Mapping[str, Any], suite: str | None) -> Cel
     _check_identity(path, record, listed)
     _check_params(path, record, listed)
     metrics = {
-        column.name: _take(path, record, _METRICS[column.name], column.type, column.nullable)
+        column.name: _take(path, record, _METRICS[column.name], column.type, column.name in _ABSENT)
         for column in CELLS.columns
         if column.name in _METRICS
     }

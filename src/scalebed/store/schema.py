@@ -29,26 +29,40 @@ CELLS = Table(
         flag("fit_loss", "Whether the loss law is fitted to this cell"),
         flag("fit_error", "Whether the error law is fitted to this cell"),
         flag("target", "Whether the study asks for a prediction of this cell"),
+        flag("scatter", "Whether the scatter of runs about the law is estimated from this cell"),
         count("params", "N: all parameters, input embedding and untied head included"),
-        count("params_no_input_embedding", "N without the input embedding; the head stays"),
-        count("params_no_embeddings", "N without input embedding and output head"),
+        count(
+            "params_no_input_embedding",
+            "N without the input embedding; the head stays",
+            nullable=True,
+        ),
+        count("params_no_embeddings", "N without input embedding and output head", nullable=True),
         count("tokens", "D: tokens the recipe trains on", "tokens"),
         number("token_multiplier", "M = D / N as trained", "tokens per parameter"),
         number("flops", "C = 6 N D", "FLOPs"),
-        number("flops_exact", "Training compute with attention, embedding look-up free", "FLOPs"),
-        count("steps", "Optimiser steps"),
-        count("batch_tokens", "Tokens in one optimiser step", "tokens"),
-        count("width", "Model width d"),
-        count("layers", "Transformer blocks"),
-        count("heads", "Attention heads"),
-        count("vocab", "Vocabulary size"),
-        count("context", "Sequence length", "tokens"),
-        number("epochs", "D / unique tokens of the training set; above 1 means repetition"),
+        number(
+            "flops_exact",
+            "Training compute with attention, embedding look-up free",
+            "FLOPs",
+            nullable=True,
+        ),
+        count("steps", "Optimiser steps", nullable=True),
+        count("batch_tokens", "Tokens in one optimiser step", "tokens", nullable=True),
+        count("width", "Model width d", nullable=True),
+        count("layers", "Transformer blocks", nullable=True),
+        count("heads", "Attention heads", nullable=True),
+        count("vocab", "Vocabulary size", nullable=True),
+        count("context", "Sequence length", "tokens", nullable=True),
+        number(
+            "epochs",
+            "D / unique tokens of the training set; above 1 means repetition",
+            nullable=True,
+        ),
         number("train_loss", "Mean training loss over the last steps", "nats/token", nullable=True),
-        number("seconds", "Time spent in training steps, all attempts", "s"),
+        number("seconds", "Time spent in training steps, all attempts", "s", nullable=True),
         number("tokens_per_second", "Training throughput", "tokens/s", nullable=True),
         text("backend", "Trainer"),
-        text("precision", "Arithmetic of the forward pass"),
+        text("precision", "Arithmetic of the forward pass", nullable=True),
         text("weights_sha256", "SHA-256 of the final weights", nullable=True),
     ),
 )
@@ -78,14 +92,33 @@ LOSSES = Table(
         _CELL,
         text("validation", "Validation set"),
         number("loss", "Token-mean cross-entropy", "nats/token"),
-        number("loss_sequences_lower", "95 % interval over sequences, lower end", "nats/token"),
-        number("loss_sequences_upper", "95 % interval over sequences, upper end", "nats/token"),
-        number("loss_tokens_lower", "95 % interval over tokens, lower end", "nats/token"),
-        number("loss_tokens_upper", "95 % interval over tokens, upper end", "nats/token"),
-        number("bits_per_byte", "Cross-entropy per byte of text", "bits/byte"),
-        count("sequences", "Sequences evaluated"),
-        count("tokens", "Tokens evaluated", "tokens"),
-        count("bytes", "Bytes of text: tokens times the split's bytes per token", "bytes"),
+        number(
+            "loss_sequences_lower",
+            "95 % interval over sequences, lower end",
+            "nats/token",
+            nullable=True,
+        ),
+        number(
+            "loss_sequences_upper",
+            "95 % interval over sequences, upper end",
+            "nats/token",
+            nullable=True,
+        ),
+        number(
+            "loss_tokens_lower", "95 % interval over tokens, lower end", "nats/token", nullable=True
+        ),
+        number(
+            "loss_tokens_upper", "95 % interval over tokens, upper end", "nats/token", nullable=True
+        ),
+        number("bits_per_byte", "Cross-entropy per byte of text", "bits/byte", nullable=True),
+        count("sequences", "Sequences evaluated", nullable=True),
+        count("tokens", "Tokens evaluated", "tokens", nullable=True),
+        count(
+            "bytes",
+            "Bytes of text: tokens times the split's bytes per token",
+            "bytes",
+            nullable=True,
+        ),
     ),
 )
 
@@ -97,10 +130,10 @@ TASKS = Table(
         _CELL,
         text("suite", "Task suite"),
         text("task", "Task"),
-        text("version", "Version of the task"),
+        text("version", "Version of the task", nullable=True),
         number("error", "1 - accuracy", "fraction"),
-        number("error_stderr", "Standard error of `error` over items", "fraction"),
-        number("chance_error", "Error of guessing", "fraction"),
+        number("error_stderr", "Standard error of `error` over items", "fraction", nullable=True),
+        number("chance_error", "Error of guessing", "fraction", nullable=True),
         number(
             "soft_error",
             "1 - probability of the right choice, mean over items; missing without choices",
@@ -113,7 +146,7 @@ TASKS = Table(
             "fraction",
             nullable=True,
         ),
-        count("items", "Items evaluated"),
+        count("items", "Items evaluated", nullable=True),
         flag("in_average", "Whether the task counts in the average error"),
     ),
 )
@@ -236,6 +269,71 @@ PROVENANCE = Table(
     (text("key", "Name of the fact"), text("value", "Its value", nullable=True)),
 )
 
-CELL_TABLES = (CELLS, CURVES, LOSSES, TASKS, PROVENANCE)
+ARGUMENTS = Table(
+    "arguments",
+    "What the records of imported cells say of the run, part by part; empty for trained cells.",
+    ("cell", "source", "key"),
+    (
+        _CELL,
+        text("source", "Part of the record"),
+        text("key", "Name of the value"),
+        text("value", "The value as text"),
+    ),
+)
+
+SEARCH = Table(
+    "search",
+    "A hyper-parameter search: one row per configuration that was run; empty without a search.",
+    ("configuration",),
+    (
+        text("configuration", "Name of the configuration"),
+        count("width", "Model width d"),
+        count("layers", "Transformer blocks"),
+        count("heads", "Attention heads"),
+        count("params", "N: all parameters, input embedding and untied head included"),
+        count("tokens", "D: tokens trained on", "tokens"),
+        number("flops", "C = 6 N D", "FLOPs"),
+        count("batch_sequences", "Sequences in one optimiser step"),
+        number("steps", "Optimiser steps"),
+        count("warmup", "Steps of warm-up"),
+        number("loss", "Validation loss of the search", "nats/token"),
+        flag("frontier", "Whether no cheaper configuration has a lower loss"),
+        flag("kept", "Whether it stays on the frontier after the filter"),
+        flag("chosen", "Whether the study's models have this configuration"),
+    ),
+)
+
+LINTS = Table(
+    "lints",
+    "What general checks found wrong or odd in the data; none of it was changed.",
+    ("check_name", "subject", "message"),
+    (
+        text("check_name", "Name of the check"),
+        text("severity", "warning or note"),
+        text("cell", "The cell it concerns, if a single one", nullable=True),
+        text("subject", "What it concerns, in a few words"),
+        text("message", "What was found"),
+    ),
+)
+
+COMPARISONS = Table(
+    "comparisons",
+    "Numbers printed elsewhere beside the same numbers computed from this database.",
+    ("item", "quantity"),
+    (
+        text("item", "Where it is printed"),
+        text("quantity", "What it is"),
+        text("printed", "The number as printed"),
+        number("value", "The number computed here, in the unit of the print", nullable=True),
+        flag("agrees", "Whether it rounds to the printed digits", nullable=True),
+        text("note", "What to know about the comparison", nullable=True),
+    ),
+)
+
+CELL_TABLES = (CELLS, CURVES, LOSSES, TASKS, PROVENANCE, ARGUMENTS, SEARCH)
 FIT_TABLES = (FITS, FIT_PARAMETERS, DRAWS, PREDICTIONS)
-TABLES = (CELLS, CURVES, LOSSES, TASKS, FITS, FIT_PARAMETERS, DRAWS, PREDICTIONS, PROVENANCE)
+GATHERED_TABLES = (LINTS, COMPARISONS)
+TABLES = (
+    *(CELLS, CURVES, LOSSES, TASKS, FITS, FIT_PARAMETERS, DRAWS, PREDICTIONS, PROVENANCE),
+    *(ARGUMENTS, SEARCH, LINTS, COMPARISONS),
+)

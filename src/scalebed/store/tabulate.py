@@ -11,10 +11,10 @@ import pyarrow
 from scalebed.errors import ScalebedError
 from scalebed.files import write_parquet
 from scalebed.store.records import COORDINATES, CellRecords, read_cell
-from scalebed.store.schema import CELLS, CURVES, LOSSES, PROVENANCE, TASKS
+from scalebed.store.schema import ARGUMENTS, CELLS, CURVES, LOSSES, PROVENANCE, SEARCH, TASKS
 from scalebed.store.tables import arrow_schema, conform, from_rows
 
-_FLAGS = ("fit_loss", "fit_error", "target")
+FLAGS = ("fit_loss", "fit_error", "target", "scatter")
 _log = logging.getLogger(__name__)
 
 
@@ -28,8 +28,8 @@ def tabulate_cells(params: Mapping[str, Any], cells: Path, out: Path) -> None:
     ----------
     params
         ``{"study", "cells": [{"cell", dataset, size, ratio, recipe, seed, "fit_loss",
-        "fit_error", "target"}, …], "tasks_in_average": [task, …], "suite"}``; ``suite`` is None
-        for a study without tasks.
+        "fit_error", "target", "scatter"}, …], "tasks_in_average": [task, …], "suite"}``;
+        ``suite`` is None for a study without tasks.
     cells
         Root folder of all cells.
     out
@@ -45,7 +45,7 @@ def tabulate_cells(params: Mapping[str, Any], cells: Path, out: Path) -> None:
     _check_listed(listed)
     records = [read_cell(cells / entry["cell"], entry, params["suite"]) for entry in listed]
     rows = [
-        {**{name: entry[name] for name in (*COORDINATES, *_FLAGS)}, **record.metrics}
+        {**{name: entry[name] for name in (*COORDINATES, *FLAGS)}, **record.metrics}
         for entry, record in zip(listed, records, strict=True)
     ]
     tasks = _tasks(records, params["tasks_in_average"])
@@ -55,6 +55,9 @@ def tabulate_cells(params: Mapping[str, Any], cells: Path, out: Path) -> None:
         LOSSES: from_rows(LOSSES, (row for record in records for row in record.losses), "losses"),
         TASKS: from_rows(TASKS, tasks, "tasks"),
         PROVENANCE: from_rows(PROVENANCE, _provenance(rows, records), "provenance"),
+        # Only imported studies have these.
+        ARGUMENTS: arrow_schema(ARGUMENTS).empty_table(),
+        SEARCH: arrow_schema(SEARCH).empty_table(),
     }
     for table, data in tables.items():
         write_parquet(out / f"{table.name}.parquet", data)

@@ -17,6 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="manifests of corpora whose licence and size are recorded",
     )
+    parser.add_argument("--published", type=Path, help="printed numbers to compare with, YAML")
     parser.add_argument("--out", required=True, type=Path, help="database to write")
 
 
@@ -24,4 +25,5 @@ def run(args: argparse.Namespace) -> None:
     """Write the database."""
     from scalebed.store.database import gather_study
 
-    gather_study(json.loads(args.params), args.tables, args.fits, args.out, args.corpora)
+    params = json.loads(args.params)
+    gather_study(params, args.tables, args.fits, args.out, args.corpora, args.published)

@@ -22,16 +22,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the plan and refuse it when it is over budget or repeats data."""
-    from scalebed.config import load_study
     from scalebed.errors import ScalebedError
+    from scalebed.imported import ImportedStudy, load_any
     from scalebed.plan.estimates import Calibration
     from scalebed.plan.plan import make_plan, record
     from scalebed.plan.render import render
 
-    study = load_study(args.study)
+    study = load_any(args.study)
     if args.name_only:
         print(study.name)
         return
+    if isinstance(study, ImportedStudy):
+        raise ScalebedError(f"{args.study} imports its cells: there is nothing to train or to plan")
     if args.devices < 1:
         raise ScalebedError(f"--devices is {args.devices}, expected at least 1")
     calibration = Calibration(Path("state/calibration.json"), not args.no_calibration)

@@ -1,0 +1,229 @@
+"""Fits of thousands to millions of runs, where refitting resamples would cost hours and memory.
+
+The fit is the same global least squares, with its grid evaluated in blocks of points. In place of a
+bootstrap the parameters are drawn from the normal distribution of the estimate (delta method):
+with J the derivative of the law and r the residuals, the sandwich covariance
+
+    n / (n - p) (J'J)^-1 (J' diag(r^2) J) (J'J)^-1,
+
+which allows for scatter that grows with the loss. Weights are drawn by their logarithm, so
+they stay positive, and parameters at a bound stay there. The error law is drawn given the measured
+losses, so apart from the loss law; predictions chain the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from scalebed.fit.engine import Design
+from scalebed.fit.joint import Stage
+from scalebed.fit.linear import Moments, lowest_rss, moments
+from scalebed.fit.noise import Scatter, choose_sigma, normals, scatter_of, stream
+from scalebed.fit.result import (
+    _GRADIENT,
+    Certificate,
+    FitRefusedError,
+    FitResult,
+    _all_minima,
+    _bounds_hit,
+    _condition,
+)
+from scalebed.fit.runs import Runs
+from scalebed.fit.settings import Settings
+from scalebed.laws.base import Array, Index, Inputs, SharedExponentLaw
+
+LARGE: Final = 2000
+"""Points above which a fit is drawn from by the delta method."""
+METHOD: Final = "delta method: normal with the sandwich covariance of the fit"
+_FACTORS: Final = (0.5, 2.0)  # as in the joint bootstrap
+_BLOCK = 1 << 14  # points x 64 nodes x 2 columns x 8 bytes = 16 MB
+
+
+class BlockDesign(Design):
+    """A design of one sample whose grid is evaluated in blocks of points."""
+
+    def scan(self, index: Index, y: Array) -> Array:
+        """Profiled objective at every grid node, (1, nodes)."""
+        total: Moments | None = None
+        for start in range(0, y.shape[-1], _BLOCK):
+            part = slice(start, start + _BLOCK)
+            u = self.centred[:, part]
+            phi = self.law.sign * np.exp(-self.grid[None, :, None, None] * u[:, None])
+            block = moments(phi, y[:, part])
+            total = block if total is None else _merged(total, block)
+        if total is None:
+            raise FitRefusedError("no points")
+        return lowest_rss(total, *self.bounds)
+
+
+def _merged(a: Moments, b: Moments) -> Moments:
+    """Centred sums of two blocks together (Chan, Golub and LeVeque 1983)."""
+    points = a.points + b.points
+    weight, share = a.points * b.points / points, b.points / points
+    steps = [other - mean for mean, other in zip(a.mean_phi, b.mean_phi, strict=True)]
+    rise = b.mean_y - a.mean_y
+    columns = range(len(steps))
+    return Moments(
+        points,
+        tuple(a.mean_phi[j] + share * steps[j] for j in columns),
+        a.mean_y + share * rise,
+        tuple(
+            tuple(a.gram[i][j] + b.gram[i][j] + weight * steps[i] * steps[j] for j in columns)
+            for i in columns
+        ),
+        tuple(a.cross[j] + b.cross[j] + weight * steps[j] * rise for j in columns),
+        a.square + b.square + weight * rise**2,
+    )
+
+
+def fit_large(law: SharedExponentLaw, x: Inputs, y: Array) -> FitResult:
+    """`scalebed.fit.fit_law` for many points.
+
+    Raises
+    ------
+    FitRefusedError
+        If the points cannot identify the law.
+    """
+    reason = _refusal(law, x, y)
+    if reason is not None:
+        raise FitRefusedError(reason)
+    design = BlockDesign(law, x)
+    optimum, agreeing, minima = _all_minima(design, y)
+    theta = optimum.theta[0]
+    fitted = law.predict(theta, x)
+    certificate = Certificate(
+        converged=bool(optimum.gradient[0] <= _GRADIENT),
+        gradient=float(optimum.gradient[0]),
+        starts=design.grid.size,
+        starts_agreeing=agreeing,
+        minima=minima,
+        condition=_condition(design, theta),
+        bounds_hit=_bounds_hit(law, theta, bool(optimum.at_edge[0])),
+        degrees_of_freedom=y.size - theta.size,
+    )
+    rmse = float(np.sqrt(optimum.rss[0] / y.size))
+    return FitResult(law, theta, fitted, y - fitted, rmse, (design.low, design.high), certificate)
+
+
+def _refusal(law: SharedExponentLaw, x: Inputs, y: Array) -> str | None:
+    """Ask the law about a few points with the widest spread first.
+
+    Points that identify the law still do so when more are added, and the law looks at every point
+    by itself, which is slow.
+    """
+    spread = [*x, y, x[-1] / x[0]]
+    ends = [end(column) for column in spread for end in (np.argmin, np.argmax)]
+    few = np.unique([*ends, *range(0, y.size, max(y.size // 500, 1))])
+    if law.refusal(tuple(column[few] for column in x), y[few]) is None:
+        return None
+    return law.refusal(x, y)
+
+
+def large_stage(
+    targets: Runs,
+    response: str,
+    fit: FitResult | str,
+    points: tuple[Inputs, Array, Array],
+    grids: dict[str, Scatter | None],
+    loss: Stage | None,
+    settings: Settings,
+) -> Stage:
+    """Draws of the parameters of a large fit and of its targets.
+
+    Parameters
+    ----------
+    targets : Runs
+        The runs to predict, and no others; the arrays of the stage are theirs.
+    response : str
+    fit : FitResult or str
+        What `fit_large` gave, or why it refused.
+    points : tuple
+        Inputs, values and sampling errors of the fit.
+    grids : dict
+        Scatter of other data sets, see `scalebed.fit.noise.choose_sigma`.
+    loss : Stage or None
+        Loss law to chain into an error law.
+    settings : Settings
+    """
+    (x, y, sampling), dataset = points, targets.dataset
+    kind = "loss" if loss is None else "error"
+    law = settings.loss_law if loss is None else settings.error_law
+    base = (dataset, response, law)
+    if isinstance(fit, str):
+        return Stage(*base, None, fit, y.size, targets.fit_loss)
+    seed, count = settings.seed, settings.draws
+    theta = draw_theta(fit, x, count, seed, "theta", kind, dataset, response)
+    stage = Stage(*base, fit, None, y.size, targets.fit_loss, theta=theta)
+    sigma = choose_sigma(dataset, grids, scatter_of(fit, sampling))
+    if sigma is None:
+        return stage
+    stage = replace(stage, sigma=sigma, sampling=float(np.sqrt(np.mean(sampling**2))))
+    scale = sigma.sample(stream(seed, "sigma", kind, dataset, response), count)[:, None]
+    noise = normals(seed, targets.cells, count, kind, response, "new")
+    if loss is None:
+        x = (targets.params, targets.tokens)
+        means = fit.law.predict(theta, x)
+        draws = means * np.clip(1 + scale * noise, *_FACTORS)
+        return replace(stage, point=fit.predict(*x), fit_draws=means, draws=draws)
+    if loss.point is None or loss.fit_draws is None or loss.draws is None:
+        return stage
+    noise = np.hypot(scale, stage.sampling) * noise
+    return replace(
+        stage,
+        point=fit.predict(loss.point),
+        fit_draws=fit.law.predict(theta, (loss.fit_draws,)),
+        draws=np.clip(fit.law.predict(theta, (loss.draws,)) + noise, 0.0, 1.0),
+    )
+
+
+def draw_theta(fit: FitResult, x: Inputs, draws: int, seed: int, *names: str) -> Array:
+    """Draws of the parameters, (draws, p).
+
+    Parameters
+    ----------
+    fit : FitResult
+    x : tuple of arrays (n,)
+        Inputs the law was fitted to.
+    draws : int
+    seed : int
+    names : str
+        What the draws depend on beside the seed, see `scalebed.fit.noise.stream`.
+    """
+    law, theta = fit.law, fit.theta
+    reference = law.features(x).mean(0)
+    bread, meat = _sums(fit, x, reference)
+    free = np.diag(bread) > 0
+    hit = fit.certificate.bounds_hit
+    free &= np.array([parameter.name not in hit for parameter in law.parameters])
+    inverse = np.linalg.pinv(bread[np.ix_(free, free)])
+    points = fit.residuals.size
+    covariance = inverse @ meat[np.ix_(free, free)] @ inverse * points / (points - theta.size)
+    values, vectors = np.linalg.eigh(covariance)
+    normal = stream(seed, *names).standard_normal((draws, values.size))
+    steps = np.zeros((draws, theta.size))
+    steps[:, free] = normal * np.sqrt(np.maximum(values, 0)) @ vectors.T
+    lower, upper = law.parameters[0].lower, law.parameters[0].upper
+    floor = np.clip(theta[0] + steps[:, 0], lower, upper)
+    exponent = np.clip(theta[-1] + steps[:, -1], *fit.domain)
+    # The weights were drawn at the mean of the points, where they hardly depend on the exponent.
+    moved = steps[:, 1:-1] + (exponent - theta[-1])[:, None] * reference
+    return np.column_stack([floor, theta[1:-1] * np.exp(moved), exponent])
+
+
+def _sums(fit: FitResult, x: Inputs, reference: Array) -> tuple[Array, Array]:
+    """J'J and J' diag(r^2) J in (c0, log weights at the reference, exponent)."""
+    size = fit.theta.size
+    bread, meat = np.zeros((size, size)), np.zeros((size, size))
+    for start in range(0, fit.residuals.size, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        u = fit.law.features(tuple(column[part] for column in x))
+        terms = fit.law.sign * fit.theta[1:-1] * np.exp(-fit.theta[-1] * u)
+        bend = -(terms * (u - reference)).sum(-1)
+        jacobian = np.column_stack([np.ones(len(u)), terms, bend])
+        bread += jacobian.T @ jacobian
+        scores = jacobian * fit.residuals[part, None]
+        meat += scores.T @ scores
+    return bread, meat

@@ -1,0 +1,80 @@
+"""Studies that import their cells instead of training them."""
+
+from typing import Any, Literal, Self
+
+from pydantic import ValidationError, model_validator
+
+from scalebed.config import Study, first_complaint, law_names, parse_study, read_study
+from scalebed.errors import ScalebedError
+from scalebed.figures.registry import PLOTS
+from scalebed.sections import Bootstrap, Fit, Name, Strict
+
+ROLES = ("loss_cells", "error_cells", "targets", "scatter_cells")
+"""Keys of `fit` that say what a cell is there for."""
+
+
+class Source(Strict):
+    """Where imported cells come from."""
+
+    importer: Literal["testbed", "table"]
+    """`testbed` reads the published testbed of arXiv 2403.08540, `table` a CSV or parquet file."""
+    path: str | None = None
+    """File or folder; `--config testbed=PATH` replaces it. A testbed without path is fetched."""
+    options: dict[str, Any] = {}
+    """Options of the importer, see docs/import.md."""
+
+
+class ImportedStudy(Strict):
+    """A study of cells that others trained: no text, sizes or recipes, only results."""
+
+    name: Name
+    """Name of the study; results lie in results/studies/<name>."""
+    title: str
+    """Heading of the report."""
+    source: Source
+    """Where the cells come from; a study file with this key imports."""
+    average: list[str] | None = None
+    """Tasks in the average error; all of them when left out."""
+    fit: Fit
+    """Which cells are fitted and predicted."""
+    bootstrap: Bootstrap = Bootstrap()
+    """How uncertainty is drawn."""
+    published: str | None = None
+    """A YAML file of printed numbers to compare with, see docs/import.md."""
+    figures: dict[str, dict[str, Any]] = {}
+    """Figures of the report by name, with their options; `plot` says which figure it is if the
+    name does not. The usual ones when left out."""
+
+    @model_validator(mode="after")
+    def _laws(self) -> Self:
+        for key in ("loss_law", "error_law"):
+            if (name := getattr(self.fit, key)) not in law_names():
+                known = ", ".join(law_names())
+                raise ValueError(f"fit.{key}: no law is called {name!r}; there is {known}")
+        for name, spec in self.figures.items():
+            if (plot := spec.get("plot", name)) not in PLOTS:
+                raise ValueError(
+                    f"figures.{name}: no figure is called {plot!r}; there is {', '.join(PLOTS)}"
+                )
+        return self
+
+
+def parse_any(values: Any, where: str) -> Study | ImportedStudy:
+    """Return the study that `values` describe, imported if they have the key ``source``.
+
+    Raises
+    ------
+    ScalebedError
+        If a key is unknown or missing, or a value is impossible.
+    """
+    if not isinstance(values, dict) or "source" not in values:
+        return parse_study(values, where)
+    try:
+        return ImportedStudy.model_validate(values)
+    except ValidationError as error:
+        raise ScalebedError(f"{where}: {first_complaint(error)}") from error
+
+
+def load_any(path: Any) -> Study | ImportedStudy:
+    """Return the study in a YAML file, see `parse_any`."""
+    return parse_any(read_study(path), str(path))

@@ -1,0 +1,1 @@
+"""Runs that were trained elsewhere, read into the forms of this package."""

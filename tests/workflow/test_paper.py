@@ -1,0 +1,66 @@
+"""The study of the published testbed, from its files to the report."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import duckdb
+import pytest
+from project import REPOSITORY, Project
+
+DATABASE = "results/studies/testbed/study.duckdb"
+
+
+def published_folder() -> Path:
+    """Return the folder of the published testbed; skips the test where it is not."""
+    beside = REPOSITORY.parent / "shared" / "testbed"
+    folder = Path(os.environ.get("SCALEBED_TESTBED", beside)).resolve()
+    if not (folder / "exp_data").is_dir():
+        pytest.skip(f"no published testbed at {folder}: set SCALEBED_TESTBED")
+    return folder
+
+
+@pytest.fixture
+def paper(project: Project) -> Project:
+    project.write_study_file(REPOSITORY / "config/studies/testbed.yaml")
+    return project
+
+
+def test_from_files_to_the_report_and_nothing_twice(paper: Project) -> None:
+    words = ["--config", f"testbed={published_folder()}"]
+    result = paper.run("snakemake", "--cores", "2", "--configfile", "study.yaml", *words)
+    assert result.returncode == 0, result.stdout + result.stderr
+    report = (paper.root / "results/studies/testbed/report.html").read_text(encoding="utf-8")
+    assert "The hyper-parameter search" in report
+    assert "What is odd in the data" in report
+    with duckdb.connect(str(paper.root / DATABASE), read_only=True) as connection:
+        count = connection.execute("SELECT count(*) FROM cells WHERE status = 'done'").fetchone()
+        assert count == (104,)
+        checks = connection.execute("SELECT DISTINCT check_name FROM lints").fetchall()
+        assert len(checks) >= 6
+    again = paper.run("snakemake", "-n", "--cores", "2", "--configfile", "study.yaml", *words)
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_without_network_and_path_one_sentence_names_both_ways(paper: Project) -> None:
+    # A proxy that nobody listens at stands for a machine without network.
+    environment = paper.environment() | {"https_proxy": "http://127.0.0.1:9"}
+    result = subprocess.run(
+        ["snakemake", "--cores", "2", "--configfile", "study.yaml"],
+        cwd=paper.root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode != 0
+    log = (paper.root / "logs/fetch_testbed.log").read_text(encoding="utf-8")
+    assert "cannot be fetched from https://codeload.github.com" in log
+    assert "--config testbed=FOLDER" in log
+    assert not (paper.root / "results/imports/testbed/manifest.json").exists()
+
+
+def test_an_imported_study_has_no_plan(paper: Project) -> None:
+    result = paper.scalebed("plan", "--study", "study.yaml")
+    assert result.returncode == 2
+    assert "imports its cells" in result.stderr
