@@ -178,3 +178,41 @@ def test_a_folder_without_a_testbed_is_refused(tmp_path, capsys):
     assert main([*words, "--out", str(tmp_path / "tables")]) == 2
     assert f"{tmp_path} has no models/*.json" in capsys.readouterr().err
     assert not (tmp_path / "tables").exists()
+
+
+def test_the_loss_law_on_every_validation_set(imported):
+    """24 fits: parameters to the digits known, and relative errors of the held-out cells."""
+    expected = pd.read_csv(Path(__file__).parent / "losses_by_validation.csv")
+    assert len(expected) == 24
+    values = imported["fit_parameters"].set_index(["fit", "parameter"])["value"]
+    rows = imported["predictions"].query("kind == 'loss' and role != 'fit'")
+    rows = rows.merge(imported["cells"][["cell", "size", "ratio"]], on="cell")
+    rows = rows.query("ratio >= 10").assign(percent=100 * rows["relative_error"])
+    for line in expected.itertuples():
+        fit = f"loss/tied/{line.dataset}/{line.validation}"
+        for name in ("E", "a", "b", "eta", "M_star"):
+            assert values[fit, name] == pytest.approx(getattr(line, name), rel=6e-4), (fit, name)
+        own = rows.query("dataset == @line.dataset and response == @line.validation")
+        long = own.query("size == '1400m' and ratio > 20")["percent"].item()
+        large = own.query("size == '6900m'")["percent"].item()
+        found = [long, large, own["percent"].max()]
+        known = [line.percent_largest_M, line.percent_6900m, line.percent_worst]
+        assert found == pytest.approx(known, abs=2e-3), fit
+
+
+def test_printed_extremes_of_the_heat_maps(imported):
+    """Cells of Figures 5, 7, 10, 11 and 12 that the text of the paper or its plots single out."""
+    rows = imported["predictions"].merge(imported["cells"][["cell", "size", "ratio"]], on="cell")
+    percent = 100 * rows.set_index(["dataset", "response", "size", "ratio"])["relative_error"]
+    printed = {
+        ("redpajama", "paloma_redpajama", "1400m", 640): 15.4,
+        ("c4", "paloma_ptb", "79m", 640): 24.3,
+        ("c4", "paloma_programming_languages", "411m", 320): 22.4,
+        ("c4", "c4_german", "1400m", 80): 7.6,
+        ("redpajama", "c4_val", "1400m", 640): 0.7,
+        ("redpajama", "c4_val", "6900m", 20): 0.7,
+        ("redpajama", "average", "1400m", 640): 3.6,
+        ("redpajama", "average", "6900m", 20): 0.0,
+    }
+    for key, value in printed.items():
+        assert percent[key] == pytest.approx(value, abs=0.05), key

@@ -8,7 +8,8 @@ import pytest
 
 from scalebed.cli import main
 from scalebed.fit import fit_law
-from scalebed.fit.large import LARGE, draw_theta, fit_large
+from scalebed.fit.engine import Design
+from scalebed.fit.large import LARGE, BlockDesign, draw_theta, fit_large
 from scalebed.laws import get_law
 
 LOSS = {"E": 1.84, "A": 166.0, "B": 287.0, "alpha": 0.273}
@@ -83,6 +84,17 @@ def test_a_million_runs(fitted):
     assert error["sigma"] == pytest.approx(0.005, rel=0.01)
 
 
+def test_blocks_of_points_have_the_objective_of_all_points():
+    # Sorted, so that the blocks differ as much as they can.
+    frame = runs(40_000, 0.01).sort_values("loss")
+    x, y = (frame["params"].to_numpy(), frame["tokens"].to_numpy()), frame["loss"].to_numpy()
+    index = np.arange(1)
+    blocks, whole = (
+        kind(get_law("tied"), x).scan(index, y[None]) for kind in (BlockDesign, Design)
+    )
+    np.testing.assert_allclose(blocks, whole, rtol=1e-8)
+
+
 def test_large_and_exact_fit_agree():
     frame = runs(40_000, 0.01)
     x, y = (frame["params"].to_numpy(), frame["tokens"].to_numpy()), frame["loss"].to_numpy()
@@ -143,14 +155,15 @@ def test_order_of_rows_means_nothing(fitted):
     assert fitted(frame, *TARGET, "--seed", "1")["predictions"] != first["predictions"]
 
 
-def test_unfinished_runs_are_counted_and_never_fitted(fitted, capsys):
-    frame = runs(15)
+@pytest.mark.parametrize("rows", [15, LARGE + 50])
+def test_unfinished_runs_are_counted_and_never_fitted(rows, fitted, capsys):
+    frame = runs(rows)
     lost = frame.copy()
     lost.loc[6, ["loss", "error"]] = [np.nan, 0.9]
     record = fitted(lost)
-    assert "1 of 15 runs has no finite loss: row 7" in capsys.readouterr().out
+    assert f"1 of {rows} runs has no finite loss: row 7" in capsys.readouterr().out
     assert record["table"]["unfinished"] == 1
-    assert [fit["points"] for fit in record["fits"]] == [14, 14]
+    assert [fit["points"] for fit in record["fits"]] == [rows - 1, rows - 1]
     assert values(record) == values(fitted(frame.drop(index=6)))
 
 

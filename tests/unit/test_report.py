@@ -264,10 +264,8 @@ def test_the_verb_writes_the_page(database, tmp_path, page):
     words = ["--params", json.dumps(PARAMS), "--database", str(database)]
     assert main(["write-report", *words, "--out", str(tmp_path / "r.html")]) == 0
     assert (tmp_path / "r.html").read_text(encoding="utf-8") == page
-    words[1] = json.dumps({
-            "figures": {
-                "map": {"plot": "relative_error", "title": "A map", "options": {"colour": 1}}
-            }
-        })
+    words[1] = json.dumps(
+        {"figures": {"map": {"plot": "relative_error", "title": "A map", "options": {"colour": 1}}}}
+    )
     assert main(["write-report", *words, "--out", str(tmp_path / "no.html")]) == 2
     assert not (tmp_path / "no.html").exists()

@@ -23,6 +23,7 @@ rule plot_figure:
             labels={"figure": "{figure}", "form": "still"},
         ),
         png="results/studies/{study}/figures/{figure}.png",
+        spec="results/studies/{study}/figures/{figure}.json",
     log:
         "logs/plot_figure/{study}/{figure}.log",
     conda:
@@ -42,6 +43,11 @@ rule write_report:
     """Write the report of the study: one page that needs no network."""
     input:
         database="results/studies/{study}/study.duckdb",
+        figures=collect(
+            "results/studies/{{study}}/figures/{figure}.{kind}",
+            figure=FIGURES,
+            kind=["json", "svg"],
+        ),
     output:
         report(
             "results/studies/{study}/report.html",
@@ -59,4 +65,5 @@ rule write_report:
         code=code_digest("figures", "report"),
     shell:
         "exec python -m scalebed write-report --params {params.spec:q}"
-        " --database {input.database:q} --out {output:q} > {log:q} 2>&1"
+        " --database {input.database:q} --figures results/studies/{wildcards.study}/figures"
+        " --out {output:q} > {log:q} 2>&1"

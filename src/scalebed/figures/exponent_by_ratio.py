@@ -13,11 +13,11 @@ from scalebed.store.reader import StudyDatabase
 
 TITLE = "Exponent of compute at each token multiplier"
 CAPTION = (
-    "Slope of log(L - E) over log C among the cells of one M, sizes with a target left out. Filled: "
-    "E is that of the joint fit, with 90 % of a bootstrap over the cells of that M; the line is the "
-    "exponent of the joint fit. Hollow: E is fitted anew at each M, which scatters the exponent, "
-    "so a constant exponent is only seen with a shared E. Values beyond the axis are drawn at "
-    "its end."
+    "Slope of log(L - E) over log C among the cells of one M, sizes with a target left out. "
+    "Filled: E is that of the joint fit, with 90 % of a bootstrap over the cells of that M; the "
+    "line is the exponent of the joint fit. Hollow: E is fitted anew at each M, which scatters "
+    "the exponent, so a constant exponent is only seen with a shared E. Values beyond the axis "
+    "are drawn at its end."
 )
 OPTIONS: dict[str, Any] = {"min_ratio": 0.0, "draws": 500, "seed": 0, "free": True}
 _LEAST_CELLS = 3

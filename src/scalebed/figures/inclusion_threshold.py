@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from scalebed.figures.frames import points
-from scalebed.figures.style import CATEGORIES, Style, message
+from scalebed.figures.style import CATEGORIES, INK, Style, message
 from scalebed.fit.threshold import best_gain, sweep
 from scalebed.store.reader import StudyDatabase
 
@@ -19,7 +19,6 @@ CAPTION = (
     "without it, as published fits did. The bound binds when only easy tasks are left."
 )
 OPTIONS: dict[str, Any] = {"reference": "", "least": -5.0, "most": 40.0, "size": ""}
-_STEPS = 111
 _CAPPED, _FREE = "eps ≤ 1", "without bound"
 
 
@@ -49,7 +48,10 @@ def _sweeps(
     if not judged:
         return pd.DataFrame(rows)
     gain = best_gain(np.array([errors[key] for key in judged]), chance)
-    thresholds = np.linspace(options["least"] / 100, options["most"] / 100, _STEPS).round(6)
+    # Nothing changes between the gains of two tasks.
+    ends = np.array([options["least"], options["most"]]) / 100
+    inside = gain[(gain > ends[0]) & (gain < ends[1])]
+    thresholds = np.unique(np.concatenate([ends, inside]).round(9))
     for dataset, own in cells.groupby("dataset"):
         target = _target(own, options["size"])
         fit = own[own["fit_error"]]
@@ -123,7 +125,7 @@ def _draw(frame: pd.DataFrame, style: Style) -> alt.TopLevelMixin:
             "law:N",
             scale=alt.Scale(domain=[_CAPPED, _FREE], range=[[1, 0], [4, 3]]),
             title="error law",
-            legend=alt.Legend(symbolType="stroke", symbolSize=400),
+            legend=alt.Legend(symbolType="stroke", symbolSize=400, symbolStrokeColor=INK),
         ),
         tooltip=[
             *(alt.Tooltip(name) for name in ("dataset:N", "law:N", "threshold:Q", "kept:Q")),
@@ -137,7 +139,5 @@ def _draw(frame: pd.DataFrame, style: Style) -> alt.TopLevelMixin:
     left = base.mark_line(interpolate="step-after").encode(
         x=alt.X("threshold:Q", title="threshold t (points above chance)")
     )
-    right = base.mark_line(interpolate="linear", point=alt.OverlayMarkDef(size=14)).encode(
-        x=alt.X("excluded:Q", title="tasks left out")
-    )
+    right = base.mark_line().encode(x=alt.X("excluded:Q", title="tasks left out"))
     return alt.hconcat(left.properties(**size), right.properties(**size)).properties(title=TITLE)

@@ -81,11 +81,12 @@ def javascript() -> str:
 
 def save(
     name: str, study: StudyDatabase, params: dict[str, Any], prefix: Path
-) -> tuple[Path, Path, Path]:
-    """Write ``<prefix>.html``, ``.svg`` and ``.png`` and return their paths."""
+) -> tuple[Path, Path, Path, Path]:
+    """Write ``<prefix>.html``, ``.svg``, ``.png`` and, for the report, ``.json``: their paths."""
     spec = specification(name, study, params)
     scale = float(params.get("png_scale", 2.0))
-    html, svg, png = (prefix.with_name(f"{prefix.name}.{kind}") for kind in ("html", "svg", "png"))
+    kinds = ("html", "svg", "png", "json")
+    html, svg, png, text = (prefix.with_name(f"{prefix.name}.{kind}") for kind in kinds)
     vector = to_svg(spec)
     page = vl_convert.vegalite_to_html(json.dumps(spec), vl_version=_VEGA_LITE, bundle=True)
     title = f"<title>{get_figure(name).TITLE}</title>"
@@ -93,4 +94,5 @@ def save(
     write_text(svg, vector)
     with atomic_path(png) as temporary:
         temporary.write_bytes(vl_convert.svg_to_png(vector, scale=scale))
-    return html, svg, png
+    write_text(text, json.dumps(spec, separators=(",", ":"), ensure_ascii=False))
+    return html, svg, png, text

@@ -1,7 +1,7 @@
 """Fit the laws to a plain table of runs and predict targets; no study is needed.
 
-All finished runs are fitted. Up to `LARGE` runs a data set goes through the joint bootstrap of a
-study; above, parameters are drawn by the delta method of `scalebed.fit.large`.
+Up to `LARGE` finished runs a data set goes through the joint bootstrap of a study; above, the
+parameters are drawn by the delta method of `scalebed.fit.large`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ from scalebed.importers.table import RunTable, about, notes
 from scalebed.laws import get_law
 from scalebed.laws.base import Array, Index
 
-# From here on a fit's own residuals say more about its scatter than other data sets do: sigma is
-# known to 1 / sqrt(2 dof) = 22 %.
+# From here on own residuals serve better than other data sets: they give sigma to 22 %.
 _OWN_DOF: Final = 10
 _QUANTILE: Final = "inverted_cdf"
 

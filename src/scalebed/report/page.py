@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from scalebed.figures.registry import get_figure, usual_figures
 from scalebed.figures.render import javascript, specification, to_svg
-from scalebed.files import write_text
+from scalebed.files import read_text, write_text
 from scalebed.report import answer, facts, numbers, published
 from scalebed.report.cells import cell_frame, records, rises, spearman
 from scalebed.report.checks import Evidence, cautions, cell_label
@@ -23,7 +23,9 @@ MOST_ROWS = 400
 _BAR_WIDTH, _BAR_HEIGHT = 116, 18
 
 
-def write_report(params: dict[str, Any], database: Path, out: Path) -> None:
+def write_report(
+    params: dict[str, Any], database: Path, out: Path, figures: Path | None = None
+) -> None:
     """Write the report of a study.
 
     Parameters
@@ -34,6 +36,9 @@ def write_report(params: dict[str, Any], database: Path, out: Path) -> None:
         Database of the study.
     out
         Page to write.
+    figures
+        Folder of figures that are drawn already (``<name>.json`` and ``.svg``); they are drawn
+        here without it.
 
     Raises
     ------
@@ -41,11 +46,13 @@ def write_report(params: dict[str, Any], database: Path, out: Path) -> None:
         If the database cannot be read or a figure option is unknown.
     """
     with StudyDatabase(database) as study:
-        context = page_context(params, study)
+        context = page_context(params, study, figures)
     write_text(out, _environment().get_template("report.html.j2").render(context))
 
 
-def page_context(params: dict[str, Any], study: StudyDatabase) -> dict[str, Any]:
+def page_context(
+    params: dict[str, Any], study: StudyDatabase, drawn: Path | None = None
+) -> dict[str, Any]:
     """Return everything the template shows."""
     known = study.facts()
     cells = cell_frame(study)
@@ -87,7 +94,7 @@ def page_context(params: dict[str, Any], study: StudyDatabase) -> dict[str, Any]
         "search": published.search(study),
         "lints": published.lints(study),
         "cells": records(cells),
-        "figures": _figures(params.get("figures") or usual_figures(), study),
+        "figures": _figures(params.get("figures") or usual_figures(), study, drawn),
         "javascript": Markup(javascript().replace("</script", "<\\/script")),
     }
 
@@ -105,14 +112,20 @@ def _methods(targets: list[answer.Target]) -> list[tuple[str, str]]:
     return [("; ".join(labels), method) for method, labels in found.items()]
 
 
-def _figures(chosen: dict[str, dict[str, Any]], study: StudyDatabase) -> list[dict[str, Any]]:
+def _figures(
+    chosen: dict[str, dict[str, Any]], study: StudyDatabase, drawn: Path | None
+) -> list[dict[str, Any]]:
     figures = []
     for name, entry in chosen.items():
-        spec = specification(entry["plot"], study, entry["options"])
-        still = base64.b64encode(to_svg(spec).encode()).decode()
+        if drawn is not None:
+            text, svg = (read_text(drawn / f"{name}.{kind}") for kind in ("json", "svg"))
+        else:
+            spec = specification(entry["plot"], study, entry["options"])
+            text, svg = json.dumps(spec, separators=(",", ":"), ensure_ascii=False), to_svg(spec)
+        still = base64.b64encode(svg.encode()).decode()
         figure = get_figure(entry["plot"])
         # An end tag inside a script element would close it.
-        text = json.dumps(spec, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
+        text = text.replace("</", "<\\/")
         figures.append(
             {
                 "name": name,

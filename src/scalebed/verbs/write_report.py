@@ -9,6 +9,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--params", default="{}", help="title and figure options, JSON")
     parser.add_argument("--database", required=True, type=Path, help="database of the study")
+    parser.add_argument("--figures", type=Path, help="folder of figures that are drawn already")
     parser.add_argument("--out", required=True, type=Path, help="page to write")
 
 
@@ -16,4 +17,4 @@ def run(args: argparse.Namespace) -> None:
     """Write the page."""
     from scalebed.report.page import write_report
 
-    write_report(json.loads(args.params), args.database, args.out)
+    write_report(json.loads(args.params), args.database, args.out, args.figures)
