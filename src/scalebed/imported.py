@@ -23,6 +23,12 @@ class Source(Strict):
     options: dict[str, Any] = {}
     """Options of the importer, see docs/import.md."""
 
+    @model_validator(mode="after")
+    def _needs(self) -> Self:
+        if self.importer == "table" and self.path is None:
+            raise ValueError("the importer table needs path")
+        return self
+
 
 class ImportedStudy(Strict):
     """A study of cells that others trained: no text, sizes or recipes, only results."""

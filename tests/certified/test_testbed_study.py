@@ -200,6 +200,25 @@ def test_the_loss_law_on_every_validation_set(imported):
         assert found == pytest.approx(known, abs=2e-3), fit
 
 
+def test_every_cell_of_the_heat_maps_is_there(imported):
+    rows = imported["predictions"].merge(imported["cells"][["cell", "ratio"]], on="cell")
+    rows = rows.query("ratio >= 10 and relative_error.notna()")
+    own = {
+        "c4": "paloma_c4_en",
+        "redpajama": "paloma_redpajama",
+        "refinedweb": "paloma_refinedweb",
+    }
+    other = ["paloma_programming_languages", "paloma_ptb", "c4_german"]
+    figures = {
+        5: rows["response"] == "c4_val",
+        7: rows["response"] == rows["dataset"].map(own),
+        10: rows["response"].isin(other) & (rows["dataset"] == "c4"),
+        11: rows["response"] == "all_46",
+        12: rows["response"] == "average",
+    }
+    assert sum(int(shown.sum()) for shown in figures.values()) == 458
+
+
 def test_printed_extremes_of_the_heat_maps(imported):
     """Cells of Figures 5, 7, 10, 11 and 12 that the text of the paper or its plots single out."""
     rows = imported["predictions"].merge(imported["cells"][["cell", "size", "ratio"]], on="cell")

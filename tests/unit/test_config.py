@@ -17,7 +17,7 @@ from scalebed.laws import NAMES
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "config").rglob("*.yaml"))
-STUDIES = [path for path in STUDIES if "tasks" not in path.relative_to(ROOT / "config").parts]
+STUDIES = [path for path in STUDIES if path.parent.name not in ("tasks", "published")]
 
 
 def changed(*path: str | int, value: Any) -> dict[str, Any]:

@@ -69,10 +69,10 @@ def test_every_figure_of_every_study_renders(databases, kind, name):
 def test_registry_captions_and_files_agree():
     modules = {path.stem for path in Path(registry.__file__).parent.glob("*.py")}
     helpers = {"__init__", "registry", "style", "frames", "render"}
-    assert modules - helpers == set(FIGURES)
+    assert modules - helpers == set(registry.PLOTS)
     caption = (ROOT / "workflow" / "report" / "figure.rst").read_text(encoding="utf-8")
     assert re.findall(r'figure == "(\w+)"', caption) == list(FIGURES)
-    for name in FIGURES:
+    for name in registry.PLOTS:
         assert get_figure(name).CAPTION.endswith(".")
 
 
@@ -170,13 +170,14 @@ def test_figures_are_the_same_every_time(study):
         assert to_svg(one) == to_svg(other)
 
 
-def test_the_verb_writes_three_files_that_need_no_network(databases, tmp_path):
+def test_the_verb_writes_four_files_that_need_no_network(databases, tmp_path):
     prefix = tmp_path / "figures" / "heat.map"
     words = ["--figure", "relative_error", "--params", '{"kind":"error","png_scale":1.0}']
     words += ["--database", str(databases["whole"]), "--out-prefix", str(prefix)]
     assert main(["plot-figure", *words]) == 0
     assert sorted(path.name for path in prefix.parent.iterdir()) == [
         "heat.map.html",
+        "heat.map.json",
         "heat.map.png",
         "heat.map.svg",
     ]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from scalebed.errors import ScalebedError
-from scalebed.importers.table import ALL, notes, read_runs
+from scalebed.importers.runs import ALL, notes, read_runs
 
 HEAD = "params,tokens,loss\n"
 GOOD = HEAD + "1e7,2e8,5.4\n8e7,1.6e9,3.9\n"

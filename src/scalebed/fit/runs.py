@@ -234,7 +234,10 @@ def _errors(
         items = _floats(row.get("items") for row in rows)
         # Laplace's rule keeps the sampling error above zero where all or no items are wrong.
         rate = (errors[name] * items + 1) / (items + 2)
-        sampling[name] = np.where(given > 0, given, np.sqrt(rate * (1 - rate) / items))
+        derived = np.sqrt(rate * (1 - rate) / items)
+        # Nothing is known of the sampling of an imported error that comes without items.
+        derived = np.where(np.isfinite(items), derived, 0.0)
+        sampling[name] = np.where(given > 0, given, derived)
     for average, members in averaged.items():
         if names and members:
             stack = np.stack([errors[name] for name in members])

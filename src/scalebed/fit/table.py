@@ -21,7 +21,7 @@ from scalebed.fit.result import FitRefusedError, FitResult, fit_law
 from scalebed.fit.rows import fit_row, parameter_rows
 from scalebed.fit.runs import Runs
 from scalebed.fit.settings import Settings
-from scalebed.importers.table import RunTable, about, notes
+from scalebed.importers.runs import RunTable, about, notes
 from scalebed.laws import get_law
 from scalebed.laws.base import Array, Index
 

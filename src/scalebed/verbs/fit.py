@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> None:
     from scalebed.files import write_json
     from scalebed.fit.settings import Settings
     from scalebed.fit.table import fit_table
-    from scalebed.importers.table import read_runs
+    from scalebed.importers.runs import read_runs
     from scalebed.laws import get_law
 
     get_law(args.loss_law, "loss")
