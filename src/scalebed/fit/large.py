@@ -22,20 +22,12 @@ from scalebed.fit.engine import Design
 from scalebed.fit.joint import Stage
 from scalebed.fit.linear import Moments, lowest_rss, moments
 from scalebed.fit.noise import Scatter, choose_sigma, normals, scatter_of, stream
-from scalebed.fit.result import (
-    _GRADIENT,
-    Certificate,
-    FitRefusedError,
-    FitResult,
-    _all_minima,
-    _bounds_hit,
-    _condition,
-)
+from scalebed.fit.result import FitRefusedError, FitResult, fit_design
 from scalebed.fit.runs import Runs
 from scalebed.fit.settings import Settings
 from scalebed.laws.base import Array, Index, Inputs, SharedExponentLaw
 
-LARGE: Final = 2000
+LARGE: Final = 500
 """Points above which a fit is drawn from by the delta method."""
 METHOD: Final = "delta method: normal with the sandwich covariance of the fit"
 _FACTORS: Final = (0.5, 2.0)  # as in the joint bootstrap
@@ -90,22 +82,7 @@ def fit_large(law: SharedExponentLaw, x: Inputs, y: Array) -> FitResult:
     reason = _refusal(law, x, y)
     if reason is not None:
         raise FitRefusedError(reason)
-    design = BlockDesign(law, x)
-    optimum, agreeing, minima = _all_minima(design, y)
-    theta = optimum.theta[0]
-    fitted = law.predict(theta, x)
-    certificate = Certificate(
-        converged=bool(optimum.gradient[0] <= _GRADIENT),
-        gradient=float(optimum.gradient[0]),
-        starts=design.grid.size,
-        starts_agreeing=agreeing,
-        minima=minima,
-        condition=_condition(design, theta),
-        bounds_hit=_bounds_hit(law, theta, bool(optimum.at_edge[0])),
-        degrees_of_freedom=y.size - theta.size,
-    )
-    rmse = float(np.sqrt(optimum.rss[0] / y.size))
-    return FitResult(law, theta, fitted, y - fitted, rmse, (design.low, design.high), certificate)
+    return fit_design(BlockDesign(law, x), x, y)
 
 
 def _refusal(law: SharedExponentLaw, x: Inputs, y: Array) -> str | None:

@@ -134,7 +134,12 @@ def fit_law(law: SharedExponentLaw, x: Inputs, y: Array) -> FitResult:
     reason = law.refusal(x, y)
     if reason is not None:
         raise FitRefusedError(reason)
-    design = Design(law, x)
+    return fit_design(Design(law, x), x, y)
+
+
+def fit_design(design: Design, x: Inputs, y: Array) -> FitResult:
+    """Fit the law of a design to points that can identify it; `fit_law` checks that first."""
+    law = design.law
     optimum, agreeing, minima = _all_minima(design, y)
     theta = optimum.theta[0]
     fitted = law.predict(theta, x)
