@@ -93,6 +93,7 @@ def page_context(
         "comparisons": published.comparisons(study),
         "search": published.search(study),
         "lints": published.lints(study),
+        "tasks": published.tasks(study),
         "cells": records(cells),
         "figures": _figures(params.get("figures") or usual_figures(), study, drawn),
         "javascript": Markup(javascript().replace("</script", "<\\/script")),

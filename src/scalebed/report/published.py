@@ -7,7 +7,8 @@ from scalebed.search.power import Bootstrap, fit_power
 from scalebed.store.reader import StudyDatabase
 
 _SEARCH = """
-SELECT count(*) AS configurations, sum(flops) AS flops, count(*) FILTER (frontier) AS frontier,
+SELECT count(*) AS configurations, count(DISTINCT (width, layers, heads)) AS shapes,
+       sum(flops) AS flops, count(*) FILTER (frontier) AS frontier,
        count(*) FILTER (kept) AS kept, count(*) FILTER (chosen) AS chosen,
        sum(flops) / (SELECT avg(total) FROM (SELECT sum(flops) AS total FROM cells
                                              WHERE fit_loss GROUP BY dataset)) AS ratio
@@ -52,6 +53,18 @@ def _laws(study: StudyDatabase) -> list[dict[str, Any]]:
             continue
         laws.append({"what": what, "points": len(frame), "refused": None, "rows": found})
     return laws
+
+
+_TASKS = """
+SELECT task, bool_or(in_average) AS in_average, max(items) AS items,
+       max(chance_error) AS chance, min(error) AS best, max(chance_error) - min(error) AS gain
+FROM tasks GROUP BY task ORDER BY gain DESC NULLS LAST, task
+"""
+
+
+def tasks(study: StudyDatabase) -> list[dict[str, Any]]:
+    """Return every task with its items, the error of guessing and the best error of a cell."""
+    return study.rows(_TASKS)
 
 
 def lints(study: StudyDatabase) -> dict[str, list[dict[str, Any]]]:
