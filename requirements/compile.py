@@ -23,7 +23,10 @@ _TABLES = ["altair", "duckdb", "jinja2", "markupsafe", "numpy", "pandas", "pyarr
 CONDA = {
     "train": [*_MODELS, "tqdm", "zstandard"],
     "evaluate": [*_MODELS, "lm-eval", "pyyaml", "zstandard"],
-    "fit": [*_TABLES, "pydantic", "pyyaml", "scipy", "vl-convert-python"],
+    "fit": [
+        *_TABLES,
+        *("numba", "pydantic", "pyyaml", "scipy", "statsmodels", "vl-convert-python"),
+    ],
 }
 CONDA_HEADER = """\
 # Written by `make lock`; the same versions as in requirements/. Jobs run in this environment under
@@ -39,6 +42,8 @@ dependencies:
   - pip:
 """
 BUILD = ["setuptools>=77", "wheel"]
+# Their own lock file, as they are installed first.
+_BUILT_WITH = ("setuptools", "wheel")
 EXTRAS = ["report", "slurm"]
 DEV_EXTRAS = ["dev", "tensorboard"]
 
@@ -103,11 +108,14 @@ def main() -> None:
     locked_dev.pop("torch")
     # pip comes with the virtual environment; it would have to replace itself half-way.
     locked_dev.pop("pip", None)
+    build = {name: locked.pop(name) for name in sorted(locked) if name in _BUILT_WITH}
+    write(HERE / "lock-build.txt", build)
     write(HERE / "lock.txt", locked)
     write(
         HERE / "lock-dev.txt",
-        {name: locked_dev[name] for name in locked_dev.keys() - locked.keys()},
+        {name: locked_dev[name] for name in locked_dev.keys() - locked.keys() - build.keys()},
     )
+    write_conda_files()
 
 
 def write_conda_files() -> None:

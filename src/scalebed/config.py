@@ -11,13 +11,16 @@ from scalebed import grid, recipes
 from scalebed.errors import ScalebedError
 from scalebed.figures.registry import PLOTS
 from scalebed.grid import Cell
+from scalebed.laws import get_law, names_of
 from scalebed.sections import (
     Block,
     Bootstrap,
     Budget,
+    Check,
     Corpus,
     Dataset,
     Fit,
+    FitOptions,
     Name,
     Recipe,
     RecipeValues,
@@ -70,6 +73,9 @@ class Study(Strict):
     """Which cells are fitted and predicted."""
     bootstrap: Bootstrap = Bootstrap()
     """How uncertainty is drawn."""
+    checks: list[Check] = ["calibration", "reliability", "contrasts"]
+    """What the study measures about itself: coverage of the intervals, which tasks can be
+    predicted, data sets pair by pair, and (minutes) a `tournament` of all laws."""
     budget: Budget = Budget()
     """What the study may cost."""
     allow_repeats: bool = False
@@ -111,13 +117,42 @@ class Study(Strict):
         return RecipeValues(**(values | self.recipes[recipe].sizes.get(size, {})))
 
 
-def law_names() -> list[str]:
-    """Return the names of all laws: the modules of `scalebed.laws` that hold one.
+def check_laws(fit: Fit) -> None:
+    """Check that laws exist and that the options of their fits suit them.
 
-    The files are listed, not imported, since they need numpy.
+    Raises
+    ------
+    ValueError
+        Naming the key, the value and what was expected.
     """
-    folder = Path(__file__).parent / "laws"
-    return sorted(file.stem for file in folder.glob("[a-z]*.py") if file.stem != "base")
+    kinds: dict[str, tuple[str, ...]] = {"loss": ("loss",), "error": ("error", "direct")}
+    for which, wanted in kinds.items():
+        name, given = getattr(fit, f"{which}_law"), getattr(fit, f"{which}_options")
+        _known([name], names_of(wanted), f"fit.{which}_law", "law")
+        if given != FitOptions():
+            _check_options(name, given, f"fit.{which}_options")
+    if fit.pool is not None:
+        law = get_law(fit.loss_law)
+        weights = {law.parameters[i].name for i in law.weights}
+        known = [p.name for p in law.parameters if p.name not in weights]
+        _known(fit.pool.parameters, known, "fit.pool.parameters", f"parameter of law {law.name}")
+
+
+def _check_options(law: str, given: FitOptions, where: str) -> None:
+    # Snakemake reads the study in every job, so NumPy is imported for options only.
+    from scalebed.fit.options import Options
+
+    try:
+        Options.from_json(options_json(given)).check(get_law(law))
+    except ScalebedError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def options_json(options: FitOptions) -> dict[str, Any]:
+    """Return fit options as `scalebed.fit.options.Options.from_json` reads them."""
+    values = options.model_dump(exclude={"weights"})
+    values["priors"] = {name: [p["mean"], p["sd"]] for name, p in values["priors"].items()}
+    return values
 
 
 def _known(names: Iterable[str] | None, known: Iterable[str], where: str, what: str) -> None:
@@ -143,8 +178,7 @@ def _check_references(study: Study) -> None:
         if study.tasks.tasks:
             _known(study.tasks.average, study.tasks.tasks, "tasks.average", "task of the suite")
     _known([study.fit.loss], study.validation, "fit.loss", "validation text")
-    _known([study.fit.loss_law], law_names(), "fit.loss_law", "law")
-    _known([study.fit.error_law], law_names(), "fit.error_law", "law")
+    check_laws(study.fit)
     plots = [spec.get("plot", name) for name, spec in study.figures.items()]
     _known(plots, PLOTS, "figures", "figure")
     _check_recipes(study)

@@ -4,10 +4,10 @@ from typing import Any, Literal, Self
 
 from pydantic import ValidationError, model_validator
 
-from scalebed.config import Study, first_complaint, law_names, parse_study, read_study
+from scalebed.config import Study, check_laws, first_complaint, parse_study, read_study
 from scalebed.errors import ScalebedError
 from scalebed.figures.registry import PLOTS
-from scalebed.sections import Bootstrap, Fit, Name, Strict
+from scalebed.sections import Bootstrap, Check, Fit, Name, Strict
 
 ROLES = ("loss_cells", "error_cells", "targets", "scatter_cells")
 """Keys of `fit` that say what a cell is there for."""
@@ -45,6 +45,9 @@ class ImportedStudy(Strict):
     """Which cells are fitted and predicted."""
     bootstrap: Bootstrap = Bootstrap()
     """How uncertainty is drawn."""
+    checks: list[Check] = ["calibration", "reliability", "contrasts"]
+    """What the study measures about itself: coverage of the intervals, which tasks can be
+    predicted, data sets pair by pair, and (minutes) a `tournament` of all laws."""
     published: str | None = None
     """A YAML file of printed numbers to compare with, see docs/import.md."""
     figures: dict[str, dict[str, Any]] = {}
@@ -53,10 +56,7 @@ class ImportedStudy(Strict):
 
     @model_validator(mode="after")
     def _laws(self) -> Self:
-        for key in ("loss_law", "error_law"):
-            if (name := getattr(self.fit, key)) not in law_names():
-                known = ", ".join(law_names())
-                raise ValueError(f"fit.{key}: no law is called {name!r}; there is {known}")
+        check_laws(self.fit)
         for name, spec in self.figures.items():
             if (plot := spec.get("plot", name)) not in PLOTS:
                 raise ValueError(

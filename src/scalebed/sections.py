@@ -236,6 +236,50 @@ class Selector(Strict):
     """Allowed seeds."""
 
 
+class NormalPrior(Strict):
+    """What is known of a parameter beforehand."""
+
+    mean: float
+    """Its most likely value."""
+    sd: Annotated[float, Field(gt=0)]
+    """How far it may be off; one such step costs as much as one residual of the size of
+    `scatter`."""
+
+
+class FitOptions(Strict):
+    """What is minimised when a law is fitted."""
+
+    objective: Literal["sse", "log_sse", "huber_log"] = "sse"
+    """Sum of squared residuals (the paper's), of residuals of the logarithms, or Huber's loss of
+    those."""
+    delta: Annotated[float, Field(gt=0)] = 1e-3
+    """Residual of the logarithm at which Huber's loss turns from a parabola into a line."""
+    weights: Literal["equal", "evaluation"] = "equal"
+    """Whether points count the same, or by the variance of their measurement and of `scatter`
+    together."""
+    fixed: dict[str, float] = {}
+    """Parameters that are given instead of fitted."""
+    priors: dict[str, NormalPrior] = {}
+    """Parameters of which something is known beforehand."""
+    scatter: Annotated[float, Field(gt=0)] = 0.01
+    """Expected scatter of runs about the law, relative to the response; priors and evaluation
+    weights are measured by it."""
+
+
+class Pool(Strict):
+    """One more fit of the loss law, over all data sets together."""
+
+    parameters: list[str] = ["alpha"]
+    """Parameters that the data sets share or that are drawn together: exponents, perhaps E."""
+    spread: Literal["auto"] | Annotated[float, Field(ge=0)] = "auto"
+    """Relative spread of those parameters between data sets: 0 shares them. `auto` takes the
+    smallest of a ladder whose error on cells left out is within one standard error of the least."""
+    objective: Literal["sse", "log_sse", "huber_log"] = "huber_log"
+    """What is minimised, as in `loss_options`."""
+    delta: Annotated[float, Field(gt=0)] = 1e-3
+    """As in `loss_options`."""
+
+
 class Fit(Strict):
     """Which cells the laws are fitted to and what is predicted."""
 
@@ -256,6 +300,12 @@ class Fit(Strict):
     left out."""
     averages: dict[Name, list[str] | None] = {}
     """Further averages of tasks, each with an error law of its own; null stands for all tasks."""
+    loss_options: FitOptions = FitOptions()
+    """How the loss law is fitted."""
+    error_options: FitOptions = FitOptions()
+    """How the error laws are fitted."""
+    pool: Pool | None = None
+    """A fit over all data sets together, reported beside the separate ones."""
 
 
 class Bootstrap(Strict):
@@ -267,6 +317,10 @@ class Bootstrap(Strict):
     """Nominal coverage of the intervals."""
     seed: Seed = 0
     """Seed of the draws."""
+
+
+Check = Literal["calibration", "reliability", "contrasts", "tournament"]
+"""What a study measures about itself."""
 
 
 class Budget(Strict):

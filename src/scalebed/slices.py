@@ -7,7 +7,7 @@ on. All of them are dictionaries of built-in types, ready for `provenance.canoni
 from typing import Any
 
 from scalebed import recipes
-from scalebed.config import Study, roles
+from scalebed.config import Study, options_json, roles
 from scalebed.evaluate.digests import suite_digests, task_digest
 from scalebed.figures.registry import FIGURES
 from scalebed.grid import Cell
@@ -16,8 +16,12 @@ from scalebed.provenance import digest
 
 # Named here, because the modules of the store need pyarrow and every job reads the rules.
 CELL_TABLES = ("cells", "curves", "losses", "tasks", "provenance", "arguments", "search")
-FIT_TABLES = ("fits", "fit_parameters", "draws", "predictions")
-DATABASE_TABLES = (*CELL_TABLES, *FIT_TABLES, "lints", "comparisons")
+FIT_TABLES = (
+    *("fits", "fit_parameters", "draws", "predictions", "influence"),
+    *("pooling", "pooled_parameters", "pooled_predictions"),
+)
+CHECK_TABLES = ("calibration", "tournament", "reliability", "contrasts")
+DATABASE_TABLES = (*CELL_TABLES, *FIT_TABLES, *CHECK_TABLES, "lints", "comparisons")
 
 
 def corpus(study: Study, name: str) -> dict[str, Any]:
@@ -158,6 +162,13 @@ def fit(study: Study | ImportedStudy) -> dict[str, Any]:
         "loss_law": study.fit.loss_law,
         "error_law": study.fit.error_law,
         "averages": study.fit.averages,
+        "loss_options": options_json(study.fit.loss_options),
+        "error_options": options_json(study.fit.error_options),
+        "weights": {
+            "loss": study.fit.loss_options.weights,
+            "error": study.fit.error_options.weights,
+        },
+        "pool": study.fit.pool.model_dump() if study.fit.pool else None,
         "per_task": True,
         **study.bootstrap.model_dump(),
     }
@@ -186,14 +197,20 @@ def corpora_used(study: Study) -> list[str]:
 
 def report(study: Study | ImportedStudy) -> dict[str, Any]:
     """Return the slice of ``gather_study`` and ``write_report``."""
-    science = study.model_dump(mode="json", exclude={"title", "figures", "budget"})
+    science = study.model_dump(mode="json", exclude={"title", "figures", "budget", "checks"})
     return {
         "study": study.name,
         "title": study.title,
         "loss": study.fit.loss,
         "averages": sorted(study.fit.averages),
+        "checks": checks(study),
         "config_digest": digest(science),
     }
+
+
+def checks(study: Study | ImportedStudy) -> list[str]:
+    """Return the tables of what the study measures about itself, in the order of all of them."""
+    return [name for name in CHECK_TABLES if name in study.checks]
 
 
 def figures(study: Study | ImportedStudy) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import curve_fit, lsq_linear
 
-from scalebed.fit import FitRefusedError, fit_law, refit
+from scalebed.fit import FitRefusedError, fit_law
+from scalebed.fit.engine import refit
 from scalebed.fit.linear import moments, solve
 from scalebed.laws import get_law
 

@@ -7,6 +7,7 @@ import synthetic_study as synthetic
 from scalebed.fit.joint import error_stage, loss_stage
 from scalebed.fit.noise import Scatter, choose_sigma
 from scalebed.fit.runs import collect_runs
+from scalebed.fit.shares import spread
 from scalebed.laws import get_law
 
 
@@ -77,3 +78,32 @@ def test_drawn_losses_move_the_points_of_the_error_law(tables):
     apart = error_stage(runs, "average", still, KNOWN, synthetic.settings())
     assert joint.theta is not None and apart.theta is not None
     assert not np.allclose(joint.theta, apart.theta)
+
+
+def test_shares_of_a_loss_add_up(tables):
+    """The spread of a prediction is that of its shares, as independent ones to first order."""
+    runs = collect_runs(tables)[0]
+    settings = synthetic.settings(draws=4000)
+    loss = loss_stage(runs, "yardstick", KNOWN, settings)
+    assert loss.draws is not None
+    total = spread(loss.draws)
+    parts = np.sqrt(sum(share**2 for share in loss.shares.values()))
+    np.testing.assert_allclose(parts, total, rtol=0.08)
+    assert set(loss.shares) == {"loss_fit", "error_fit", "run", "evaluation"}
+    assert not loss.shares["error_fit"].any()
+    np.testing.assert_allclose(loss.shares["run"], 0.01 * loss.point, rtol=0.06)
+
+
+def test_shares_of_an_error_follow_their_causes(tables):
+    runs = collect_runs(tables)[0]
+    settings = synthetic.settings(draws=2000)
+    loss = loss_stage(runs, "yardstick", KNOWN, settings)
+    stage = error_stage(runs, "average", loss, KNOWN, settings)
+    noisy = replace(runs, sampling={name: 0.02 + 0 * s for name, s in runs.sampling.items()})
+    more = error_stage(noisy, "average", loss, KNOWN, settings)
+    np.testing.assert_allclose(more.shares["evaluation"], 0.02)
+    np.testing.assert_allclose(more.shares["run"], stage.shares["run"])
+    assert np.all(more.shares["error_fit"] > stage.shares["error_fit"])
+    still = replace(loss, fit_draws=0 * loss.draws + loss.point)
+    apart = error_stage(runs, "average", still, KNOWN, settings)
+    np.testing.assert_allclose(apart.shares["loss_fit"], 0, atol=1e-12)

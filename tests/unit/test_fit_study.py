@@ -8,10 +8,12 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 import synthetic_study as synthetic
+from scipy.stats import chi2
 
 from scalebed.cli import main
 from scalebed.errors import ScalebedError
 from scalebed.fit import fit_law
+from scalebed.fit.grids import loss_grids
 from scalebed.fit.runs import collect_runs
 from scalebed.fit.study import fit_study
 from scalebed.laws import get_law
@@ -45,8 +47,24 @@ def test_every_law_of_every_data_set_is_fitted(results):
     assert found == expected
     row = _rows(results, "fits", fit="loss/tied/one/yardstick")[0]
     assert (row["points"], row["parameters"], row["degrees_of_freedom"]) == (5, 4, 1)
-    assert "other data sets (three, two), 24 degrees" in row["sigma_source"]
-    assert row["sigma"] == pytest.approx(0.005, rel=0.3)
+    source = "errors on held-out cells pooled over the other data sets (three, two)"
+    assert row["sigma_source"].startswith(source)
+    # About nine degrees of freedom know a standard deviation to 24 %.
+    low, high = np.sqrt(chi2.ppf([0.005, 0.995], 8.79) / 8.79)
+    assert low < row["sigma"] / 0.005 < high
+
+
+def test_the_scatter_from_held_out_cells_is_that_of_the_runs():
+    """Over many studies the mean of sigma^2 is the truth, but for what curvature adds."""
+    settings = synthetic.settings(per_task=False)
+    ratios = []
+    for seed in range(60):
+        sets = collect_runs(synthetic.tables(seed=seed), settings.averages)
+        for found in loss_grids(sets, "yardstick", settings).values():
+            assert found.held_out
+            ratios.append(found.squares / found.dof / 0.005**2)
+    # 180 ratios with a standard deviation of about 0.9.
+    assert np.mean(ratios) == pytest.approx(1.1, abs=0.25)
 
 
 def test_parameters_come_with_derived_ones_and_intervals(results):
@@ -213,10 +231,10 @@ def test_seeds_are_replicates(tables):
     assert row["points"] == 10 and row["degrees_of_freedom"] == 6
 
 
-def test_one_data_set_falls_back_to_its_own_grid_then_to_its_own_residuals(tables):
+def test_one_data_set_falls_back_to_its_own_held_out_cells_then_to_its_own_residuals(tables):
     alone = synthetic.tables(datasets=["one"])
     row = _rows(_fits(alone), "fits", fit="loss/tied/one/yardstick")[0]
-    assert row["sigma_source"].startswith("this data set's own wider grid")
+    assert row["sigma_source"].startswith("this data set's own held-out cells")
     alone["cells"] = [r for r in alone["cells"] if r["fit_loss"] or r["target"]]
     results = _fits(alone)
     row = _rows(results, "fits", fit="loss/tied/one/yardstick")[0]

@@ -144,8 +144,10 @@ def test_data_sets_have_laws_and_targets_of_their_own(fitted):
     alone = fitted(first)
     assert values(record, dataset="a") == values(alone)
     assert [row["dataset"] for row in record["predictions"]] == ["a", "b", "b"] * 2
-    # Eight degrees of freedom are too few for a scatter of its own.
-    assert "other data sets (b)" in record["fits"][0]["sigma_source"]
+    # Eight degrees of freedom are enough for a scatter of its own, three are not.
+    assert record["fits"][0]["sigma_source"].startswith("this fit's own residuals, 8 degrees")
+    few = pd.concat([runs(7, 0.01, 0.01).assign(dataset="a"), second.assign(dataset="b")])
+    assert "other data sets (b)" in fitted(few)["fits"][0]["sigma_source"]
 
 
 def test_order_of_rows_means_nothing(fitted):
@@ -232,3 +234,29 @@ def test_bad_words_get_one_sentence(words, said, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     runs(12).to_csv("runs.csv", index=False)
     assert said in refused(capsys, "runs.csv", *words)
+
+
+def test_large_tables_take_laws_with_two_exponents(fitted):
+    frame = runs(800, 0.01, 0.005)
+    record = fitted(frame, *TARGET, "--loss-law", "chinchilla")
+    fit = record["fits"][0]
+    assert fit["method"].startswith("delta method")
+    for found in fit["parameters"].values():
+        if found["value"] is not None:
+            assert found["lower"] <= found["value"] <= found["upper"]
+    loss = record["predictions"][0]
+    assert loss["lower"] < loss["predicted"] < loss["upper"]
+    # The fit is certain: what is left is the scatter of the new run, 3.29 sigma wide.
+    width = (loss["upper"] - loss["lower"]) / loss["predicted"]
+    assert 0.0329 * 0.93 < width < 0.0329 * 1.6
+
+
+def test_delta_draws_of_two_exponents_have_the_spread_of_repeated_fits():
+    law, thetas = get_law("chinchilla"), []
+    for seed in range(60):
+        frame = runs(1500, 0.01, seed=seed)
+        x = frame["params"].to_numpy(), frame["tokens"].to_numpy()
+        fit = fit_large(law, x, frame["loss"].to_numpy())
+        thetas.append(fit.theta)
+    draws = draw_theta(fit, x, 4000, 0, "test")
+    np.testing.assert_allclose(np.std(thetas, axis=0), np.std(draws, axis=0), rtol=0.36)

@@ -27,6 +27,9 @@ VALUES = {
 }
 
 
+CHECKS = (["calibrate"], ["compare", "--only", "reliability"], ["contrast"])
+
+
 def table(folder):
     """Write runs of two data sets that follow the laws up to a little noise."""
     noise = np.random.default_rng(5)
@@ -54,9 +57,12 @@ def test_a_table_becomes_a_report(tmp_path):
     assert main(["import-cells", "--params", params, "--source", source, "--out", tables]) == 0
     params = canonical_json(slices.fit(study))
     assert main(["fit-laws", "--params", params, "--tables", tables, "--out", fits]) == 0
+    checks = tmp_path / "checks"
+    for verb, *more in CHECKS:
+        assert main([verb, str(tmp_path), *more, "--out", str(checks)]) == 0
     params = canonical_json(slices.report(study))
-    words = ["--params", params, "--tables", tables, "--fits", fits, "--out", database]
-    assert main(["gather-study", *words]) == 0
+    words = ["--params", params, "--tables", tables, "--fits", fits]
+    assert main(["gather-study", *words, "--checks", str(checks), "--out", database]) == 0
     params = json.dumps(slices.report(study) | {"figures": slices.figures(study)})
     page = tmp_path / "report.html"
     words = ["--params", params, "--database", database, "--out", str(page)]

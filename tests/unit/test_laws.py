@@ -5,18 +5,30 @@ import numpy as np
 import pytest
 
 from scalebed.errors import ScalebedError
-from scalebed.laws import NAMES, get_law
+from scalebed.laws import KINDS, NAMES, get_law, names_of
 from scalebed.laws.base import names
 
+RUN = {"params", "tokens", "flops"}
+INPUTS = {
+    "loss": RUN | {"unique_tokens"},
+    "error": {"loss", "chance"},
+    "direct": RUN | {"chance"},
+}
 THETA = np.array([1.83665, 166.211, 287.168, 0.272851])
 
 
 def test_every_registered_law_describes_itself():
     for name in NAMES:
         law = get_law(name)
-        assert law.name == name and law.kind in ("loss", "error")
+        assert law.name == name and law.kind in KINDS and name in KINDS[law.kind]
         assert law.formula and law.source and law.version >= 1
-        assert len(law.inputs) == {"loss": 2, "error": 1}[law.kind]
+        assert set(law.inputs) <= INPUTS[law.kind] and len(set(law.inputs)) == len(law.inputs)
+        assert law.weights == tuple(sorted(set(law.weights)))
+        for at in law.weights:
+            assert law.parameters[at].lower == 0
+        assert len(set(names((*law.parameters, *law.derived)))) == len(law.parameters) + len(
+            law.derived
+        )
         for parameter in (*law.parameters, *law.derived):
             assert parameter.unit and parameter.meaning and parameter.lower < parameter.upper
 
@@ -26,6 +38,16 @@ def test_unknown_law_and_wrong_kind_are_named():
         get_law("chinchila")
     with pytest.raises(ScalebedError, match="'tied' describes loss, expected a law of error"):
         get_law("tied", "error")
+    with pytest.raises(ScalebedError, match="describes loss, expected a law of error or direct"):
+        get_law("tied", ("error", "direct"))
+    assert get_law("neglog", ("error", "direct")).kind == "direct"
+
+
+def test_names_are_found_by_kind():
+    assert names_of(("loss", "error", "direct")) == NAMES
+    assert names_of("error")[0] == "decay" and "tied" not in names_of(("error", "direct"))
+    with pytest.raises(ScalebedError, match="kind 'eror' is unknown, expected one of loss, error"):
+        names_of("eror")
 
 
 def test_derived_parameters_give_equation_4():
@@ -77,7 +99,9 @@ def test_error_law_never_leaves_the_unit_interval():
 
 def test_import_is_light():
     code = (
-        "import sys; import scalebed.laws as l; [l.get_law(n) for n in l.NAMES];"
+        "import sys; import scalebed.laws as l;"
+        "assert not [m for m in sys.modules if m.startswith('scalebed.laws.tied')];"
+        "[l.get_law(n) for n in l.NAMES];"
         "print(sorted({m.split('.')[0] for m in sys.modules} & "
         "{'torch', 'scipy', 'pandas', 'pyarrow', 'snakemake'}))"
     )

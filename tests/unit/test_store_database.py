@@ -75,14 +75,12 @@ def test_identical_inputs_give_identical_content(folder, tmp_path):
 
 
 def test_gathering_again_replaces_the_database_and_leaves_nothing_else(folder, tmp_path):
-    for name in ("tables", "fits"):
+    for name in records.PARTS:
         shutil.copytree(folder / name, tmp_path / name)
     for _ in range(2):
-        gather_study(
-            records.gather_params(), tmp_path / "tables", tmp_path / "fits", tmp_path / "s.duckdb"
-        )
+        gather_study(records.gather_params(), records.sources(tmp_path), tmp_path / "s.duckdb")
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["fits", "parquet", "s.duckdb", "tables"]
+    assert names == ["checks", "fits", "parquet", "s.duckdb", "tables"]
 
 
 @pytest.mark.parametrize(
@@ -98,16 +96,21 @@ def test_gathering_again_replaces_the_database_and_leaves_nothing_else(folder, t
     ],
 )
 def test_a_broken_table_is_named_and_the_old_database_stays(folder, tmp_path, name, damage, told):
-    for part in ("tables", "fits"):
+    for part in records.PARTS:
         shutil.copytree(folder / part, tmp_path / part)
     out = tmp_path / "study.duckdb"
     shutil.copy(folder / "study.duckdb", out)
     before = out.read_bytes()
     damage(tmp_path / f"{name}.parquet")
     with pytest.raises(ScalebedError, match=told):
-        gather_study(records.gather_params(), tmp_path / "tables", tmp_path / "fits", out)
+        gather_study(records.gather_params(), records.sources(tmp_path), out)
     assert out.read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["fits", "study.duckdb", "tables"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "checks",
+        "fits",
+        "study.duckdb",
+        "tables",
+    ]
 
 
 def _drop(path, column):
@@ -129,7 +132,7 @@ def _replace(path, column, value):
 
 def test_the_yardstick_must_be_named(folder, tmp_path):
     with pytest.raises(ScalebedError, match="no text for key 'loss'"):
-        gather_study({"study": "x"}, folder / "tables", folder / "fits", tmp_path / "s.duckdb")
+        gather_study({"study": "x"}, records.sources(folder), tmp_path / "s.duckdb")
 
 
 def test_params_and_corpora_become_provenance(folder, tmp_path):
@@ -138,7 +141,7 @@ def test_params_and_corpora_become_provenance(folder, tmp_path):
     manifest.write_text(json.dumps(facts))
     params = records.gather_params() | {"extra": {"b": 1, "a": [2]}}
     out = tmp_path / "s.duckdb"
-    gather_study(params, folder / "tables", folder / "fits", out, [manifest])
+    gather_study(params, records.sources(folder), out, [manifest])
     with StudyDatabase(out) as study:
         known = study.facts()
     assert known["extra"] == '{"a":[2],"b":1}'
@@ -146,7 +149,7 @@ def test_params_and_corpora_become_provenance(folder, tmp_path):
     assert known["corpus/books/licence"] == "public domain"
     manifest.write_text("{}")
     with pytest.raises(ScalebedError, match="no corpus manifest"):
-        gather_study(params, folder / "tables", folder / "fits", out, [manifest])
+        gather_study(params, records.sources(folder), out, [manifest])
 
 
 def test_predictions_vs_measured_joins_each_prediction_once(study):
@@ -232,7 +235,8 @@ def test_verbs_gather_a_study(folder, tmp_path):
     words = ["--params", params, "--cells", str(folder / "cells"), "--out", tables]
     assert main(["tabulate-cells", *words]) == 0
     params = json.dumps(records.gather_params())
-    words = ["--params", params, "--tables", tables, "--fits", str(folder / "fits"), "--out", out]
+    words = ["--params", params, "--tables", tables, "--fits", str(folder / "fits")]
+    words += ["--checks", str(folder / "checks"), "--out", out]
     assert main(["gather-study", *words]) == 0
     assert content(out) == content(folder / "study.duckdb")
 

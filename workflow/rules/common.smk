@@ -19,6 +19,9 @@ FIGURES = slices.figures(STUDY)
 TABLES = collect(
     "results/studies/{{study}}/tables/{table}.parquet", table=slices.CELL_TABLES
 )
+FITS = collect(
+    "results/studies/{{study}}/fits/{table}.parquet", table=slices.FIT_TABLES
+)
 CELLS = (
     {} if IMPORTED else {cell.path: slices.cell(STUDY, cell) for cell in STUDY.cells()}
 )

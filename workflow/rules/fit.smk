@@ -1,7 +1,7 @@
 """From tables to laws, intervals and predictions.
 
 NEEDS: results/studies/<study>/tables/.
-MAKES: results/studies/<study>/fits/{fits,fit_parameters,draws,predictions}.parquet.
+MAKES: results/studies/<study>/fits/{fits,predictions,…}.parquet.
 """
 
 
@@ -10,10 +10,7 @@ rule fit_laws:
     input:
         tables=TABLES,
     output:
-        collect(
-            "results/studies/{{study}}/fits/{table}.parquet",
-            table=["fits", "fit_parameters", "draws", "predictions"],
-        ),
+        FITS,
     log:
         "logs/fit_laws/{study}.log",
     conda:
@@ -21,7 +18,7 @@ rule fit_laws:
     threads: 1
     params:
         spec=canonical_json(slices.fit(STUDY)),
-        code=code_digest("laws", "fit"),
+        code=code_digest("laws", "fit", "store/columns", "store/fitted"),
     shell:
         "exec python -m scalebed fit-laws --params {params.spec:q}"
         " --tables results/studies/{wildcards.study}/tables"

@@ -1,6 +1,6 @@
 """From tables and fits to the database.
 
-NEEDS: results/studies/<study>/{tables/,fits/}.
+NEEDS: results/studies/<study>/{tables/,fits/,checks/}.
 MAKES: results/studies/<study>/{parquet/,study.duckdb}.
 """
 
@@ -11,9 +11,10 @@ rule gather_study:
         corpora=CORPUS_MANIFESTS,
         published=published_numbers,
         tables=TABLES,
-        fits=collect(
-            "results/studies/{{study}}/fits/{table}.parquet",
-            table=["fits", "fit_parameters", "draws", "predictions"],
+        fits=FITS,
+        checks=collect(
+            "results/studies/{{study}}/checks/{table}.parquet",
+            table=slices.checks(STUDY),
         ),
     output:
         database="results/studies/{study}/study.duckdb",
@@ -33,5 +34,6 @@ rule gather_study:
     shell:
         "exec python -m scalebed gather-study --params {params.spec:q}"
         " --tables results/studies/{wildcards.study}/tables"
-        " --fits results/studies/{wildcards.study}/fits --corpora {input.corpora:q}"
+        " --fits results/studies/{wildcards.study}/fits"
+        " --checks results/studies/{wildcards.study}/checks --corpora {input.corpora:q}"
         " {params.published:q} --out {output.database:q} > {log:q} 2>&1"

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from scalebed.laws import SharedExponentLaw, get_law
+from scalebed.laws import get_law
+from scalebed.laws.base import Law
 from scalebed.store.reader import StudyDatabase
 
 _POINTS = """
@@ -48,7 +49,7 @@ ORDER BY f.dataset
 class FittedLaw(NamedTuple):
     """A law with its parameters, `theta` in the law's own order."""
 
-    law: SharedExponentLaw
+    law: Law
     theta: np.ndarray
 
 

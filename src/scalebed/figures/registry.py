@@ -29,6 +29,8 @@ PLOTS = (
     "search_funnel",
     "inclusion_threshold",
     "subset_designs",
+    "calibration",
+    "tournament",
 )
 """All figures; a study file asks for the further ones by name."""
 

@@ -9,7 +9,7 @@ import pandas as pd
 from scalebed.figures.frames import fitted_laws, points
 from scalebed.figures.style import SEQUENCE, Style, log_axis, message
 from scalebed.fit.subsets import Subsets, beaten, draws, fit_designs, windows
-from scalebed.laws import SharedExponentLaw
+from scalebed.laws.base import SharedExponentLaw
 from scalebed.store.reader import StudyDatabase
 
 TITLE = "Random designs of the fit"

@@ -12,7 +12,18 @@
 
 from __future__ import annotations
 
-from scalebed.fit.engine import Optimum, refit
-from scalebed.fit.result import Certificate, FitRefusedError, FitResult, fit_law
+from scalebed.fit.certificate import Certificate
+from scalebed.fit.options import Options, Prior
+from scalebed.fit.refit import Optima, refit
+from scalebed.fit.result import FitRefusedError, FitResult, fit_law
 
-__all__ = ["Certificate", "FitRefusedError", "FitResult", "Optimum", "fit_law", "refit"]
+__all__ = [
+    "Certificate",
+    "FitRefusedError",
+    "FitResult",
+    "Optima",
+    "Options",
+    "Prior",
+    "fit_law",
+    "refit",
+]

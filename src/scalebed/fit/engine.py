@@ -97,21 +97,58 @@ class Design:
 
 
 def refit(
-    law: SharedExponentLaw, x: Inputs, y: Array, domain: tuple[float, float] | None = None
+    law: SharedExponentLaw,
+    x: Inputs,
+    y: Array,
+    domain: tuple[float, float] | None = None,
+    weights: Array | None = None,
+    threads: int = 1,
 ) -> Optimum:
-    """Least-squares fit of every row of y.
+    """Least-squares fit of every row of y, compiled.
 
     Parameters
     ----------
     law : SharedExponentLaw
     x : tuple of arrays (n,) or (rows, n)
-    y : array (rows, n)
+    y : array (n,), (rows, n) or (tasks, rows, n)
+        Several tasks may share the inputs of every row; the result has the same leading axes.
     domain : (float, float), optional
         Interval of the exponent, see `Design`.
+    weights : array (n,) or (rows, n), optional
+        Weight of each squared residual; 0 leaves a point out.
+    threads : int
+        Cores to use; the result is the same for any number.
 
     Returns
     -------
     Optimum
+        `gradient` is infinite where there is no fit, because a number is not finite or every
+        weight is 0.
+
+    Notes
+    -----
+    The objective is that of `refit_numpy` to rounding; the kernels are compiled on the first call
+    on a machine and cached.
+    """
+    from scalebed.fit.kernels import separable
+
+    low, high = domain or law.domain(x)
+    grid = np.geomspace(low, high, law.nodes)
+    bounds = (law.parameters[0].lower, law.parameters[0].upper)
+    found = separable.fit(law.features(x), y, grid, law.sign, bounds, weights, threads)
+    return Optimum(*found)
+
+
+def refit_numpy(
+    law: SharedExponentLaw, x: Inputs, y: Array, domain: tuple[float, float] | None = None
+) -> Optimum:
+    """`refit` in NumPy, without weights: what the kernels are checked against.
+
+    Parameters
+    ----------
+    law, x, domain
+        As in `refit`.
+    y : array (rows, n)
     """
     design = Design(law, x, domain)
     nodes = [np.argmin(design.scan(index, y[index]), axis=1) for index in _chunks(y, _SCANNED)]

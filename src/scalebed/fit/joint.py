@@ -9,21 +9,26 @@ own lack of fit and sampling error in the error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from scalebed.fit.engine import refit
 from scalebed.fit.noise import Scatter, Sigma, choose_sigma, normals, scatter_of, stream
+from scalebed.fit.options import Options
+from scalebed.fit.refit import refit
 from scalebed.fit.result import FitRefusedError, FitResult, fit_law
 from scalebed.fit.runs import Runs
+from scalebed.fit.sensitivity import unit
 from scalebed.fit.settings import Settings
+from scalebed.fit.shares import error_shares, loss_shares
 from scalebed.laws import get_law
-from scalebed.laws.base import Array, Mask
+from scalebed.laws.base import Array, Inputs, Law, Mask
 
 # A run whose loss is half or twice the law's is no scatter about the law; the limits keep the heavy
 # tails of Student's t with one degree of freedom out of the refits. No 5 % quantile reaches them.
 _FACTORS = (0.5, 2.0)
+# Objectives of the logarithm have no value at an error of 0.
+_LEAST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,9 @@ class Stage:
         Sampling error assumed for a new measured error.
     factors : array (draws, n) or None
         What the measured losses are multiplied with in each draw (loss laws).
+    shares : dict of array (n,)
+        Spread of a prediction, as a standard deviation, from each source alone: ``loss_fit``,
+        ``error_fit``, ``run`` (scatter of the new run) and ``evaluation`` (its measurement).
     """
 
     dataset: str
@@ -68,6 +76,18 @@ class Stage:
     draws: Array | None = None
     sampling: float = 0.0
     factors: Array | None = None
+    shares: dict[str, Array] = field(default_factory=dict)
+
+
+def inputs(law: Law, runs: Runs, response: str, settings: Settings) -> Inputs:
+    """Return the inputs of a law for all runs; ``loss`` is the measured one."""
+    return tuple(runs.column(name, response, settings.loss) for name in law.inputs)
+
+
+def finite(columns: Inputs) -> Mask:
+    """Return the runs of which every input is known."""
+    known: Mask = np.all([np.isfinite(column) for column in columns], axis=0)
+    return known
 
 
 def loss_stage(
@@ -75,41 +95,82 @@ def loss_stage(
 ) -> Stage:
     """Fit the loss law to one validation loss of one data set and draw from it."""
     law = get_law(settings.loss_law, "loss")
-    loss = runs.loss(validation)
-    used = runs.fit_loss & np.isfinite(loss)
+    loss, x = runs.loss(validation), inputs(law, runs, validation, settings)
+    used = runs.fit_loss & np.isfinite(loss) & finite(x)
     base = (runs.dataset, validation, law.name)
-    x = (runs.params[used], runs.tokens[used])
+    sampling = runs.loss_sampling.get(validation, np.zeros(loss.size))
+    known = _Points(law, _take(x, used), loss[used], sampling[used], settings.loss_options)
     try:
         if runs.mixed:
             raise FitRefusedError(runs.mixed)
-        fit = fit_law(law, x, loss[used])
+        fit = known.fit()
     except FitRefusedError as refused:
         return Stage(*base, None, str(refused), int(used.sum()), used)
     sigma = choose_sigma(runs.dataset, grids, scatter_of(fit, np.zeros(1)))
-    point = fit.predict(runs.params, runs.tokens)
+    if settings.weights["loss"] == "evaluation":
+        known = known.weighted(fit, sigma)
+        fit = known.fit()
+    stage = Stage(*base, fit, None, int(used.sum()), used, point=fit.predict(*x))
     if sigma is None:
-        return Stage(*base, fit, None, int(used.sum()), used, point=point)
+        return stage
     seed, count = settings.seed, settings.draws
     scale = sigma.sample(stream(seed, "sigma", "loss", runs.dataset, validation), count)[:, None]
     factors = [
         np.clip(1 + scale * normals(seed, runs.cells, count, "loss", validation, which), *_FACTORS)
         for which in ("fit", "new")
     ]
-    theta = refit(law, x, fit.fitted * factors[0][:, used], fit.domain).theta
-    means = law.predict(theta, (runs.params, runs.tokens))
-    return Stage(
-        *base,
-        fit,
-        None,
-        int(used.sum()),
-        used,
+    theta = known.refit(fit, known.x, fit.fitted * factors[0][:, used])
+    means = law.predict(theta, x)
+    return replace(
+        stage,
         sigma=sigma,
         theta=theta,
-        point=point,
         fit_draws=means,
         draws=means * factors[1],
         factors=factors[0],
+        shares=loss_shares(means, means * factors[1], _root_mean_square(known.sampling)),
     )
+
+
+@dataclass(frozen=True)
+class _Points:
+    """Points of one fit and how they are fitted."""
+
+    law: Law
+    x: Inputs
+    y: Array
+    sampling: Array
+    options: Options
+    weights: Array | None = None
+
+    def fit(self) -> FitResult:
+        return fit_law(self.law, self.x, self.y, self.options, self.weights)
+
+    def weighted(self, fit: FitResult, sigma: Sigma | None) -> _Points:
+        """Weigh each point by one over the variance of its measurement and scatter together."""
+        scatter = (sigma.value if sigma else 0.0) * unit(fit, fit.fitted)
+        variance = scatter**2 + np.nan_to_num(self.sampling) ** 2
+        if not np.all(variance > 0):
+            return self
+        scale = np.exp(np.mean(np.log(variance)))
+        return replace(self, weights=scale / variance)
+
+    def refit(self, fit: FitResult, x: Inputs, y: Array) -> Array:
+        """Parameters of redrawn points, (draws, p)."""
+        if self.options.objective != "sse":
+            y = np.maximum(y, _LEAST)
+        options, weights, domain = self.options, self.weights, fit.domain
+        return refit(self.law, x, y, options, weights, fit.theta, domain).theta
+
+
+def _take(x: Inputs, use: Mask) -> Inputs:
+    return tuple(column[use] for column in x)
+
+
+def _root_mean_square(errors: Array) -> float:
+    """Return the sampling error of a new run, as that of the fit cells; 0 if none is known."""
+    known = errors[np.isfinite(errors)]
+    return float(np.sqrt(np.mean(known**2))) if known.size else 0.0
 
 
 def error_stage(
@@ -117,30 +178,42 @@ def error_stage(
 ) -> Stage:
     """Fit the error law of one response and chain the draws of the loss law through it.
 
-    `point` is the error law at the predicted loss; it is None if the loss law was refused.
+    `point` is the error law at the predicted loss; it is None if the loss law was refused. A direct
+    law is a function of the run: nothing is chained.
     """
-    law = get_law(settings.error_law, "error")
-    measured, error = runs.loss(loss.response), runs.errors[response]
-    used = runs.fit_error & np.isfinite(measured) & np.isfinite(error)
+    law = get_law(settings.error_law, ("error", "direct"))
+    x, error = inputs(law, runs, response, settings), runs.errors[response]
+    used = runs.fit_error & finite(x) & np.isfinite(error)
     base = (runs.dataset, response, law.name)
+    sampling = runs.sampling[response]
+    known = _Points(law, _take(x, used), error[used], sampling[used], settings.error_options)
     try:
         if runs.mixed:
             raise FitRefusedError(runs.mixed)
-        fit = fit_law(law, (measured[used],), error[used])
+        fit = known.fit()
     except FitRefusedError as refused:
         return Stage(*base, None, str(refused), int(used.sum()), used)
-    sampling = runs.sampling[response][used]
-    sigma = choose_sigma(runs.dataset, grids, scatter_of(fit, sampling))
-    point = None if loss.point is None else fit.predict(loss.point)
+    sigma = choose_sigma(runs.dataset, grids, scatter_of(fit, sampling[used]))
+    if settings.weights["error"] == "evaluation":
+        known = known.weighted(fit, sigma)
+        fit = known.fit()
+    chained = "loss" in law.inputs
+    point = None if chained and loss.point is None else fit.predict(*ahead(law, x, loss.point))
     stage = Stage(*base, fit, None, int(used.sum()), used, point=point)
-    if sigma is None or (loss.fit is not None and loss.factors is None):
+    if sigma is None or (chained and loss.fit is not None and loss.factors is None):
         return stage
-    stage = replace(stage, sigma=sigma, sampling=float(np.sqrt(np.mean(sampling**2))))
-    return _with_error_draws(runs, stage, fit, loss, settings)
+    stage = replace(stage, sigma=sigma, sampling=_root_mean_square(known.sampling))
+    return _with_error_draws(runs, stage, known, fit, loss, settings)
+
+
+def ahead(law: Law, x: Inputs, loss: Array | None) -> Inputs:
+    """Replace the loss by a predicted one, where it is an input."""
+    pairs = zip(law.inputs, x, strict=True)
+    return tuple(loss if name == "loss" and loss is not None else c for name, c in pairs)
 
 
 def _with_error_draws(
-    runs: Runs, stage: Stage, fit: FitResult, loss: Stage, settings: Settings
+    runs: Runs, stage: Stage, known: _Points, fit: FitResult, loss: Stage, settings: Settings
 ) -> Stage:
     """Add the refits of an error law, and its predictions where there is a loss law."""
     law, used, sigma = fit.law, stage.used, stage.sigma
@@ -148,19 +221,32 @@ def _with_error_draws(
         return stage
     seed, count, name = settings.seed, settings.draws, stage.response
     scale = sigma.sample(stream(seed, "sigma", "error", runs.dataset, name), count)[:, None]
-    points = np.broadcast_to(runs.losses[loss.response][used], (count, stage.points))
-    if loss.factors is not None:
-        points = points * loss.factors[:, used]
+    x, chained = known.x, "loss" in law.inputs
+    if chained and loss.factors is not None:
+        moved = runs.losses[loss.response][used] * loss.factors[:, used]
+        x = ahead(law, x, moved)
     cells = tuple(cell for cell, inside in zip(runs.cells, used, strict=True) if inside)
-    sampling = runs.sampling[name][used]
-    noise = np.hypot(scale, sampling) * normals(seed, cells, count, "error", name, "fit")
-    errors = np.clip(law.predict(fit.theta, (points,)) + noise, 0.0, 1.0)
-    theta = refit(law, (points,), errors, fit.domain).theta
+    noise = np.hypot(scale, known.sampling) * normals(seed, cells, count, "error", name, "fit")
+    theta = known.refit(fit, x, np.clip(law.predict(fit.theta, x) + noise, 0.0, 1.0))
     stage = replace(stage, theta=theta)
-    if loss.draws is None or loss.fit_draws is None:
+    every = inputs(law, runs, name, settings)
+    if not chained:
+        means = new = law.predict(theta, every)
+        centre = np.broadcast_to(fit.predict(*every), means.shape)
+        parts = (centre, means, centre)
+    elif loss.draws is None or loss.fit_draws is None or loss.point is None:
         return stage
+    else:
+        both = (loss.fit_draws, loss.draws)
+        means, new = (law.predict(theta, ahead(law, every, at)) for at in both)
+        scattered = loss.point * loss.draws / loss.fit_draws
+        parts = (
+            law.predict(fit.theta, ahead(law, every, loss.fit_draws)),
+            law.predict(theta, ahead(law, every, loss.point)),
+            law.predict(fit.theta, ahead(law, every, scattered)),
+        )
+    normal = normals(seed, runs.cells, count, "error", name, "new")
+    shares = error_shares(parts[0], parts[1], parts[2] + scale * normal, stage.sampling)
     # A cell yet to be measured has about the sampling error of those that were.
-    noise = np.hypot(scale, stage.sampling)
-    noise = noise * normals(seed, runs.cells, count, "error", name, "new")
-    draws = np.clip(law.predict(theta, (loss.draws,)) + noise, 0.0, 1.0)
-    return replace(stage, fit_draws=law.predict(theta, (loss.fit_draws,)), draws=draws)
+    draws = np.clip(new + np.hypot(scale, stage.sampling) * normal, 0.0, 1.0)
+    return replace(stage, fit_draws=means, draws=draws, shares=shares)

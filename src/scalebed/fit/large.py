@@ -8,24 +8,28 @@ with J the derivative of the law and r the residuals, the sandwich covariance
 
 which allows for scatter that grows with the loss. Weights are drawn by their logarithm, so
 they stay positive, and parameters at a bound stay there. The error law is drawn given the measured
-losses, so apart from the loss law; predictions chain the two.
+losses, so apart from the loss law; predictions chain the two. Laws with several exponents are drawn
+the same way in their frame.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
 from scalebed.fit.engine import Design
-from scalebed.fit.joint import Stage
+from scalebed.fit.joint import Stage, ahead, inputs
 from scalebed.fit.linear import Moments, lowest_rss, moments
 from scalebed.fit.noise import Scatter, choose_sigma, normals, scatter_of, stream
-from scalebed.fit.result import FitRefusedError, FitResult, fit_design
+from scalebed.fit.refit import one_exponent
+from scalebed.fit.result import FitRefusedError, FitResult, fit_design, fit_law
 from scalebed.fit.runs import Runs
+from scalebed.fit.sensitivity import free
 from scalebed.fit.settings import Settings
-from scalebed.laws.base import Array, Index, Inputs, SharedExponentLaw
+from scalebed.fit.shares import error_shares, loss_shares
+from scalebed.laws.base import Array, Index, Inputs, Law, SharedExponentLaw
 
 LARGE: Final = 500
 """Points above which a fit is drawn from by the delta method."""
@@ -71,7 +75,7 @@ def _merged(a: Moments, b: Moments) -> Moments:
     )
 
 
-def fit_large(law: SharedExponentLaw, x: Inputs, y: Array) -> FitResult:
+def fit_large(law: Law, x: Inputs, y: Array) -> FitResult:
     """`scalebed.fit.fit_law` for many points.
 
     Raises
@@ -79,13 +83,15 @@ def fit_large(law: SharedExponentLaw, x: Inputs, y: Array) -> FitResult:
     FitRefusedError
         If the points cannot identify the law.
     """
+    if not one_exponent(law):
+        return fit_law(law, x, y)
     reason = _refusal(law, x, y)
     if reason is not None:
         raise FitRefusedError(reason)
-    return fit_design(BlockDesign(law, x), x, y)
+    return fit_design(BlockDesign(cast(SharedExponentLaw, law), x), x, y)
 
 
-def _refusal(law: SharedExponentLaw, x: Inputs, y: Array) -> str | None:
+def _refusal(law: Law, x: Inputs, y: Array) -> str | None:
     """Ask the law about a few points with the widest spread first.
 
     Points that identify the law still do so when more are added, and the law looks at every point
@@ -127,8 +133,7 @@ def large_stage(
     """
     (x, y, sampling), dataset = points, targets.dataset
     kind = "loss" if loss is None else "error"
-    law = settings.loss_law if loss is None else settings.error_law
-    base = (dataset, response, law)
+    base = (dataset, response, settings.loss_law if loss is None else settings.error_law)
     if isinstance(fit, str):
         return Stage(*base, None, fit, y.size, targets.fit_loss)
     seed, count = settings.seed, settings.draws
@@ -141,18 +146,33 @@ def large_stage(
     scale = sigma.sample(stream(seed, "sigma", kind, dataset, response), count)[:, None]
     noise = normals(seed, targets.cells, count, kind, response, "new")
     if loss is None:
-        x = (targets.params, targets.tokens)
+        x = inputs(fit.law, targets, response, settings)
         means = fit.law.predict(theta, x)
         draws = means * np.clip(1 + scale * noise, *_FACTORS)
-        return replace(stage, point=fit.predict(*x), fit_draws=means, draws=draws)
-    if loss.point is None or loss.fit_draws is None or loss.draws is None:
+        shares = loss_shares(means, draws, 0.0)
+        return replace(stage, point=fit.predict(*x), fit_draws=means, draws=draws, shares=shares)
+    law, every = fit.law, inputs(fit.law, targets, response, settings)
+    if "loss" not in law.inputs:
+        means = new = law.predict(theta, every)
+        still = np.broadcast_to(fit.predict(*every), means.shape)
+        parts = (still, means, still)
+    elif loss.point is None or loss.fit_draws is None or loss.draws is None:
         return stage
-    noise = np.hypot(scale, stage.sampling) * noise
+    else:
+        means = law.predict(theta, ahead(law, every, loss.fit_draws))
+        new = law.predict(theta, ahead(law, every, loss.draws))
+        moved = loss.point * loss.draws / loss.fit_draws
+        parts = (
+            fit.predict(*ahead(law, every, loss.fit_draws)),
+            law.predict(theta, ahead(law, every, loss.point)),
+            fit.predict(*ahead(law, every, moved)),
+        )
     return replace(
         stage,
-        point=fit.predict(loss.point),
-        fit_draws=fit.law.predict(theta, (loss.fit_draws,)),
-        draws=np.clip(fit.law.predict(theta, (loss.draws,)) + noise, 0.0, 1.0),
+        point=fit.predict(*ahead(law, every, loss.point)),
+        fit_draws=means,
+        draws=np.clip(new + np.hypot(scale, stage.sampling) * noise, 0.0, 1.0),
+        shares=error_shares(parts[0], parts[1], parts[2] + scale * noise, stage.sampling),
     )
 
 
@@ -169,7 +189,9 @@ def draw_theta(fit: FitResult, x: Inputs, draws: int, seed: int, *names: str) ->
     names : str
         What the draws depend on beside the seed, see `scalebed.fit.noise.stream`.
     """
-    law, theta = fit.law, fit.theta
+    if not one_exponent(fit.law):
+        return _draw_in_frame(fit, x, draws, stream(seed, *names))
+    law, theta = cast(SharedExponentLaw, fit.law), fit.theta
     reference = law.features(x).mean(0)
     bread, meat = _sums(fit, x, reference)
     free = np.diag(bread) > 0
@@ -192,15 +214,39 @@ def draw_theta(fit: FitResult, x: Inputs, draws: int, seed: int, *names: str) ->
 
 def _sums(fit: FitResult, x: Inputs, reference: Array) -> tuple[Array, Array]:
     """J'J and J' diag(r^2) J in (c0, log weights at the reference, exponent)."""
-    size = fit.theta.size
+    law, size = cast(SharedExponentLaw, fit.law), fit.theta.size
     bread, meat = np.zeros((size, size)), np.zeros((size, size))
     for start in range(0, fit.residuals.size, _BLOCK):
         part = slice(start, start + _BLOCK)
-        u = fit.law.features(tuple(column[part] for column in x))
-        terms = fit.law.sign * fit.theta[1:-1] * np.exp(-fit.theta[-1] * u)
+        u = law.features(tuple(column[part] for column in x))
+        terms = law.sign * fit.theta[1:-1] * np.exp(-fit.theta[-1] * u)
         bend = -(terms * (u - reference)).sum(-1)
         jacobian = np.column_stack([np.ones(len(u)), terms, bend])
         bread += jacobian.T @ jacobian
         scores = jacobian * fit.residuals[part, None]
         meat += scores.T @ scores
     return bread, meat
+
+
+def _draw_in_frame(fit: FitResult, x: Inputs, draws: int, rng: np.random.Generator) -> Array:
+    """Draws for a law of any form: normal in its frame, weights by their logarithm."""
+    law, frame = fit.law, fit.law.frame(x, fit.fitted)
+    theta = law.to_frame(fit.theta, frame)
+    inside = free(fit)
+    logarithmic = np.zeros(theta.size, dtype=bool)
+    logarithmic[list(law.weights)] = True
+    logarithmic &= theta > 0
+    jacobian = law.gradient(theta, frame.x) * np.where(logarithmic, theta, 1.0)
+    jacobian = jacobian[:, inside]
+    length = np.linalg.norm(jacobian, axis=0)
+    inverse = np.linalg.pinv(jacobian / length, rcond=1e-13) / length[:, None]
+    points = fit.residuals.size
+    scale = np.sqrt(points / max(points - theta.size, 1)) / frame.unit
+    root = inverse * (fit.residuals * scale)
+    values, vectors = np.linalg.eigh(root @ root.T)
+    steps = np.zeros((draws, theta.size))
+    normal = rng.standard_normal((draws, values.size))
+    steps[:, inside] = normal * np.sqrt(np.maximum(values, 0)) @ vectors.T
+    drawn = np.where(logarithmic, theta * np.exp(steps), theta + steps)
+    lower, upper = law.bounds(frame.x)
+    return law.from_frame(np.clip(drawn, lower, upper), frame)

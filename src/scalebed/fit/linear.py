@@ -8,6 +8,7 @@ every active set (at most 3 x 4) and keeping the best feasible one is exact.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -19,9 +20,12 @@ _COLLINEAR = 1e-13
 
 
 class Moments(NamedTuple):
-    """Centred sums of a batch of problems; arrays broadcast to (rows, nodes)."""
+    """Centred sums of a batch of problems; arrays broadcast to (rows, nodes).
 
-    points: int
+    `points` is the sum of the weights, the number of points where there are none.
+    """
+
+    points: float | Array
     mean_phi: tuple[Array, ...]
     mean_y: Array
     gram: tuple[tuple[Array, ...], ...]
@@ -48,7 +52,7 @@ class _Candidate(NamedTuple):
     subset: tuple[int, ...]
 
 
-def moments(phi: Array, y: Array) -> Moments:
+def moments(phi: Array, y: Array, weights: Array | None = None) -> Moments:
     """Compute the sums needed by `solve`.
 
     Parameters
@@ -57,7 +61,11 @@ def moments(phi: Array, y: Array) -> Moments:
         The columns; a leading 1 means that all rows share them, which turns the sums into one
         matrix product.
     y : array (rows, n)
+    weights : array (n,) or (rows, n), optional
+        Weight of each squared residual; a point of weight 0 is left out.
     """
+    if weights is not None:
+        return _weighted(phi, y, np.atleast_2d(weights))
     columns = range(phi.shape[-1])
     means = tuple(phi[..., j].mean(-1) for j in columns)
     centred = tuple(phi[..., j] - means[j][..., None] for j in columns)
@@ -72,6 +80,77 @@ def moments(phi: Array, y: Array) -> Moments:
         cross = tuple(np.einsum("rgn,rn->rg", column, rest) for column in centred)
     square = np.einsum("rn,rn->r", rest, rest)[:, None]
     return Moments(y.shape[-1], means, mean_y, gram, cross, square)
+
+
+def _weighted(phi: Array, y: Array, weights: Array) -> Moments:
+    """`moments` with weights (rows or 1, n)."""
+    columns = range(phi.shape[-1])
+    total = weights.sum(-1, keepdims=True)
+    share = weights / total
+    means = tuple(np.einsum("rgn,rn->rg", phi[..., j], share) for j in columns)
+    centred = tuple(phi[..., j] - means[j][..., None] for j in columns)
+    mean_y = (share * y).sum(-1, keepdims=True)
+    rest = y - mean_y
+    pulled = tuple(column * weights[:, None] for column in centred)
+    gram = tuple(
+        tuple(np.einsum("rgn,rgn->rg", pulled[i], centred[j]) for j in columns) for i in columns
+    )
+    cross = tuple(np.einsum("rgn,rn->rg", column, rest) for column in pulled)
+    square = (weights * rest**2).sum(-1, keepdims=True)
+    return Moments(total, means, mean_y, gram, cross, square)
+
+
+def starts(
+    phi: Array,
+    y: Array,
+    weights: Array,
+    grid: Array,
+    bounds: tuple[float, float],
+    count: int,
+) -> Array:
+    """Best bounded linear fits over a grid of the exponents.
+
+    Parameters
+    ----------
+    phi : array (g, n, s)
+        Columns at each node of the grid.
+    y, weights : array (n,)
+        Response, and weight of each squared residual.
+    grid : array (g, k)
+        Exponents at each node; the product of k axes, the last one fastest.
+    bounds : (float, float)
+        Limits of the intercept.
+    count : int
+        Nodes that are returned.
+
+    Returns
+    -------
+    array (<= count, 1 + s + k)
+        Intercept, slopes and exponents: the local minima of the grid, best first, then the other
+        nodes, best first.
+    """
+    found = solve(moments(phi[None], y[None], weights), *bounds)
+    rss = found.rss[0]
+    lowest = _local_minima(rss, grid)
+    # Stable, so that equal nodes keep the order of the grid on every machine.
+    order = np.lexsort((rss, ~lowest))[:count]
+    order = order[np.isfinite(rss[order])]
+    columns = [found.intercept[0], *(slope[0] for slope in found.slopes)]
+    return np.column_stack([*(column[order] for column in columns), grid[order]])
+
+
+def _local_minima(rss: Array, grid: Array) -> Mask:
+    """Nodes that are not above any of their neighbours; all nodes if `grid` is no product."""
+    shape = tuple(np.unique(column).size for column in grid.T)
+    if int(np.prod(shape)) != rss.size:
+        return np.ones(rss.size, dtype=bool)
+    table = rss.reshape(shape)
+    padded = np.pad(table, 1, constant_values=np.inf)
+    lowest = np.ones(shape, dtype=bool)
+    for shift in product(range(3), repeat=len(shape)):
+        window = tuple(slice(s, s + size) for s, size in zip(shift, shape, strict=True))
+        lowest &= table <= padded[window]
+    return lowest.ravel()
 
 
 def lowest_rss(m: Moments, low: float, high: float) -> Array:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 
 from scalebed.errors import ScalebedError
+from scalebed.fit.certificate import Certificate, certify
 from scalebed.fit.engine import Design, Optimum, polish
-from scalebed.laws.base import Array, Inputs, SharedExponentLaw, names
+from scalebed.fit.general import prepare, search
+from scalebed.fit.options import Options
+from scalebed.fit.refit import one_exponent
+from scalebed.laws.base import Array, Inputs, Law, SharedExponentLaw, names
 
-_GRADIENT = 1e-6
 _AGREE = 1e-9
-# A scaled Jacobian worse than this leaves fewer than four digits to some parameter.
-_CONDITION = 1e12
 
 
 class FitRefusedError(ScalebedError):
@@ -22,62 +24,12 @@ class FitRefusedError(ScalebedError):
 
 
 @dataclass(frozen=True)
-class Certificate:
-    """What shows that a fit is the global optimum, and what weakens it.
-
-    Attributes
-    ----------
-    converged : bool
-        Whether `gradient` is at most 1e-6.
-    gradient : float
-        Cosine between the residual and the tangent of the profiled objective; zero at an optimum.
-    starts, starts_agreeing : int
-        Grid nodes over the exponent, and how many lie in the basin of the best optimum (objective
-        within 1e-9 relative).
-    minima : int
-        Local minima of the profiled objective on the grid.
-    condition : float
-        Condition number of the Jacobian with columns scaled to unit length.
-    bounds_hit : tuple of str
-        Parameters that ended at a bound.
-    degrees_of_freedom : int
-        Points minus parameters.
-    """
-
-    converged: bool
-    gradient: float
-    starts: int
-    starts_agreeing: int
-    minima: int
-    condition: float
-    bounds_hit: tuple[str, ...]
-    degrees_of_freedom: int
-
-    @property
-    def doubts(self) -> tuple[str, ...]:
-        """Reasons to read the fit with care; none for a certified fit."""
-        doubts = []
-        if not self.converged:
-            doubts.append(f"not converged (gradient {self.gradient:.1e})")
-        if self.degrees_of_freedom <= 2:
-            doubts.append(
-                f"degrees of freedom: {self.degrees_of_freedom}, so its residuals hardly show "
-                "lack of fit"
-            )
-        if self.bounds_hit:
-            doubts.append(f"at a bound: {', '.join(self.bounds_hit)}")
-        if self.condition > _CONDITION:
-            doubts.append(f"ill-conditioned (condition number {self.condition:.1e})")
-        return tuple(doubts)
-
-
-@dataclass(frozen=True)
 class FitResult:
-    """A law fitted to points by least squares.
+    """A law fitted to points.
 
     Attributes
     ----------
-    law : SharedExponentLaw
+    law : Law
     theta : array (p,)
         Parameters in the order of ``law.parameters``, never rounded.
     fitted, residuals : array (n,)
@@ -85,17 +37,19 @@ class FitResult:
     rmse : float
         Root mean square residual, not corrected for degrees of freedom.
     domain : (float, float)
-        Interval of the exponent that was searched; refits of this fit use the same.
+        Interval of the last exponent that was searched; refits of this fit use the same.
     certificate : Certificate
+    options : Options
     """
 
-    law: SharedExponentLaw
+    law: Law
     theta: Array
     fitted: Array
     residuals: Array
     rmse: float
     domain: tuple[float, float]
     certificate: Certificate
+    options: Options = field(default_factory=Options)
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -113,28 +67,109 @@ class FitResult:
         return self.law.predict(self.theta, tuple(np.asarray(column, float) for column in x))
 
 
-def fit_law(law: SharedExponentLaw, x: Inputs, y: Array) -> FitResult:
-    """Least-squares fit of a law, the paper's objective, to its global optimum.
+def fit_law(
+    law: Law,
+    x: Inputs,
+    y: Array,
+    options: Options | None = None,
+    weights: Array | None = None,
+) -> FitResult:
+    """Fit a law to its global optimum.
 
     Parameters
     ----------
-    law : SharedExponentLaw
+    law : Law
     x : tuple of arrays (n,)
         Inputs in the order of ``law.inputs``.
     y : array (n,)
         Loss in nats or error rate.
+    options : Options, optional
+        By default least squares of all parameters, the paper's objective.
+    weights : array (n,), optional
+        Weight of each squared residual; proportional to one over its variance.
 
     Raises
     ------
     FitRefusedError
         If the points cannot identify the law: fewer points than parameters, one ray of M, no
         spread, constant or unusable values.
+    ScalebedError
+        If the options or weights do not suit the law.
     """
     x, y = tuple(np.asarray(column, float) for column in x), np.asarray(y, float)
-    reason = law.refusal(x, y)
+    options = options or Options()
+    options.check(law)
+    if weights is not None:
+        weights = np.asarray(weights, float)
+        if weights.shape != y.shape or not np.all(np.isfinite(weights) & (weights > 0)):
+            raise ScalebedError("weights must be one finite number above 0 for each point")
+    reason = _refusal(law, x, y, options)
     if reason is not None:
         raise FitRefusedError(reason)
-    return fit_design(Design(law, x), x, y)
+    if options.plain and weights is None and one_exponent(law):
+        return fit_design(Design(cast(SharedExponentLaw, law), x), x, y)
+    return _fit_general(law, x, y, options, weights)
+
+
+def _refusal(law: Law, x: Inputs, y: Array, options: Options) -> str | None:
+    """Why these points cannot identify the law; with help from outside, fewer points may do."""
+    if not options.fixed and not options.priors:
+        reason = law.refusal(x, y)
+    else:
+        reason = unusable(law, x, y)
+        free = len(law.parameters) - len(options.fixed) - len(options.priors)
+        if reason is None and y.size < max(free, 1):
+            reason = f"fewer points than free parameters: {y.size} points, {free} parameters"
+    if reason is None and options.objective != "sse" and np.min(y) <= 0:
+        at = int(np.argmin(y))
+        reason = f"{law.kind} of point {at + 1} is {y[at]:.6g}, which has no logarithm"
+    return reason
+
+
+def unusable(law: Law, x: Inputs, y: Array) -> str | None:
+    """Name the first number that no fit can use, or None."""
+    kind = "loss" if law.kind == "loss" else "error"
+    for name, column in zip((*law.inputs, kind), (*x, y), strict=True):
+        if name == "error":
+            fine, wanted = (column >= 0) & (column <= 1), "within 0 .. 1"
+        else:
+            fine, wanted = column > 0, "above 0"
+        bad = np.flatnonzero(~(np.isfinite(column) & fine))
+        if bad.size:
+            return f"{name} of point {bad[0] + 1} is {column[bad[0]]:.6g}, expected {wanted}"
+    return "no points" if y.size == 0 else None
+
+
+def _fit_general(
+    law: Law, x: Inputs, y: Array, options: Options, weights: Array | None
+) -> FitResult:
+    setup = prepare(law, x, y, options, weights, y)
+    found = search(setup)
+    best = int(np.argmin(found.objective))
+    if not np.isfinite(found.objective[best]):
+        raise FitRefusedError("no start gives the law a value at every point")
+    floor = 1e-30 * y.size
+    same = found.objective <= found.objective[best] * (1 + _AGREE) + floor
+    levels = np.sort(found.objective[found.gradient <= 1e-6])
+    minima = 1 + int(np.sum(np.diff(levels) > 1e-6 * levels[1:] + floor)) if levels.size else 1
+    theta = law.from_frame(found.theta[best], setup.frame)
+    fitted = law.value(theta, x)
+    limits = tuple(law.bounds(x)[:, -1].tolist())
+    certificate = certify(
+        setup.problem,
+        found.theta[best],
+        gradient=float(found.gradient[best]),
+        starts=same.size,
+        agreeing=int(same.sum()),
+        minima=minima,
+    )
+    if certificate.unidentified:
+        raise FitRefusedError(
+            f"not identified: condition number {certificate.condition:.1e}, so the points leave a "
+            "combination of the parameters open"
+        )
+    rmse = float(np.sqrt(np.mean((y - fitted) ** 2)))
+    return FitResult(law, theta, fitted, y - fitted, rmse, limits, certificate, options)
 
 
 def fit_design(design: Design, x: Inputs, y: Array) -> FitResult:
@@ -142,16 +177,16 @@ def fit_design(design: Design, x: Inputs, y: Array) -> FitResult:
     law = design.law
     optimum, agreeing, minima = _all_minima(design, y)
     theta = optimum.theta[0]
-    fitted = law.predict(theta, x)
-    certificate = Certificate(
-        converged=bool(optimum.gradient[0] <= _GRADIENT),
+    fitted = law.value(theta, x)
+    setup = prepare(law, x, y, Options(), None, y)
+    certificate = certify(
+        setup.problem,
+        law.to_frame(theta, setup.frame),
         gradient=float(optimum.gradient[0]),
         starts=design.grid.size,
-        starts_agreeing=agreeing,
+        agreeing=agreeing,
         minima=minima,
-        condition=_condition(design, theta),
-        bounds_hit=_bounds_hit(law, theta, bool(optimum.at_edge[0])),
-        degrees_of_freedom=y.size - theta.size,
+        at_edge=bool(optimum.at_edge[0]),
     )
     rmse = float(np.sqrt(optimum.rss[0] / y.size))
     limits = (design.low, design.high)
@@ -174,26 +209,3 @@ def _all_minima(design: Design, y: Array) -> tuple[Optimum, int, int]:
     keep = slice(best, best + 1)
     optimum = Optimum(found.theta[keep], found.rss[keep], found.gradient[keep], found.at_edge[keep])
     return optimum, int(sizes[same].sum()), lowest.size
-
-
-def _condition(design: Design, theta: Array) -> float:
-    """Condition number of the Jacobian in (c0, c_j, q), columns scaled to unit length."""
-    phi = design.law.sign * np.exp(-theta[-1] * design.centred[0])
-    slopes = theta[1:-1] * np.exp(-theta[-1] * design.reference[0, 0])
-    tangent = -(design.centred[0] * phi * slopes).sum(-1)
-    jacobian = np.column_stack([np.ones(phi.shape[0]), phi, tangent])
-    length = np.linalg.norm(jacobian, axis=0)
-    if not np.all(length > 0):
-        return float("inf")
-    return float(np.linalg.cond(jacobian / length))
-
-
-def _bounds_hit(law: SharedExponentLaw, theta: Array, at_edge: bool) -> tuple[str, ...]:
-    hit = [
-        parameter.name
-        for parameter, value in zip(law.parameters[:-1], theta[:-1], strict=True)
-        if value <= parameter.lower or value >= parameter.upper
-    ]
-    if at_edge:
-        hit.append(law.parameters[-1].name)
-    return tuple(hit)

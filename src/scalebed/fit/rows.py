@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from scalebed.fit.influence import influence
 from scalebed.fit.joint import Stage
 from scalebed.fit.runs import Runs
 from scalebed.fit.settings import Settings
@@ -45,7 +46,12 @@ def fit_row(stage: Stage, runs: Runs, kind: str) -> Row:
         "rmse": None,
         "sigma": stage.sigma.value if stage.sigma else None,
         "sigma_source": stage.sigma.source if stage.sigma else "none: nothing to estimate it from",
+        "objective": None,
         "converged": False,
+        "gradient": None,
+        "condition": None,
+        "effective_parameters": None,
+        "minima": 0,
         "starts": 0,
         "starts_agreeing": 0,
         "bounds_hit": "",
@@ -57,18 +63,46 @@ def fit_row(stage: Stage, runs: Runs, kind: str) -> Row:
     if stage.fit is None:
         return row | {"sigma_source": "none: the fit was refused"}
     certificate = stage.fit.certificate
-    doubts = list(certificate.doubts)
-    if runs.absent:
-        doubts.append(f"fit cells missing: {', '.join(runs.absent)}")
     return row | {
         "rmse": stage.fit.rmse,
+        "degrees_of_freedom": certificate.degrees_of_freedom,
+        "objective": stage.fit.options.objective,
         "converged": certificate.converged,
+        "gradient": _finite(certificate.gradient),
+        "condition": _finite(certificate.condition),
+        "effective_parameters": certificate.effective_parameters,
+        "minima": certificate.minima,
         "starts": certificate.starts,
         "starts_agreeing": certificate.starts_agreeing,
         "bounds_hit": ", ".join(certificate.bounds_hit),
         "status": "fitted",
-        "verdict": f"doubtful: {'; '.join(doubts)}" if doubts else "certified",
+        "verdict": verdict(stage, runs),
     }
+
+
+def verdict(stage: Stage, runs: Runs) -> str:
+    """``certified``, ``doubtful: why`` or ``refused: why``."""
+    if stage.fit is None:
+        return f"refused: {stage.reason}"
+    doubts = list(stage.fit.certificate.doubts)
+    if runs.absent:
+        doubts.append(f"fit cells missing: {', '.join(runs.absent)}")
+    return f"doubtful: {'; '.join(doubts)}" if doubts else "certified"
+
+
+def influence_rows(stage: Stage, runs: Runs, kind: str, settings: Settings) -> list[Row]:
+    """How much each cell decides a fit."""
+    if stage.fit is None:
+        return []
+    law = stage.fit.law
+    x = tuple(runs.column(name, stage.response, settings.loss)[stage.used] for name in law.inputs)
+    y = (runs.losses if kind == "loss" else runs.errors)[stage.response][stage.used]
+    columns = influence(stage.fit, x, y)
+    return [
+        {"fit": fit_id(stage, kind), "cell": runs.cells[i]}
+        | {name: _finite(column[k]) for name, column in columns._asdict().items()}
+        for k, i in enumerate(map(int, np.flatnonzero(stage.used)))
+    ]
 
 
 def parameter_rows(stage: Stage, kind: str, level: float) -> list[Row]:
@@ -117,6 +151,9 @@ def prediction_rows(
     flops = float(runs.flops[used].sum())
     method = _method(stage, loss, settings)
     intervals = _intervals(stage, settings.level)
+    trust = verdict(stage, runs)
+    if loss is not None and trust != verdict(loss, runs):
+        trust = f"loss law {verdict(loss, runs)}; error law {trust}"
     rows = []
     for i in map(int, np.flatnonzero(runs.same_recipe)):
         role = "fit" if stage.used[i] else "target" if runs.target[i] else "held_out"
@@ -137,12 +174,14 @@ def prediction_rows(
             "measured": truth,
             "relative_error": _relative(predicted, truth),
             "covered": None,
+            **_shares(stage, i),
             "share_fit": fit_share,
             "share_noise": noise_share,
             "fit_flops": flops,
             "target_flops": float(runs.flops[i]),
             "flops_ratio": float(runs.flops[i]) / flops,
             "method": method,
+            "verdict": trust,
         }
         if truth is not None and low is not None and high is not None:
             row["covered"] = low <= truth <= high
@@ -167,6 +206,14 @@ def _intervals(stage: Stage, level: float) -> Array:
         return np.full((4, 0 if stage.point is None else stage.point.size), np.nan)
     shares = [_spread(stage.fit_draws), _spread(stage.draws - stage.fit_draws)]
     return np.stack([*_interval(stage.draws, level), *shares])
+
+
+def _shares(stage: Stage, i: int) -> Row:
+    """Split the spread of one prediction by its sources."""
+    return {
+        f"share_{name}": _finite(stage.shares[name][i]) if name in stage.shares else None
+        for name in ("loss_fit", "error_fit", "run", "evaluation")
+    }
 
 
 def _interval(samples: Array, level: float) -> Array:
@@ -238,47 +285,9 @@ def row_table(name: str, rows: list[Row], metadata: dict[str, str]) -> pyarrow.T
     return pyarrow.Table.from_pylist(rows, _schema(name)).replace_schema_metadata(metadata)
 
 
-_SCHEMAS: dict[str, dict[str, str]] = {
-    "fits": {
-        "string": "fit kind law dataset response sigma_source bounds_hit status reason verdict",
-        "int64": "points parameters degrees_of_freedom starts starts_agreeing",
-        "float64": "rmse sigma flops",
-        "bool": "converged",
-    },
-    "fit_parameters": {"string": "fit parameter unit", "float64": "value lower upper"},
-    "draws": {
-        "string": "dataset kind law response parameter",
-        "int64": "draw",
-        "float64": "value",
-    },
-    "predictions": {
-        "string": "cell dataset kind response law role method",
-        "float64": (
-            "predicted lower upper level measured relative_error predicted_from_measured_loss "
-            "relative_error_from_measured_loss share_fit share_noise fit_flops target_flops "
-            "flops_ratio"
-        ),
-        "bool": "covered",
-    },
-}
-_ORDER = {
-    "fits": (
-        "fit kind law dataset response points parameters degrees_of_freedom rmse sigma "
-        "sigma_source converged starts starts_agreeing bounds_hit flops status reason verdict"
-    ),
-    "fit_parameters": "fit parameter value lower upper unit",
-    "draws": "draw dataset kind law response parameter value",
-    "predictions": (
-        "cell dataset kind response law role predicted lower upper level measured relative_error "
-        "covered predicted_from_measured_loss relative_error_from_measured_loss share_fit "
-        "share_noise fit_flops target_flops flops_ratio method"
-    ),
-}
-
-
 def _schema(name: str) -> pyarrow.Schema:
-    import pyarrow
+    from scalebed.store.fitted import TABLES
+    from scalebed.store.tables import arrow_schema
 
-    types = {column: kind for kind, columns in _SCHEMAS[name].items() for column in columns.split()}
-    fields = [(column, pyarrow.type_for_alias(types[column])) for column in _ORDER[name].split()]
-    return pyarrow.schema(fields)
+    # Comments and units come with the database.
+    return arrow_schema(TABLES[name]).remove_metadata()

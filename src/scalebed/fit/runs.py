@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from scalebed.errors import ScalebedError
+from scalebed.fit.columns import chance, errors, floats, standard_error, unique_tokens
 from scalebed.laws.base import Array, Mask
 
 AVERAGE = "average"
@@ -32,8 +33,13 @@ _COLUMNS = {
     "losses": ("cell", "validation", "loss"),
     "tasks": ("cell", "task", "error", "error_stderr", "items", "in_average"),
 }
-# Without it all cells but the targets estimate the scatter.
-_OPTIONAL = "scatter"
+# Older tables and hand-made ones may lack these. Without `scatter` all cells but the targets
+# estimate the scatter; without `epochs` no data is repeated.
+_OPTIONAL = {
+    "cells": ("scatter", "epochs"),
+    "losses": ("loss_sequences_lower", "loss_sequences_upper"),
+    "tasks": ("chance_error",),
+}
 _ALIKE = ("fit_loss", "fit_error")
 
 Row = dict[str, Any]
@@ -59,6 +65,12 @@ class Runs:
         Fit cells that did not finish, with their status.
     scatter : bool array (n,), optional
         Cells from which the scatter about the law is estimated.
+    loss_sampling : dict of array (n,)
+        Standard error of each loss over the sequences it was evaluated on; NaN where unknown.
+    chance : dict of array (n,)
+        Error of guessing by response; NaN where unknown.
+    unique_tokens : array (n,), optional
+        Tokens of the training set; all of D unless cells say that they repeat it.
     """
 
     dataset: str
@@ -75,6 +87,30 @@ class Runs:
     sampling: dict[str, Array]
     absent: tuple[str, ...]
     scatter: Mask | None = None
+    loss_sampling: dict[str, Array] = field(default_factory=dict)
+    chance: dict[str, Array] = field(default_factory=dict)
+    unique_tokens: Array | None = None
+
+    def column(self, name: str, response: str, validation: str) -> Array:
+        """Return one input of a law, see `scalebed.laws.base.Law.inputs`, (n,).
+
+        Parameters
+        ----------
+        name : str
+        response : str
+            Validation set or task the law is about.
+        validation : str
+            Validation set whose loss is meant by ``loss``.
+        """
+        nothing = np.full(len(self.cells), np.nan)
+        if name == "loss":
+            return self.loss(validation)
+        if name == "chance":
+            return self.chance.get(response, nothing)
+        if name == "unique_tokens":
+            return self.tokens if self.unique_tokens is None else self.unique_tokens
+        column: Array = getattr(self, name)
+        return column
 
     @property
     def scattered(self) -> Mask:
@@ -128,7 +164,7 @@ def read_tables(folder: Path) -> dict[str, list[Row]]:
         missing = [column for column in columns if column not in table.column_names]
         if missing:
             raise ScalebedError(f"{path} has no column {missing[0]!r}")
-        more = [_OPTIONAL] if _OPTIONAL in table.column_names else []
+        more = [column for column in _OPTIONAL[name] if column in table.column_names]
         tables[name] = table.select([*columns, *more]).to_pylist()
     return tables
 
@@ -197,57 +233,29 @@ def _runs(
     absent = [row for row in rows if row["status"] != "done" and any(row[key] for key in _ALIKE)]
     # Whatever was measured of a cell that is not done counts for nothing.
     measured = [row["cell"] if row["status"] == "done" else "" for row in kept]
-    errors, sampling = _errors(measured, tasks, task_names, averaged)
+    rates, sampling = errors(measured, tasks, task_names, averaged)
     return Runs(
         dataset=dataset,
         cells=tuple(row["cell"] for row in kept),
         recipes=tuple(row["recipe"] for row in kept),
-        params=_floats(row["params"] for row in kept),
-        tokens=_floats(row["tokens"] for row in kept),
-        flops=_floats(row["flops"] for row in kept),
+        params=floats(row["params"] for row in kept),
+        tokens=floats(row["tokens"] for row in kept),
+        flops=floats(row["flops"] for row in kept),
         fit_loss=np.array([row["fit_loss"] for row in kept], dtype=bool),
         fit_error=np.array([row["fit_error"] for row in kept], dtype=bool),
         target=np.array([row["target"] for row in kept], dtype=bool),
         scatter=np.array([row.get("scatter", not row["target"]) for row in kept], dtype=bool),
         losses={
-            name: _floats(losses.get((cell, name), {}).get("loss") for cell in measured)
+            name: floats(losses.get((cell, name), {}).get("loss") for cell in measured)
             for name in validations
         },
-        errors=errors,
+        errors=rates,
         sampling=sampling,
+        loss_sampling={
+            name: standard_error(losses.get((cell, name), {}) for cell in measured)
+            for name in validations
+        },
+        chance=chance(measured, tasks, task_names, averaged),
+        unique_tokens=unique_tokens(kept),
         absent=tuple(f"{row['cell']} ({row['status']})" for row in absent),
     )
-
-
-def _errors(
-    cells: list[str],
-    tasks: dict[tuple[str, ...], Row],
-    names: list[str],
-    averaged: dict[str, list[str]],
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Error and sampling error by task and for the average, which needs all of its tasks."""
-    errors, sampling = {}, {}
-    for name in names:
-        rows = [tasks.get((cell, name), {}) for cell in cells]
-        errors[name] = _floats(row.get("error") for row in rows)
-        given = _floats(row.get("error_stderr") for row in rows)
-        items = _floats(row.get("items") for row in rows)
-        # Laplace's rule keeps the sampling error above zero where all or no items are wrong.
-        rate = (errors[name] * items + 1) / (items + 2)
-        derived = np.sqrt(rate * (1 - rate) / items)
-        # Nothing is known of the sampling of an imported error that comes without items.
-        derived = np.where(np.isfinite(items), derived, 0.0)
-        sampling[name] = np.where(given > 0, given, derived)
-    for average, members in averaged.items():
-        if names and members:
-            stack = np.stack([errors[name] for name in members])
-            errors[average] = stack.mean(0)
-            squares = np.stack([sampling[name] ** 2 for name in members])
-            sampling[average] = np.sqrt(squares.sum(0)) / len(members)
-    return errors, sampling
-
-
-def _floats(values: Iterable[float | None]) -> Array:
-    """Array with NaN for what is missing or not finite: neither is a measurement."""
-    result = np.array([np.nan if value is None else value for value in values], dtype=float)
-    return np.where(np.isfinite(result), result, np.nan)

@@ -3,11 +3,40 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
 
 from scalebed.errors import ScalebedError
+from scalebed.fit.options import Options
 from scalebed.laws import get_law
+
+KINDS: Final = ("loss", "error")
+WEIGHTS: Final = ("equal", "evaluation")
+
+
+@dataclass(frozen=True)
+class Pool:
+    """One more fit of the loss law over all data sets together.
+
+    Attributes
+    ----------
+    parameters : list of str
+        What the data sets share or draw together.
+    spread : float or "auto"
+        See `scalebed.fit.pooling`; ``"auto"`` leaves it to cross-validation.
+    objective, delta
+        As in `Options`.
+    """
+
+    parameters: list[str]
+    spread: float | str = "auto"
+    objective: str = "huber_log"
+    delta: float = 1e-3
+
+    @property
+    def options(self) -> Options:
+        """What is minimised."""
+        return Options(self.objective, self.delta)
 
 
 @dataclass(frozen=True)
@@ -33,6 +62,12 @@ class Settings:
     level : float
         Probability content of the intervals.
     seed : int
+    loss_options, error_options : Options
+        What is minimised by the fits of the two kinds of laws.
+    weights : dict
+        By kind ``equal``, or ``evaluation``: by the variance of measurement and scatter together.
+    pool : Pool, optional
+        A fit of the loss law to all data sets together.
     """
 
     loss_law: str
@@ -45,6 +80,28 @@ class Settings:
     seed: int
     averages: dict[str, list[str] | None] = field(default_factory=dict)
     every_loss: bool = False
+    loss_options: Options = field(default_factory=Options)
+    error_options: Options = field(default_factory=Options)
+    weights: dict[str, str] = field(default_factory=lambda: dict.fromkeys(KINDS, "equal"))
+    pool: Pool | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; `restore_settings` reads them."""
+        return self.__dict__ | {
+            "losses": list(self.losses),
+            "loss_options": self.loss_options.to_json(),
+            "error_options": self.error_options.to_json(),
+            "pool": asdict(self.pool) if self.pool else None,
+        }
+
+
+def restore_settings(values: dict[str, Any]) -> Settings:
+    """Rebuild the settings a study was fitted with, as the metadata of its tables hold them."""
+    read = _DEFAULTS | values | {"losses": tuple(values["losses"])}
+    for key in ("loss_options", "error_options"):
+        read[key] = Options.from_json(read[key])
+    read["pool"] = Pool(**read["pool"]) if read["pool"] else None
+    return Settings(**read)
 
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -57,6 +114,17 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "level": (float,),
     "seed": (int,),
     "averages": (dict,),
+    "loss_options": (dict,),
+    "error_options": (dict,),
+    "weights": (dict,),
+    "pool": (dict, type(None)),
+}
+_DEFAULTS: dict[str, Any] = {
+    "averages": {},
+    "loss_options": {},
+    "error_options": {},
+    "weights": dict.fromkeys(KINDS, "equal"),
+    "pool": None,
 }
 
 
@@ -73,7 +141,7 @@ def parse_settings(text: str) -> Settings:
     except json.JSONDecodeError as error:
         raise ScalebedError(f"--params is not JSON: {error}") from error
     if isinstance(values, dict):
-        values.setdefault("averages", {})
+        values = _DEFAULTS | values
     if not isinstance(values, dict) or set(values) != set(_TYPES):
         found = ", ".join(sorted(values)) if isinstance(values, dict) else type(values).__name__
         raise ScalebedError(f"--params has keys {found}, expected {', '.join(sorted(_TYPES))}")
@@ -85,8 +153,18 @@ def parse_settings(text: str) -> Settings:
 
 
 def _checked(values: dict[str, Any]) -> Settings:
-    get_law(values["loss_law"], "loss")
-    get_law(values["error_law"], "error")
+    laws = {
+        "loss": get_law(values["loss_law"], "loss"),
+        "error": get_law(values["error_law"], ("error", "direct")),
+    }
+    for kind, law in laws.items():
+        values[f"{kind}_options"] = Options.from_json(values[f"{kind}_options"])
+        values[f"{kind}_options"].check(law)
+        if values["weights"].get(kind) not in WEIGHTS:
+            raise ScalebedError(
+                f"--params weights of {kind} is {values['weights'].get(kind)!r}, "
+                f"expected {' or '.join(WEIGHTS)}"
+            )
     for name in values["losses"] or ():
         if not isinstance(name, str):
             raise ScalebedError(f"--params losses holds {name!r}, expected names")
@@ -96,4 +174,6 @@ def _checked(values: dict[str, Any]) -> Settings:
         raise ScalebedError(f"--params level is {values['level']}, expected between 0 and 1")
     every = values["losses"] is None
     others = [name for name in dict.fromkeys(values["losses"] or ()) if name != values["loss"]]
-    return Settings(**{**values, "losses": (values["loss"], *sorted(others))}, every_loss=every)
+    pool = Pool(**values["pool"]) if values["pool"] else None
+    given = values | {"losses": (values["loss"], *sorted(others)), "pool": pool}
+    return Settings(**given, every_loss=every)

@@ -7,16 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from scalebed.errors import ScalebedError
 from scalebed.files import write_parquet
+from scalebed.fit.grids import error_grids, loss_grids
 from scalebed.fit.joint import Stage, error_stage, loss_stage
-from scalebed.fit.noise import Scatter, scatter
-from scalebed.fit.rows import Row, draw_table, fit_row, parameter_rows, prediction_rows, row_table
+from scalebed.fit.pooled import pool_rows
+from scalebed.fit.rows import (
+    Row,
+    draw_table,
+    fit_row,
+    influence_rows,
+    parameter_rows,
+    prediction_rows,
+    row_table,
+)
 from scalebed.fit.runs import AVERAGE, Runs, collect_runs, read_tables
 from scalebed.fit.settings import Settings, parse_settings
-from scalebed.laws import get_law
 from scalebed.provenance import canonical_json
 
 if TYPE_CHECKING:
@@ -26,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 def fit_files(tables: Path, out: Path, params: str) -> None:
-    """Read ``tables/*.parquet``, fit, and write the four tables of the stage into `out`.
+    """Read ``tables/*.parquet``, fit, and write the tables of the stage into `out`.
 
     ``fits.parquet`` is written last: when it is there, the others are complete.
 
@@ -37,7 +43,8 @@ def fit_files(tables: Path, out: Path, params: str) -> None:
     """
     settings = parse_settings(params)
     results = fit_study(read_tables(tables), settings)
-    for name in ("fit_parameters", "draws", "predictions", "fits"):
+    # `fits` comes last: when it is there, the others are complete.
+    for name in sorted(results, key=lambda name: name == "fits"):
         write_parquet(out / f"{name}.parquet", results[name])
 
 
@@ -53,7 +60,7 @@ def fit_study(tables: dict[str, list[Row]], settings: Settings) -> dict[str, pya
     Returns
     -------
     dict
-        Tables ``fits``, ``fit_parameters``, ``draws`` and ``predictions``, a function of the
+        Tables by name, those of `scalebed.store.fitted`; a function of the
         content of the rows and the settings alone.
 
     Raises
@@ -66,12 +73,13 @@ def fit_study(tables: dict[str, list[Row]], settings: Settings) -> dict[str, pya
         found = {row["validation"] for row in tables["losses"]} - {settings.loss}
         settings = replace(settings, losses=(settings.loss, *sorted(found)))
     _check_losses(tables["losses"], settings)
-    loss_grids = {name: _loss_grids(sets, name, settings) for name in settings.losses}
+    scatters = {name: loss_grids(sets, name, settings) for name in settings.losses}
     responses = _responses(tables["tasks"], settings)
-    error_grids = {name: _error_grids(sets, name, settings) for name in responses}
+    error_scatters = {name: error_grids(sets, name, settings) for name in responses}
     fits: list[Row] = []
     parameters: list[Row] = []
     predictions: list[Row] = []
+    influence: list[Row] = []
     kept: list[tuple[Stage, str]] = []
 
     def keep(stage: Stage, runs: Runs, kind: str, loss: Stage | None) -> None:
@@ -79,21 +87,29 @@ def fit_study(tables: dict[str, list[Row]], settings: Settings) -> dict[str, pya
         fits.append(fit_row(stage, runs, kind))
         parameters.extend(parameter_rows(stage, kind, settings.level))
         predictions.extend(prediction_rows(stage, runs, kind, loss, settings))
+        influence.extend(influence_rows(stage, runs, kind, settings))
         kept.append((stage, kind))
 
+    yardsticks = []
     for runs in sets:
-        stages = [loss_stage(runs, name, loss_grids[name], settings) for name in settings.losses]
+        stages = [loss_stage(runs, name, scatters[name], settings) for name in settings.losses]
+        yardsticks.append(stages[0])
         for stage in stages:
             keep(stage, runs, "loss", None)
         for name in responses:
-            error = error_stage(runs, name, stages[0], error_grids[name], settings)
+            error = error_stage(runs, name, stages[0], error_scatters[name], settings)
             keep(error, runs, "error", stages[0])
-    metadata = {"params": canonical_json(settings.__dict__)}
+    metadata = {"params": canonical_json(settings.to_json())}
     return {
         "fits": row_table("fits", fits, metadata),
         "fit_parameters": row_table("fit_parameters", parameters, metadata),
         "draws": draw_table(kept).replace_schema_metadata(metadata),
         "predictions": row_table("predictions", predictions, metadata),
+        "influence": row_table("influence", influence, metadata),
+        **{
+            name: row_table(name, rows, metadata)
+            for name, rows in pool_rows(sets, yardsticks, settings).items()
+        },
     }
 
 
@@ -111,26 +127,3 @@ def _responses(rows: list[Row], settings: Settings) -> list[str]:
     names = [AVERAGE] if any(row["in_average"] for row in rows) else []
     names += list(settings.averages) if rows else []
     return names + (sorted({row["task"] for row in rows}) if settings.per_task else [])
-
-
-def _loss_grids(sets: list[Runs], name: str, settings: Settings) -> dict[str, Scatter | None]:
-    """Scatter about the loss law of every data set's cells that are no targets."""
-    law = get_law(settings.loss_law, "loss")
-    grids = {}
-    for runs in sets:
-        loss = runs.loss(name)
-        use = runs.scattered & runs.same_recipe & np.isfinite(loss)
-        grids[runs.dataset] = scatter(law, (runs.params, runs.tokens), loss, 0 * loss, use)
-    return grids
-
-
-def _error_grids(sets: list[Runs], name: str, settings: Settings) -> dict[str, Scatter | None]:
-    """Scatter about the error law of every data set's cells that are no targets."""
-    law = get_law(settings.error_law, "error")
-    grids = {}
-    for runs in sets:
-        loss, error = runs.loss(settings.loss), runs.errors[name]
-        use = (runs.scattered | runs.fit_error) & runs.same_recipe
-        use &= np.isfinite(loss) & np.isfinite(error)
-        grids[runs.dataset] = scatter(law, (loss,), error, runs.sampling[name], use)
-    return grids

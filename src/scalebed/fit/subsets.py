@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scalebed.fit.engine import refit
+from scalebed.fit.refit import refit
 from scalebed.laws.base import Array, Index, Inputs, SharedExponentLaw
 
 
@@ -95,7 +95,7 @@ def fit_designs(
     for size in sorted({designs[number].size for number in kept}):
         numbers = np.array([number for number in kept if designs[number].size == size])
         index = np.stack([designs[number] for number in numbers])
-        best = refit(law, tuple(column[index] for column in x), y[index], domain)
+        best = refit(law, tuple(column[index] for column in x), y[index], domain=domain)
         predicted = law.predict(best.theta, tuple(value[numbers, None] for value in at))[:, 0]
         points = np.full(numbers.size, float(size))
         parts.append(Subsets(points, flops[index].sum(1), predicted, numbers, 0))

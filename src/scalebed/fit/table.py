@@ -7,15 +7,15 @@ parameters are drawn by the delta method of `scalebed.fit.large`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from scalebed import __version__
 from scalebed.errors import ScalebedError
+from scalebed.fit.groups import Group, Target, groups_of, runs_of
 from scalebed.fit.joint import Stage, error_stage, loss_stage
-from scalebed.fit.large import LARGE, METHOD, fit_large, large_stage
+from scalebed.fit.large import METHOD, fit_large, large_stage
 from scalebed.fit.noise import Scatter, scatter_of
 from scalebed.fit.result import FitRefusedError, FitResult, fit_law
 from scalebed.fit.rows import fit_row, parameter_rows
@@ -23,60 +23,12 @@ from scalebed.fit.runs import Runs
 from scalebed.fit.settings import Settings
 from scalebed.importers.runs import RunTable, about, notes
 from scalebed.laws import get_law
-from scalebed.laws.base import Array, Index
+from scalebed.laws.base import Law
 
-# From here on own residuals serve better than other data sets: they give sigma to 22 %.
-_OWN_DOF: Final = 10
 _QUANTILE: Final = "inverted_cdf"
 
 Record = dict[str, Any]
 Grids = dict[str, Scatter | None]
-
-
-@dataclass(frozen=True)
-class Target:
-    """A run to predict: N, D and the data set, None for all of them."""
-
-    params: float
-    tokens: float
-    dataset: str | None = None
-
-
-@dataclass(frozen=True)
-class _Group:
-    """The finished runs of one data set, in canonical order, and its targets."""
-
-    table: RunTable
-    dataset: str
-    rows: Index
-    targets: tuple[Target, ...]
-
-    @property
-    def large(self) -> bool:
-        return self.rows.size > LARGE
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """Names for the random streams; they do not depend on the order of the table."""
-        return tuple(f"target/{target.params:.17g}/{target.tokens:.17g}" for target in self.targets)
-
-    def points(self, response: str) -> tuple[tuple[Array, ...], Array, Array]:
-        """Return inputs, values and sampling errors of the law of one response."""
-        table, loss = self.table, self.table.losses["loss"]
-        if response in table.losses:
-            values = table.losses[response]
-            at = self.rows[np.isfinite(values[self.rows])]
-            return (table.params[at], table.tokens[at]), values[at], np.zeros(1)
-        values = table.errors[response]
-        at = self.rows[np.isfinite(values[self.rows])]
-        return (loss[at],), values[at], self.sampling(response, at)
-
-    def sampling(self, response: str, at: Index) -> Array:
-        """Return the standard error of errors; 0 if not given, the scatter then contains it."""
-        given = self.table.stderr
-        if response != "error" or given is None:
-            return np.zeros(at.size)
-        return np.nan_to_num(given[at])
 
 
 def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) -> Record:
@@ -99,7 +51,7 @@ def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) 
     ScalebedError
         If no data set has a loss law, or a target names an unknown data set.
     """
-    groups = _groups(table, targets)
+    groups = groups_of(table, targets)
     fits: list[Record] = []
     predictions: list[Record] = []
     kept: dict[str, Stage] = {}
@@ -107,8 +59,8 @@ def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) 
         kind = "loss" if response in table.losses else "error"
         found = {group.dataset: _fit(group, response, kind, settings) for group in groups}
         for group in groups:
-            grids = _grids(group, groups, response, found)
-            runs = _runs(group)
+            grids = _grids(groups, response, found, kind, settings)
+            runs = runs_of(group)
             loss = kept.get(group.dataset)
             stage = _stage(group, runs, response, found[group.dataset], grids, loss, settings)
             if response == "loss":
@@ -134,91 +86,39 @@ def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) 
     }
 
 
-def _groups(table: RunTable, targets: tuple[Target, ...]) -> list[_Group]:
-    import pandas
-
-    codes, names = pandas.factorize(table.dataset, sort=True)
-    for target in targets:
-        if target.dataset is not None and target.dataset not in set(names):
-            raise ScalebedError(
-                f"--target: {table.path} has no data set {target.dataset!r}, "
-                f"expected one of {', '.join(names)}"
-            )
-    order = np.lexsort((table.losses["loss"], table.tokens, table.params))
-    order = order[table.finished[order]]
-    return [
-        _Group(
-            table,
-            str(name),
-            order[codes[order] == code],
-            tuple(target for target in targets if target.dataset in (None, name)),
-        )
-        for code, name in enumerate(names)
-    ]
-
-
-def _fit(group: _Group, response: str, kind: str, settings: Settings) -> FitResult | str:
+def _fit(group: Group, response: str, kind: str, settings: Settings) -> FitResult | str:
     """Fit one law; why not, if it is refused."""
-    law = get_law(settings.loss_law if kind == "loss" else settings.error_law, kind)
-    x, y, _ = group.points(response)
+    law = _law(kind, settings)
+    x, y, _ = group.points(response, law)
     try:
         return fit_large(law, x, y) if group.large else fit_law(law, x, y)
     except FitRefusedError as refused:
         return str(refused)
 
 
+def _law(kind: str, settings: Settings) -> Law:
+    if kind == "loss":
+        return get_law(settings.loss_law, "loss")
+    return get_law(settings.error_law, ("error", "direct"))
+
+
 def _grids(
-    group: _Group, groups: list[_Group], response: str, found: dict[str, FitResult | str]
+    groups: list[Group],
+    response: str,
+    found: dict[str, FitResult | str],
+    kind: str,
+    settings: Settings,
 ) -> Grids:
-    """Scatter of the other data sets, where this one's own residuals are too few."""
-    own = found[group.dataset]
-    if isinstance(own, str) or own.certificate.degrees_of_freedom >= _OWN_DOF:
-        return {}
+    """Scatter of every data set about its own law."""
     grids: Grids = {}
-    for other in groups:
-        fit, (_, _, sampling) = found[other.dataset], other.points(response)
-        grids[other.dataset] = None if isinstance(fit, str) else scatter_of(fit, sampling)
+    for group in groups:
+        fit, (_, _, sampling) = found[group.dataset], group.points(response, _law(kind, settings))
+        grids[group.dataset] = None if isinstance(fit, str) else scatter_of(fit, sampling)
     return grids
 
 
-def _runs(group: _Group) -> Runs:
-    """Columns for the joint bootstrap: the runs, then the targets; only targets if large."""
-    table = group.table
-    rows = group.rows[:0] if group.large else group.rows
-    targets = group.targets
-    blank = np.full(len(targets), np.nan)
-    params = np.append(table.params[rows], [target.params for target in targets])
-    tokens = np.append(table.tokens[rows], [target.tokens for target in targets])
-    inside = np.arange(params.size) < rows.size
-    sampling = {name: np.append(group.sampling(name, rows), blank) for name in table.errors}
-    return Runs(
-        dataset=group.dataset,
-        cells=(*_cells(table, rows), *group.cells),
-        recipes=("table",) * params.size,
-        params=params,
-        tokens=tokens,
-        flops=6 * params * tokens,
-        fit_loss=inside,
-        fit_error=inside,
-        target=~inside,
-        losses={name: np.append(values[rows], blank) for name, values in table.losses.items()},
-        errors={name: np.append(values[rows], blank) for name, values in table.errors.items()},
-        sampling=sampling,
-        absent=(),
-    )
-
-
-def _cells(table: RunTable, rows: Index) -> Iterator[str]:
-    """Names of runs: as given, else N, D and a count of the runs that share them."""
-    seen: dict[str, int] = {}
-    for row in rows.tolist():
-        name = f"{table.params[row]:.17g}/{table.tokens[row]:.17g}"
-        seen[name] = seen.get(name, 0) + 1
-        yield f"run/{table.run[row]}" if table.run is not None else f"{name}/{seen[name]}"
-
-
 def _stage(
-    group: _Group,
+    group: Group,
     runs: Runs,
     response: str,
     fit: FitResult | str,
@@ -228,13 +128,15 @@ def _stage(
 ) -> Stage:
     if group.large:
         chained = None if response in group.table.losses else loss
-        return large_stage(runs, response, fit, group.points(response), grids, chained, settings)
+        law = _law("loss" if chained is None else "error", settings)
+        points = group.points(response, law)
+        return large_stage(runs, response, fit, points, grids, chained, settings)
     if response in group.table.losses or loss is None:
         return loss_stage(runs, response, grids, settings)
     return error_stage(runs, response, loss, grids, settings)
 
 
-def _fit_record(group: _Group, runs: Runs, stage: Stage, kind: str, settings: Settings) -> Record:
+def _fit_record(group: Group, runs: Runs, stage: Stage, kind: str, settings: Settings) -> Record:
     law = get_law(stage.law)
     row = fit_row(stage, runs, kind)
     kept = [
@@ -271,7 +173,7 @@ def _fit_record(group: _Group, runs: Runs, stage: Stage, kind: str, settings: Se
 
 
 def _predictions(
-    group: _Group, stage: Stage, kind: str, loss: Stage | None, settings: Settings
+    group: Group, stage: Stage, kind: str, loss: Stage | None, settings: Settings
 ) -> Iterator[Record]:
     start = 0 if group.large else group.rows.size
     tails = ((1 - settings.level) / 2, (1 + settings.level) / 2)

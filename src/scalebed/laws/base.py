@@ -28,6 +28,36 @@ class Parameter(NamedTuple):
     meaning: str
 
 
+class Frame(NamedTuple):
+    """Well-scaled numbers in which a law keeps its formula; the engine works in them.
+
+    Attributes
+    ----------
+    x
+        Inputs divided by, or taken about, `origin`.
+    origin
+        What each input was divided by (or taken about, where the law says so).
+    unit
+        What the response was divided by.
+    """
+
+    x: Inputs
+    origin: tuple[float, ...]
+    unit: float
+
+
+class ComputeOptimal(NamedTuple):
+    """The best run for a given compute C = 6 N D; arrays of the shape of C and theta together."""
+
+    params: Array
+    tokens: Array
+
+    @property
+    def token_multiplier(self) -> Array:
+        """M* = D* / N*."""
+        return self.tokens / self.params
+
+
 class Law(Protocol):
     """A formula that maps `inputs` to a loss or an error.
 
@@ -36,11 +66,17 @@ class Law(Protocol):
     name, version
         Registry name; the version goes up when the formula or a bound changes.
     kind
-        ``"loss"`` (a function of N and D) or ``"error"`` (a function of the loss).
+        ``"loss"`` (a function of the run), ``"error"`` (a function of the loss) or ``"direct"``
+        (an error as a function of the run).
     inputs
-        Names of the inputs, in the order `predict` takes them.
+        Names of the inputs, in the order `predict` takes them: ``params`` N, ``tokens`` D,
+        ``flops`` C = 6 N D, ``unique_tokens`` (tokens of the training set), ``loss`` in nats,
+        ``chance`` (error of guessing).
     parameters
         The fitted numbers, in the order of the last axis of every ``theta``.
+    weights
+        Positions in `parameters` of the non-negative weights that change with the units of the
+        inputs, and may so span many orders of magnitude (A and B of the loss laws); read only.
     derived
         Numbers that follow from the fitted ones, in the order `derive` gives them.
     formula, source
@@ -56,8 +92,28 @@ class Law(Protocol):
     formula: str
     source: str
 
+    @property
+    def weights(self) -> tuple[int, ...]:
+        """Positions of the weights."""
+        ...
+
     def predict(self, theta: Array, x: Inputs) -> Array:
-        """Value of the law; theta (..., p), each input (n,) or (..., n), result (..., n)."""
+        """Value of the law, an error limited to [0, 1].
+
+        theta (..., p), each input (n,) or (..., n), result (..., n).
+        """
+        ...
+
+    def value(self, theta: Array, x: Inputs) -> Array:
+        """Evaluate the formula without limits: what is fitted. Shapes as in `predict`."""
+        ...
+
+    def gradient(self, theta: Array, x: Inputs) -> Array:
+        """First derivatives of `value` in theta, shape (..., n, p)."""
+        ...
+
+    def hessian(self, theta: Array, x: Inputs) -> Array:
+        """Second derivatives of `value` in theta, shape (..., n, p, p)."""
         ...
 
     def derive(self, theta: Array) -> Array:
@@ -68,13 +124,44 @@ class Law(Protocol):
         """Why these points cannot identify the law, or None."""
         ...
 
+    def frame(self, x: Inputs, y: Array) -> Frame:
+        """Well-scaled numbers for these points."""
+        ...
+
+    def to_frame(self, theta: Array, frame: Frame) -> Array:
+        """Parameters in the frame: ``value(to_frame(theta), frame.x) * unit = value(theta, x)``."""
+        ...
+
+    def from_frame(self, theta: Array, frame: Frame) -> Array:
+        """Parameters in the units of the law; the inverse of `to_frame`."""
+        ...
+
+    def starts(self, x: Inputs, y: Array, weights: Array) -> Array:
+        """Where to start a search, (k, p), best first; all arguments are in a frame.
+
+        Parameters
+        ----------
+        x : tuple of arrays (n,)
+        y, weights : array (n,)
+            Response, and weight of each squared residual.
+        """
+        ...
+
+    def bounds(self, x: Inputs) -> Array:
+        """Lower and upper bounds of the parameters for these points, (2, p), in every frame."""
+        ...
+
+    def compute_optimal(self, theta: Array, flops: Array) -> ComputeOptimal | None:
+        """N* and D* at a compute, where there is a closed form; theta (..., p), flops (...)."""
+        ...
+
 
 class SharedExponentLaw(Law, Protocol):
     """A law of the form ``y = c0 + sign * sum_j c_j exp(-q u_j(x))`` with ``c_j >= 0``.
 
     The order of `parameters` is ``c0, c_1 .. c_s, q``. Given q the rest is linear, so
     `scalebed.fit.engine` finds the global optimum with a one-dimensional search
-    (variable projection, Golub and Pereyra 1973).
+    (variable projection, Golub and Pereyra 1973). `scalebed.laws.exponential` is the general form.
     """
 
     sign: float

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from scalebed.laws.base import Array, Inputs, Parameter, value_refusal
+from scalebed.laws.exponential import ExponentialSum
 
 # gamma is searched in units of 1 / (spread of the losses): below the first the curve is a straight
 # line over the data, above the second it is a step between two points.
@@ -20,7 +21,7 @@ _LEAST, _MOST = 0.02, 40.0
 _LARGEST_EXPONENT = 250.0
 
 
-class Decay:
+class Decay(ExponentialSum):
     """eps - k exp(-gamma L) within [0, 1]; theta = (eps, k, gamma), input (loss,)."""
 
     name: str = "decay"
@@ -34,28 +35,15 @@ class Decay:
         Parameter("k", "error", 0.0, np.inf, "weight of the exponential"),
         Parameter("gamma", "1/nat", 0.0, np.inf, "rate at which error falls with loss"),
     )
-    derived: tuple[Parameter, ...] = ()
     sign: float = -1.0
+    logarithmic: bool = False
     nodes: int = 48
-
-    def features(self, x: Inputs) -> Array:
-        """Return the loss, shape (..., n, 1)."""
-        return np.stack(x, axis=-1)
 
     def domain(self, x: Inputs) -> tuple[float, float]:
         """Return the searched interval of gamma, in 1/nat."""
         (loss,) = x
         spread = float(np.ptp(loss))
         return _LEAST / spread, min(_MOST / spread, _LARGEST_EXPONENT / float(np.max(loss)))
-
-    def predict(self, theta: Array, x: Inputs) -> Array:
-        """Error rate; theta (..., 3), input (n,) or (..., n), result (..., n)."""
-        top, weight, rate = (theta[..., i, None] for i in range(3))
-        return np.clip(top - weight * np.exp(-rate * x[0]), 0.0, 1.0)
-
-    def derive(self, theta: Array) -> Array:
-        """Nothing is derived: shape (..., 0)."""
-        return np.empty((*theta.shape[:-1], 0))
 
     def refusal(self, x: Inputs, y: Array) -> str | None:
         """Why these points cannot identify the law, or None."""

@@ -13,20 +13,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalebed.laws.base import Array, Inputs, Parameter, value_refusal
+from scalebed.laws.base import Array, ComputeOptimal, Inputs, Parameter, value_refusal
+from scalebed.laws.designs import design_refusal
+from scalebed.laws.exponential import ExponentialSum, positive_refusal
 
+# The published fits lie in 0.2 .. 0.75.
 _EXPONENTS = (0.01, 3.0)
-# Token multipliers are whole numbers of steps, so cells of "one M" differ by a few per cent.
-_ONE_RAY = 1.25
-_ONE_SIZE = 1.05
 
 
-class Tied:
+class Tied(ExponentialSum):
     """E + A N^-alpha + B D^-alpha; theta = (E, A, B, alpha), inputs (params, tokens)."""
 
     name: str = "tied"
-    version: int = 1
-    kind: str = "loss"
     inputs: tuple[str, ...] = ("params", "tokens")
     formula: str = "L = E + A N^-alpha + B D^-alpha"
     source: str = "Gadre et al. 2024, arXiv 2403.08540, Eq. 3 and 4"
@@ -42,24 +40,7 @@ class Tied:
         Parameter("b", "nats FLOP^eta", 0.0, np.inf, "B 6^eta"),
         Parameter("M_star", "tokens/param", 0.0, np.inf, "compute-optimal token multiplier"),
     )
-    sign: float = 1.0
-    nodes: int = 64
-
-    def features(self, x: Inputs) -> Array:
-        """Return log N and log D, shape (..., n, 2)."""
-        return np.log(np.stack(x, axis=-1))
-
-    def domain(self, x: Inputs) -> tuple[float, float]:
-        """Return the searched interval of alpha; the published fits lie in 0.2 .. 0.75."""
-        return _EXPONENTS
-
-    def predict(self, theta: Array, x: Inputs) -> Array:
-        """Loss in nats; theta (..., 4), inputs (n,) or (..., n), result (..., n)."""
-        floor, size, data, alpha = (theta[..., i, None] for i in range(4))
-        params, tokens = x
-        result: Array = floor + size * np.exp(-alpha * np.log(params))
-        result += data * np.exp(-alpha * np.log(tokens))
-        return result
+    exponents: tuple[int, ...] = (0, 0)
 
     def derive(self, theta: Array) -> Array:
         """(eta, a, b, M*), shape (..., 4); M* is 0 or infinite where B or A is 0."""
@@ -71,25 +52,14 @@ class Tied:
 
     def refusal(self, x: Inputs, y: Array) -> str | None:
         """Why these points cannot identify the law, or None."""
-        for name, column in zip((*self.inputs, "loss"), (*x, y), strict=True):
-            low = np.flatnonzero(column <= 0)
-            if low.size:
-                return f"{name} of point {low[0] + 1} is {column[low[0]]:.6g}, expected above 0"
-        reason = value_refusal(self, x, y)
-        if reason is not None:
-            return reason
-        params, tokens = x
-        ratio = tokens / params
-        if np.max(params) / np.min(params) < _ONE_SIZE:
-            return f"no spread in N: every point has about {params[0]:.4g} parameters"
-        if np.max(tokens) / np.min(tokens) < _ONE_SIZE:
-            return f"no spread in D: every point has about {tokens[0]:.4g} tokens"
-        if np.max(ratio) / np.min(ratio) < _ONE_RAY:
-            return (
-                f"one ray of M: every point has about {np.median(ratio):.3g} tokens per parameter, "
-                "so A and B cannot be told apart; add a point at another M"
-            )
-        return None
+        reason = positive_refusal((*self.inputs, "loss"), (*x, y))
+        return reason or value_refusal(self, x, y) or design_refusal(*x)
+
+    def compute_optimal(self, theta: Array, flops: Array) -> ComputeOptimal | None:
+        """N* = (C / (6 M*))^(1/2), D* = M* N*: the same M* at every compute (Eq. 10)."""
+        optimum = self.derive(theta)[..., 3]
+        params = np.sqrt(flops / (6 * optimum))
+        return ComputeOptimal(params, optimum * params)
 
 
 LAW = Tied()

@@ -20,6 +20,8 @@ _GREEK = {
     "lambda": "λ",
     "sigma": "σ",
 }
+_TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*'?|\d+\.?\d*(?:e\d+)?|\^|[-+*/=(),\[\]]|\s+")
+_WORDS = ("exp", "log", "chance")
 _FITS = """
 SELECT * FROM fits ORDER BY kind DESC,
     response = CASE kind WHEN 'loss' THEN $yardstick ELSE 'average' END DESC, response, dataset
@@ -46,25 +48,38 @@ def formula_html(formula: str, values: Mapping[str, float] | None = None) -> Mar
         Numbers by name of parameter.
     """
     # Letters that are no parameter and no word of mathematics are inputs or the response.
+    return _markup(_TOKEN.findall(formula), values)
+
+
+def _markup(tokens: list[str], values: Mapping[str, float] | None) -> Markup:
     pieces: list[Markup] = []
-    tokens = re.findall(r"[A-Za-z_]+|\d+\.?\d*|\^|[-+*/=()]|\s+", formula)
-    raised = False
-    for index, token in enumerate(tokens):
+    index = 0
+    while index < len(tokens):
+        token = tokens[index]
         if token == "^":
-            raised = True
+            stop = _exponent_end(tokens, index + 1)
+            inner = tokens[index + 1 : stop]
+            if inner[0] == "(":
+                inner = inner[1:-1]
+            pieces.append(Markup("<sup>{}</sup>").format(_markup(inner, values)))
+            index = stop
             continue
-        if raised and token == "-":
-            pieces.append(Markup("<sup>{}").format(MINUS))
-            continue
-        text = _token(token, values)
-        if raised:
-            opened = pieces and pieces[-1].startswith("<sup>")
-            text = Markup("{}</sup>" if opened else "<sup>{}</sup>").format(text)
-            raised = False
-        elif token.isspace():
-            text = _space(tokens, index, values)
-        pieces.append(text)
+        space = token.isspace()
+        pieces.append(_space(tokens, index, values) if space else _token(token, values))
+        index += 1
     return Markup("").join(pieces)
+
+
+def _exponent_end(tokens: list[str], start: int) -> int:
+    """Where an exponent ends: after a sign, one word, or everything in its parentheses."""
+    if tokens[start] == "-":
+        return _exponent_end(tokens, start + 1)
+    depth = 0
+    for index in range(start, len(tokens)):
+        depth += (tokens[index] == "(") - (tokens[index] == ")")
+        if depth == 0:
+            return index + 1
+    return len(tokens)
 
 
 def _token(token: str, values: Mapping[str, float] | None) -> Markup:
@@ -72,7 +87,7 @@ def _token(token: str, values: Mapping[str, float] | None) -> Markup:
         return Markup("<b>{}</b>").format(significant(values[token]))
     if token == "-":
         return Markup(MINUS)
-    if token == "exp" or not token[0].isalpha():
+    if token in _WORDS or not token[0].isalpha():
         return escape(token)
     return symbol(token)
 
@@ -83,6 +98,7 @@ def _space(tokens: list[str], index: int, values: Mapping[str, float] | None) ->
         return Markup(" ")
     before, after = tokens[index - 1], tokens[index + 1]
     factors = all(re.fullmatch(r"[A-Za-z_]+", token) for token in (before, after))
+    factors &= before not in _WORDS
     return Markup(" · ") if factors and (before in values or after in values) else Markup(" ")
 
 
@@ -104,7 +120,7 @@ def fitted(study: StudyDatabase) -> tuple[list[dict[str, Any]], list[dict[str, A
     headline: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
     for fit in study.rows(_FITS, {"yardstick": yardstick}):
-        law = get_law(fit["law"], fit["kind"])
+        law = get_law(fit["law"])
         known = {row["parameter"]: row for row in parameters.get(fit["fit"], [])}
         values = {name: row["value"] for name, row in known.items() if row["value"] is not None}
         fit["formula"] = formula_html(law.formula)

@@ -12,10 +12,11 @@ from markupsafe import Markup
 from scalebed.figures.registry import get_figure, usual_figures
 from scalebed.figures.render import javascript, specification, to_svg
 from scalebed.files import read_text, write_text
-from scalebed.report import answer, facts, numbers, published
+from scalebed.report import answer, checked, facts, numbers, published
 from scalebed.report.cells import cell_frame, records, rises, spearman
 from scalebed.report.checks import Evidence, cautions, cell_label
 from scalebed.report.laws import fitted, raised
+from scalebed.report.pooled import pooled
 from scalebed.store.reader import StudyDatabase
 
 # A table longer than this belongs into a query, not on a page.
@@ -78,6 +79,11 @@ def page_context(
         "others": answer.other_responses(study),
         "fits": fits,
         "other_fits": other_fits,
+        "pooled": pooled(study),
+        "calibration": checked.calibration(study),
+        "tournament": checked.tournament(study),
+        "contrasts": checked.contrasts(study),
+        "reliability": checked.reliability(study),
         "cautions": cautions(Evidence(study, cells, fits, other_fits, targets, held_out)),
         "rises": len(found),
         "compared": compared,
@@ -139,6 +145,13 @@ def _figures(
     return figures
 
 
+def trust(verdict: str | None) -> str:
+    """Return the verdict of a fit, or of two, in one word."""
+    if not verdict:
+        return ""
+    return "certified" if verdict == "certified" else "doubtful"
+
+
 def interval_bar(row: dict[str, Any], reach: float) -> Markup:
     """Return a drawing of interval, prediction and measurement on a scale of per cent.
 
@@ -197,6 +210,10 @@ def _environment() -> jinja2.Environment:
         environment.filters[name] = getattr(numbers, name)
     environment.filters["raised"] = raised
     environment.globals.update(
-        plural=numbers.plural, bar=interval_bar, cell_label=cell_label, most_rows=MOST_ROWS
+        plural=numbers.plural,
+        bar=interval_bar,
+        cell_label=cell_label,
+        most_rows=MOST_ROWS,
+        trust=trust,
     )
     return environment

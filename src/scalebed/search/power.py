@@ -1,58 +1,14 @@
-"""The law of a frontier: L(C) = E + lambda C^(-eta), Eq. 1 of arXiv 2403.08540.
+"""The law of a frontier, `scalebed.laws.compute`, with intervals from resampled points."""
 
-Symbols: C = 6 N D FLOPs, L loss in nats, E irreducible loss.
-"""
-
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from scalebed.fit.engine import refit
-from scalebed.laws.base import Array, Index, Inputs, Parameter, value_refusal
+from scalebed.fit.refit import refit
+from scalebed.laws import get_law
+from scalebed.laws.base import Array, Index
 
-
-class Power:
-    """E + lambda exp(-eta ln C); theta = (E, lambda, eta), input (flops,)."""
-
-    name: str = "power"
-    version: int = 1
-    kind: str = "loss"
-    inputs: tuple[str, ...] = ("flops",)
-    formula: str = "L = E + lambda C^-eta"
-    source: str = "Gadre et al. 2024, arXiv 2403.08540, Eq. 1"
-    parameters: tuple[Parameter, ...] = (
-        Parameter("E", "nats", 0.0, np.inf, "irreducible loss"),
-        Parameter("lambda", "nats FLOPs^eta", 0.0, np.inf, "weight of the power law"),
-        Parameter("eta", "", 0.0, np.inf, "exponent of compute"),
-    )
-    derived: tuple[Parameter, ...] = ()
-    sign: float = 1.0
-    nodes: int = 96
-
-    def features(self, x: Inputs) -> Array:
-        """Return ln C, shape (..., n, 1)."""
-        return np.log(np.stack(x, axis=-1))
-
-    def domain(self, x: Inputs) -> tuple[float, float]:
-        """Return the searched interval of eta."""
-        return 0.005, 2.0
-
-    def predict(self, theta: Array, x: Inputs) -> Array:
-        """Loss; theta (..., 3), input (n,) or (..., n), result (..., n)."""
-        floor, weight, exponent = (theta[..., i, None] for i in range(3))
-        result: Array = floor + weight * np.exp(-exponent * np.log(x[0]))
-        return result
-
-    def derive(self, theta: Array) -> Array:
-        """Nothing is derived: shape (..., 0)."""
-        return np.empty((*theta.shape[:-1], 0))
-
-    def refusal(self, x: Inputs, y: Array) -> str | None:
-        """Why these points cannot identify the law, or None."""
-        return value_refusal(self, x, y)
-
-
-LAW = Power()
+LAW: Final = get_law("compute")
 
 
 class Bootstrap(NamedTuple):
@@ -86,7 +42,7 @@ def fit_power(
     -----
     The points must pass ``LAW.refusal``.
     """
-    best = refit(LAW, (flops,), loss[None]).theta
+    best = refit(LAW, (flops,), loss).theta
     quantities = [*(parameter.name for parameter in LAW.parameters), *targets]
     at = np.array(list(targets.values()), dtype=np.float64)
     values = np.concatenate([best, LAW.predict(best, (at,))], axis=-1)[0]

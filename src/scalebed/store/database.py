@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow
@@ -18,6 +18,7 @@ from scalebed.store.schema import (
     ARGUMENTS,
     CELL_TABLES,
     CELLS,
+    CHECK_TABLES,
     COMPARISONS,
     FIT_TABLES,
     LINTS,
@@ -32,10 +33,17 @@ from scalebed.store.views import VIEWS
 _REQUIRED = ("study", "loss")
 
 
+class Sources(NamedTuple):
+    """Folders of the parquet files of the cells, of the fits and of the checks."""
+
+    tables: Path
+    fits: Path
+    checks: Path
+
+
 def gather_study(
     params: Mapping[str, Any],
-    tables: Path,
-    fits: Path,
+    sources: Sources,
     out: Path,
     manifests: Sequence[Path] = (),
     published: Path | None = None,
@@ -48,10 +56,11 @@ def gather_study(
     Parameters
     ----------
     params
-        ``{"study", "loss": validation set the error law takes, "title", …}``; everything in it
-        becomes a row of the provenance table, ``loss`` under the name ``yardstick``.
-    tables, fits
-        Folders of the parquet files of the cells and of the fits.
+        ``{"study", "loss": validation set the error law takes, "title", "checks": tables of the
+        checks that were made, …}``; everything in it becomes a row of the provenance table,
+        ``loss`` under the name ``yardstick``.
+    sources
+        Where the tables are.
     out
         Database to write.
     manifests
@@ -68,8 +77,17 @@ def gather_study(
     for key in _REQUIRED:
         if not isinstance(params.get(key), str):
             raise ScalebedError(f"--params of gather-study has no text for key {key!r}")
-    data = {table: read_table(table, tables / f"{table.name}.parquet") for table in CELL_TABLES}
-    data |= {table: read_table(table, fits / f"{table.name}.parquet") for table in FIT_TABLES}
+    asked = params.get("checks", ())
+    checks = tuple(table for table in CHECK_TABLES if table.name in asked)
+    data = {
+        table: read_table(table, folder / f"{table.name}.parquet")
+        for folder, group in zip(sources, (CELL_TABLES, FIT_TABLES, checks), strict=True)
+        for table in group
+    }
+    # What was not asked for is empty, whatever an earlier run of the study left behind.
+    data |= {
+        table: arrow_schema(table).empty_table() for table in CHECK_TABLES if table not in data
+    }
     data[PROVENANCE] = _provenance(data[PROVENANCE], params, manifests)
     _check_cells(data)
     data[LINTS] = _lints(data, params["loss"])

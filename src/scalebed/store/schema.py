@@ -5,13 +5,12 @@ The parquet files, the DuckDB definitions with their comments and the reference 
 a fraction of items, compute in FLOPs.
 """
 
+from scalebed.store.checked import TABLES as CHECKED
 from scalebed.store.columns import Table, count, flag, number, text
+from scalebed.store.fitted import TABLES as FITTED
 
 _CELL = text("cell", "Path of the cell, dataset=…/size=…/ratio=…/recipe=…/seed=…")
 _DATASET = text("dataset", "Training set")
-_LAW = text("law", "Name of the law")
-_KIND = text("kind", "What is predicted: loss or error")
-_RESPONSE = text("response", "Validation set (loss), or task or 'average' (error)")
 
 CELLS = Table(
     "cells",
@@ -151,117 +150,6 @@ TASKS = Table(
     ),
 )
 
-FITS = Table(
-    "fits",
-    "Fitted laws, one row per training set and response, refused ones included.",
-    ("fit",),
-    (
-        text("fit", "Name of the fit, kind/law/dataset/response"),
-        _KIND,
-        _LAW,
-        _DATASET,
-        _RESPONSE,
-        count("points", "Cells the law was fitted to"),
-        count("parameters", "Free parameters of the law"),
-        count("degrees_of_freedom", "points - parameters"),
-        number(
-            "rmse", "Root mean square residual at the fit cells", "nats or fraction", nullable=True
-        ),
-        number(
-            "sigma",
-            "Lack-of-fit scatter used for intervals: relative for loss, absolute for error",
-            nullable=True,
-        ),
-        text("sigma_source", "Where sigma comes from", nullable=True),
-        flag("converged", "Whether the optimiser met its tolerance"),
-        count("starts", "Starting points tried"),
-        count("starts_agreeing", "Starting points that ended in the same optimum"),
-        text("bounds_hit", "Parameters at a bound, comma separated; empty if none"),
-        number("flops", "Compute of all fit cells", "FLOPs", nullable=True),
-        text("status", "fitted or refused"),
-        text("reason", "Why the fit was refused", nullable=True),
-        text("verdict", "How far the fit can be trusted, in words", nullable=True),
-    ),
-)
-
-FIT_PARAMETERS = Table(
-    "fit_parameters",
-    "Parameters of the fitted laws with intervals, derived ones (eta, a, b, M_star) included.",
-    ("fit", "parameter"),
-    (
-        text("fit", "Name of the fit"),
-        text("parameter", "Symbol of the parameter"),
-        number("value", "Best value", nullable=True),
-        number("lower", "Lower end of the interval", nullable=True),
-        number("upper", "Upper end of the interval", nullable=True),
-        text("unit", "Unit of the value", nullable=True),
-    ),
-)
-
-DRAWS = Table(
-    "draws",
-    "Bootstrap draws of the parameters; a draw number is one joint world of all laws.",
-    ("dataset", "kind", "law", "response", "draw", "parameter"),
-    (
-        count("draw", "Number of the draw"),
-        _DATASET,
-        _KIND,
-        _LAW,
-        _RESPONSE,
-        text("parameter", "Symbol of the parameter"),
-        number("value", "Value in this draw"),
-    ),
-)
-
-PREDICTIONS = Table(
-    "predictions",
-    "What the laws say about every cell, beside what was measured.",
-    ("dataset", "kind", "response", "law", "cell"),
-    (
-        _CELL,
-        _DATASET,
-        _KIND,
-        _RESPONSE,
-        _LAW,
-        text("role", "target, held_out (measured, not fitted) or fit"),
-        number("predicted", "Prediction", "nats/token or fraction"),
-        number("lower", "Lower end of the interval", "nats/token or fraction", nullable=True),
-        number("upper", "Upper end of the interval", "nats/token or fraction", nullable=True),
-        number("level", "Nominal coverage of the interval", "fraction", nullable=True),
-        number("measured", "Measured value", "nats/token or fraction", nullable=True),
-        number("relative_error", "|predicted - measured| / measured", "fraction", nullable=True),
-        flag("covered", "Whether the interval holds the measured value", nullable=True),
-        number(
-            "predicted_from_measured_loss",
-            "Error law fed the measured instead of the predicted loss",
-            "fraction",
-            nullable=True,
-        ),
-        number(
-            "relative_error_from_measured_loss",
-            "Relative error of that second prediction",
-            "fraction",
-            nullable=True,
-        ),
-        number(
-            "share_fit",
-            "Standard deviation of the prediction from the uncertainty of the fit",
-            "nats/token or fraction",
-            nullable=True,
-        ),
-        number(
-            "share_noise",
-            "Standard deviation of the prediction from the scatter of a new cell",
-            "nats/token or fraction",
-            nullable=True,
-        ),
-        number("fit_flops", "Compute of the cells the prediction rests on", "FLOPs", nullable=True),
-        number("target_flops", "Compute of the predicted cell", "FLOPs", nullable=True),
-        number("flops_ratio", "target_flops / fit_flops", nullable=True),
-        text("method", "What the interval contains", nullable=True),
-    ),
-)
-
 PROVENANCE = Table(
     "provenance",
     "How the study came about: commits, versions, configuration, time and compute.",
@@ -331,9 +219,10 @@ COMPARISONS = Table(
 )
 
 CELL_TABLES = (CELLS, CURVES, LOSSES, TASKS, PROVENANCE, ARGUMENTS, SEARCH)
-FIT_TABLES = (FITS, FIT_PARAMETERS, DRAWS, PREDICTIONS)
+FIT_TABLES = tuple(FITTED.values())
+CHECK_TABLES = tuple(CHECKED.values())
 GATHERED_TABLES = (LINTS, COMPARISONS)
 TABLES = (
-    *(CELLS, CURVES, LOSSES, TASKS, FITS, FIT_PARAMETERS, DRAWS, PREDICTIONS, PROVENANCE),
+    *(CELLS, CURVES, LOSSES, TASKS, *FIT_TABLES, *CHECK_TABLES, PROVENANCE),
     *(ARGUMENTS, SEARCH, LINTS, COMPARISONS),
 )

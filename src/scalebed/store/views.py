@@ -1,7 +1,8 @@
 """Views for the questions people ask of a study."""
 
 from scalebed.store.columns import View, count, flag, number, text
-from scalebed.store.schema import CELLS, PREDICTIONS
+from scalebed.store.fitted import PREDICTIONS
+from scalebed.store.schema import CELLS
 
 _COLUMN = {column.name: column for column in (*CELLS.columns, *PREDICTIONS.columns)}
 

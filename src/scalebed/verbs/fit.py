@@ -6,6 +6,7 @@ the others and the keys of the JSON that is written.
 
 import argparse
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -118,12 +119,9 @@ def _fit_lines(fit: dict[str, Any], level: float) -> list[str]:
         return lines
     shown = fit["parameters"]
     lines[1] += f", rmse {fit['rmse']:.3g}"
-    if fit["kind"] == "loss":
-        E, A, B, q = (_number(shown[name]["value"]) for name in list(shown)[:4])
-        lines.insert(1, f"  L = {E} + {A} N^-{q} + {B} D^-{q}")
-    else:
-        top, weight, rate = (_number(shown[name]["value"]) for name in list(shown)[:3])
-        lines.insert(1, f"  Err = {top} - {weight} exp(-{rate} L)")
+    numbers = {name: _number(found["value"]) for name, found in shown.items()}
+    law = re.sub(r"[A-Za-z_]\w*", lambda word: numbers.get(word[0], word[0]), fit["formula"])
+    lines.insert(1, f"  {law}")
     for name, found in shown.items():
         interval = f"{_number(found['lower']):>10} .. {_number(found['upper']):<10}"
         lines.append(f"  {name:8} {_number(found['value']):>10}  {interval} {found['unit']}")

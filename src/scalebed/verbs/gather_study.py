@@ -10,6 +10,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--params", required=True, help="study, title and yardstick loss, JSON")
     parser.add_argument("--tables", required=True, type=Path, help="folder of the cells' tables")
     parser.add_argument("--fits", required=True, type=Path, help="folder of the fits' tables")
+    parser.add_argument("--checks", required=True, type=Path, help="folder of the checks' tables")
     parser.add_argument(
         "--corpora",
         nargs="*",
@@ -23,7 +24,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the database."""
-    from scalebed.store.database import gather_study
+    from scalebed.store.database import Sources, gather_study
 
     params = json.loads(args.params)
-    gather_study(params, args.tables, args.fits, args.out, args.corpora, args.published)
+    sources = Sources(args.tables, args.fits, args.checks)
+    gather_study(params, sources, args.out, args.corpora, args.published)
