@@ -255,15 +255,15 @@ class FitOptions(Strict):
     delta: Annotated[float, Field(gt=0)] = 1e-3
     """Residual of the logarithm at which Huber's loss turns from a parabola into a line."""
     weights: Literal["equal", "evaluation"] = "equal"
-    """Whether points count the same, or by the variance of their measurement and of `scatter`
-    together."""
+    """Whether points count the same, or by the variance of their measurement and of the scatter of
+    runs together."""
     fixed: dict[str, float] = {}
     """Parameters that are given instead of fitted."""
     priors: dict[str, NormalPrior] = {}
     """Parameters of which something is known beforehand."""
     scatter: Annotated[float, Field(gt=0)] = 0.01
-    """Expected scatter of runs about the law, relative to the response; priors and evaluation
-    weights are measured by it."""
+    """Expected scatter of runs about the law, relative to the response; priors are measured by
+    it."""
 
 
 class Pool(Strict):

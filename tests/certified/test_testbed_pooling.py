@@ -5,8 +5,10 @@ import pytest
 import testbed
 
 from scalebed.fit import Options
-from scalebed.fit.pooling import Points, choose_spread, fit_pooled
+from scalebed.fit.pooling import fit_pooled
 from scalebed.fit.runs import collect_runs
+from scalebed.fit.spread import choose_spread
+from scalebed.fit.stacked import Points
 from scalebed.laws import get_law
 
 TIED = get_law("tied")

@@ -7,14 +7,9 @@ import pytest
 
 from scalebed.errors import ScalebedError
 from scalebed.fit import FitRefusedError, Options, fit_law
-from scalebed.fit.pooling import (
-    SPREADS,
-    Points,
-    choose_spread,
-    fit_ladder,
-    fit_pooled,
-    refit_pooled,
-)
+from scalebed.fit.pooling import fit_ladder, fit_pooled, refit_pooled
+from scalebed.fit.spread import SPREADS, choose_spread
+from scalebed.fit.stacked import Points
 from scalebed.laws import get_law
 
 TIED = get_law("tied")

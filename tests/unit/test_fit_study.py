@@ -339,3 +339,89 @@ def test_fit_result_reports_parameters_by_name(tables):
     fit = fit_law(law, (runs.params[used], runs.tokens[used]), runs.losses["yardstick"][used])
     assert tuple(fit.parameters) == names(law.parameters)
     assert fit.derived["eta"] == fit.parameters["alpha"] / 2
+
+
+OPTIONS = {
+    "huber": {"loss_options": {"objective": "huber_log"}},
+    "log": {
+        "loss_options": {"objective": "log_sse"},
+        "error_options": {"objective": "log_sse"},
+    },
+    "fixed": {"loss_options": {"fixed": {"alpha": 0.3}}},
+    "prior": {"loss_options": {"priors": {"alpha": [0.3, 0.05]}}},
+    "weighted": {"weights": {"loss": "evaluation", "error": "evaluation"}},
+    "sigmoid": {"error_law": "sigmoid_chance"},
+    "chance": {"error_law": "decay_chance"},
+    "direct": {"error_law": "neglog_compute"},
+    "chinchilla": {
+        "loss_law": "chinchilla",
+        "loss_options": {"priors": {"alpha": [0.3, 0.05], "beta": [0.3, 0.05]}},
+    },
+}
+
+
+@pytest.mark.parametrize("changes", OPTIONS.values(), ids=OPTIONS)
+def test_laws_and_objectives_go_through_to_predictions(tables, changes):
+    known = copy.deepcopy(tables)
+    for row in known["tasks"]:
+        row["chance_error"] = 0.87
+    results = _fits(known, draws=200, **changes)
+    wanted = {
+        "loss": changes.get("loss_law", "tied"),
+        "error": changes.get("error_law", "decay"),
+    }
+    for kind, law in wanted.items():
+        response = "yardstick" if kind == "loss" else "average"
+        fits = _rows(results, "fits", kind=kind, response=response)
+        assert [row["status"] for row in fits] == ["fitted"] * 3
+        assert {row["law"] for row in fits} == {law}
+        rows = _rows(results, "predictions", kind=kind, response=response, role="target")
+        assert len(rows) == 6
+        for row in rows:
+            assert row["lower"] < row["predicted"] < row["upper"]
+            assert row["predicted"] == pytest.approx(row["measured"], rel=0.1)
+            assert row["share_run"] > 0 and row["share_evaluation"] >= 0
+            assert (row["predicted_from_measured_loss"] is None) == (
+                kind == "loss" or law == "neglog_compute"
+            )
+    if "loss_options" in changes and "fixed" in changes["loss_options"]:
+        row = _rows(results, "fit_parameters", fit="loss/tied/one/yardstick", parameter="alpha")[0]
+        assert row["value"] == row["lower"] == row["upper"] == 0.3
+
+
+def test_an_exponent_shared_by_all_data_sets(tables):
+    results = _fits(tables, draws=200, pool={"parameters": ["alpha"], "spread": 0.0})
+    rows = _rows(results, "pooled_parameters", parameter="alpha")
+    assert len({row["value"] for row in rows}) == 1 and all(row["pooled"] for row in rows)
+    assert not any(row["pooled"] for row in _rows(results, "pooled_parameters", parameter="A"))
+    (ladder,) = _rows(results, "pooling")
+    assert ladder["spread"] == 0.0 and ladder["chosen"] and ladder["verdict"] == "certified"
+    rows = _rows(results, "pooled_predictions", role="target")
+    assert len(rows) == 6
+    for row in rows:
+        assert row["lower"] < row["predicted"] < row["upper"]
+    assert not _rows(_fits(tables, draws=200), "pooling")
+
+
+def test_pooling_one_data_set_is_no_pooling():
+    alone = synthetic.tables(datasets=["one"])
+    with pytest.raises(ScalebedError, match="pooling needs two data sets or more, found 1"):
+        _fits(alone, draws=200, pool={"parameters": ["alpha"]})
+
+
+def test_every_cell_of_a_fit_has_its_influence(results):
+    rows = _rows(results, "influence", fit="loss/tied/one/yardstick")
+    assert len(rows) == 5
+    assert sum(row["leverage"] for row in rows) == pytest.approx(4)
+    row = _rows(results, "fits", fit="loss/tied/one/yardstick")[0]
+    assert row["effective_parameters"] == pytest.approx(4) and row["gradient"] <= 1e-6
+    assert row["condition"] > 1 and row["minima"] >= 1 and row["objective"] == "sse"
+
+
+def test_the_verdict_stands_beside_every_prediction(results):
+    fits = {row["fit"]: row["verdict"] for row in _rows(results, "fits")}
+    for row in _rows(results, "predictions"):
+        if row["kind"] == "loss":
+            assert row["verdict"] == fits[f"loss/tied/{row['dataset']}/{row['response']}"]
+        else:
+            assert fits[f"error/decay/{row['dataset']}/{row['response']}"] in row["verdict"]

@@ -9,7 +9,7 @@ import pandas as pd
 from scalebed.figures.frames import fitted_laws, points
 from scalebed.figures.style import SEQUENCE, Style, log_axis, message
 from scalebed.fit.subsets import Subsets, beaten, draws, fit_designs, windows
-from scalebed.laws.base import SharedExponentLaw
+from scalebed.laws.base import Law
 from scalebed.store.reader import StudyDatabase
 
 TITLE = "Random designs of the fit"
@@ -53,7 +53,7 @@ def chart(study: StudyDatabase, style: Style) -> alt.TopLevelMixin:
 
 def _panels(
     own: pd.DataFrame,
-    laws: tuple[SharedExponentLaw, SharedExponentLaw | None],
+    laws: tuple[Law, Law | None],
     options: dict[str, Any],
 ) -> list[pd.DataFrame]:
     target = _target(own, options)
@@ -91,9 +91,7 @@ def _target(own: pd.DataFrame, options: dict[str, Any]) -> Any:
     return None if found.empty else found.sort_values("flops").iloc[-1]
 
 
-def _chain(
-    law: SharedExponentLaw, pool: pd.DataFrame, designs: list[Any], loss: Subsets
-) -> Subsets:
+def _chain(law: Law, pool: pd.DataFrame, designs: list[Any], loss: Subsets) -> Subsets:
     """Fit the error law to the cells of every design that has a loss law and chain the two."""
     kept = [designs[number] for number in loss.design]
     columns = (pool["loss"].to_numpy(float), pool["error"].to_numpy(float))

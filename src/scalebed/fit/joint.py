@@ -119,7 +119,9 @@ def loss_stage(
         np.clip(1 + scale * normals(seed, runs.cells, count, "loss", validation, which), *_FACTORS)
         for which in ("fit", "new")
     ]
-    theta = known.refit(fit, known.x, fit.fitted * factors[0][:, used])
+    theta = known.refit(
+        fit, known.x, fit.fitted * factors[0][:, used], seed, "loss", runs.dataset, validation
+    )
     means = law.predict(theta, x)
     return replace(
         stage,
@@ -155,12 +157,30 @@ class _Points:
         scale = np.exp(np.mean(np.log(variance)))
         return replace(self, weights=scale / variance)
 
-    def refit(self, fit: FitResult, x: Inputs, y: Array) -> Array:
-        """Parameters of redrawn points, (draws, p)."""
+    def refit(self, fit: FitResult, x: Inputs, y: Array, seed: int, *names: str) -> Array:
+        """Parameters of redrawn points, (draws, p).
+
+        What is known beforehand of a parameter counts as one more point on the curve, so it is
+        redrawn about the estimate as the others are; a prior that stayed where it is would pull
+        every refit once more.
+        """
         if self.options.objective != "sse":
             y = np.maximum(y, _LEAST)
-        options, weights, domain = self.options, self.weights, fit.domain
-        return refit(self.law, x, y, options, weights, fit.theta, domain).theta
+        centres = {
+            name: fit.parameters[name]
+            + prior.sd * stream(seed, "prior", *names, name).standard_normal(len(y))
+            for name, prior in self.options.priors.items()
+        }
+        return refit(
+            self.law,
+            x,
+            y,
+            self.options,
+            self.weights,
+            fit.theta,
+            domain=fit.domain,
+            centres=centres,
+        ).theta
 
 
 def _take(x: Inputs, use: Mask) -> Inputs:
@@ -227,7 +247,8 @@ def _with_error_draws(
         x = ahead(law, x, moved)
     cells = tuple(cell for cell, inside in zip(runs.cells, used, strict=True) if inside)
     noise = np.hypot(scale, known.sampling) * normals(seed, cells, count, "error", name, "fit")
-    theta = known.refit(fit, x, np.clip(law.predict(fit.theta, x) + noise, 0.0, 1.0))
+    redrawn = np.clip(law.predict(fit.theta, x) + noise, 0.0, 1.0)
+    theta = known.refit(fit, x, redrawn, seed, "error", runs.dataset, name)
     stage = replace(stage, theta=theta)
     every = inputs(law, runs, name, settings)
     if not chained:

@@ -42,7 +42,8 @@ class Problem:
         Parameters that are fitted.
     logarithmic : bool array (p,)
         Parameters that are searched by their logarithm.
-    prior_mean, prior_weight : array (p,)
+    prior_mean : array (p,) or (rows, p)
+    prior_weight : array (p,)
         The prior adds ``sum(weight (theta - mean)^2) / 2``.
     """
 
@@ -69,7 +70,8 @@ class Problem:
         weights = self.weights
         if weights is not None and weights.ndim == 2:
             weights = weights[rows]
-        return replace(self, x=x, y=y, weights=weights)
+        mean = self.prior_mean if self.prior_mean.ndim == 1 else self.prior_mean[rows]
+        return replace(self, x=x, y=y, weights=weights, prior_mean=mean)
 
 
 class Searchable(Protocol):

@@ -10,18 +10,12 @@ import numpy as np
 
 from scalebed.fit.joint import Stage
 from scalebed.fit.noise import normals, stream
-from scalebed.fit.pooling import (
-    SPREADS,
-    Choice,
-    Points,
-    PooledFit,
-    choose_spread,
-    fit_pooled,
-    refit_pooled,
-)
+from scalebed.fit.pooling import PooledFit, fit_pooled, refit_pooled
 from scalebed.fit.result import FitRefusedError
 from scalebed.fit.runs import Runs
 from scalebed.fit.settings import Pool, Settings
+from scalebed.fit.spread import SPREADS, Choice, choose_spread
+from scalebed.fit.stacked import Points
 from scalebed.laws import get_law
 from scalebed.laws.base import Array
 

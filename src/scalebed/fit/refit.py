@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -51,6 +53,7 @@ def refit(
     start: Array | None = None,
     domain: tuple[float, float] | None = None,
     threads: int = 1,
+    centres: Mapping[str, Array] | None = None,
 ) -> Optima:
     """Fit every row of y.
 
@@ -69,6 +72,8 @@ def refit(
         Interval of the exponent of a law with one, see `scalebed.fit.engine.Design`.
     threads : int
         Cores to use; results do not depend on it.
+    centres : mapping of str to array (rows,), optional
+        Means of the priors of each sample, in place of those of the options.
 
     Returns
     -------
@@ -87,7 +92,7 @@ def refit(
     rows = _rows(x, y, weights)
     if _compiled(law, options):
         return _powers(law, x, y, options, weights, start, rows, threads)
-    return _general(law, x, y, options, weights, start, rows)
+    return _general(law, x, y, options, weights, start, rows, centres)
 
 
 def _compiled(law: Law, options: Options) -> bool:
@@ -156,8 +161,17 @@ def _general(
     weights: Array | None,
     start: Array,
     rows: int,
+    centres: Mapping[str, Array] | None,
 ) -> Optima:
     setup = prepare(law, x, y, options, weights, np.atleast_2d(y).mean(0))
+    if centres:
+        means = np.tile(setup.problem.prior_mean, (rows, 1))
+        with np.errstate(over="ignore"):
+            units = 1 / law.from_frame(np.ones(len(law.parameters)), setup.frame)
+        for j, parameter in enumerate(law.parameters):
+            if parameter.name in centres:
+                means[:, j] = centres[parameter.name] * units[j]
+        setup = setup._replace(problem=replace(setup.problem, prior_mean=means))
     first = law.to_frame(np.asarray(start, float), setup.frame)
     parts = []
     for begin in range(0, rows, _CHUNK):
@@ -170,6 +184,8 @@ def _general(
     # Objectives of the frame are of other units where they are not of logarithms.
     unit = setup.frame.unit**2 if options.objective == "sse" else 1.0
     found = Optima(law.from_frame(theta, setup.frame), objective * unit, gradient, edge)
+    if centres:
+        return found
     return _rescued(law, x, y, options, weights, found)
 
 

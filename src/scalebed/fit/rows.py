@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from scalebed.fit.influence import influence
-from scalebed.fit.joint import Stage
+from scalebed.fit.joint import Stage, inputs
 from scalebed.fit.runs import Runs
 from scalebed.fit.settings import Settings
+from scalebed.fit.words import chained, method, verdict
 from scalebed.laws import get_law
-from scalebed.laws.base import Array, names
+from scalebed.laws.base import Array, Inputs, names
 
 if TYPE_CHECKING:
     import pyarrow
@@ -80,16 +81,6 @@ def fit_row(stage: Stage, runs: Runs, kind: str) -> Row:
     }
 
 
-def verdict(stage: Stage, runs: Runs) -> str:
-    """``certified``, ``doubtful: why`` or ``refused: why``."""
-    if stage.fit is None:
-        return f"refused: {stage.reason}"
-    doubts = list(stage.fit.certificate.doubts)
-    if runs.absent:
-        doubts.append(f"fit cells missing: {', '.join(runs.absent)}")
-    return f"doubtful: {'; '.join(doubts)}" if doubts else "certified"
-
-
 def influence_rows(stage: Stage, runs: Runs, kind: str, settings: Settings) -> list[Row]:
     """How much each cell decides a fit."""
     if stage.fit is None:
@@ -147,9 +138,16 @@ def prediction_rows(
     if stage.fit is None or stage.point is None:
         return []
     measured = (runs.losses if kind == "loss" else runs.errors)[stage.response]
+    if loss is not None and not chained(stage):
+        loss = None
     used = stage.used if loss is None else stage.used | loss.used
+    direct = kind == "error" and loss is None
+    # An error law fed the measured loss; a direct law takes none.
+    x: Inputs = ()
+    if loss is not None:
+        x = inputs(stage.fit.law, runs, stage.response, settings)
     flops = float(runs.flops[used].sum())
-    method = _method(stage, loss, settings)
+    words = method(stage, loss, settings, direct)
     intervals = _intervals(stage, settings.level)
     trust = verdict(stage, runs)
     if loss is not None and trust != verdict(loss, runs):
@@ -180,20 +178,21 @@ def prediction_rows(
             "fit_flops": flops,
             "target_flops": float(runs.flops[i]),
             "flops_ratio": float(runs.flops[i]) / flops,
-            "method": method,
+            "method": words,
             "verdict": trust,
         }
         if truth is not None and low is not None and high is not None:
             row["covered"] = low <= truth <= high
-        rows.append(row | _second_stage(stage, runs, i, loss, truth))
+        rows.append(row | _second_stage(stage, runs, x, i, truth))
     return rows
 
 
-def _second_stage(stage: Stage, runs: Runs, i: int, loss: Stage | None, truth: float | None) -> Row:
+def _second_stage(stage: Stage, runs: Runs, x: Inputs, i: int, truth: float | None) -> Row:
     """Feed the error law the measured loss, which shows errors of the two stages that cancel."""
     value = None
-    if loss is not None and stage.fit is not None and np.isfinite(runs.losses[loss.response][i]):
-        value = float(stage.fit.predict(runs.losses[loss.response][i : i + 1])[0])
+    one = tuple(column[i : i + 1] for column in x)
+    if stage.fit is not None and one and all(np.isfinite(column[0]) for column in one):
+        value = float(stage.fit.predict(*one)[0])
     return {
         "predicted_from_measured_loss": value,
         "relative_error_from_measured_loss": _relative(value, truth),
@@ -226,27 +225,6 @@ def _spread(samples: Array) -> Array:
     low, high = np.quantile(samples, _ONE_SIGMA, axis=0)
     spread: Array = (high - low) / 2
     return spread
-
-
-def _method(stage: Stage, loss: Stage | None, settings: Settings) -> str:
-    """Say what the interval of a prediction contains, in words."""
-    if stage.sigma is None or stage.draws is None:
-        return "no interval: no degree of freedom anywhere to estimate the scatter of runs from"
-    head = (
-        f"{settings.level:.0%} prediction interval, parametric bootstrap, {settings.draws} joint "
-        "draws"
-    )
-    if loss is None or loss.sigma is None:
-        return (
-            f"{head}: refits of the {stage.law} law with lack of fit {stage.sigma.value:.2%} of "
-            f"the loss ({stage.sigma.source}), and the same scatter of the new run; evaluation "
-            "error is part of it"
-        )
-    return (
-        f"{head}: refits of the {loss.law} law (lack of fit {loss.sigma.value:.2%} of the loss) "
-        f"and of the {stage.law} law (lack of fit {stage.sigma.value:.4f}, {stage.sigma.source}), "
-        f"chained, with both scatters of the new run and its sampling error {stage.sampling:.4f}"
-    )
 
 
 def _relative(predicted: float | None, truth: float | None) -> float | None:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scalebed.fit.refit import refit
-from scalebed.laws.base import Array, Index, Inputs, SharedExponentLaw
+from scalebed.fit.refit import one_exponent, refit
+from scalebed.laws.base import Array, Index, Inputs, Law
 
 
 class Subsets(NamedTuple):
@@ -61,7 +61,7 @@ def draws(count: int, size: int, number: int, rng: np.random.Generator) -> list[
 
 
 def fit_designs(
-    law: SharedExponentLaw,
+    law: Law,
     x: Inputs,
     y: Array,
     flops: Array,
@@ -72,7 +72,7 @@ def fit_designs(
 
     Parameters
     ----------
-    law : SharedExponentLaw
+    law : Law
     x, y : inputs and response of the pool
     flops : array (n,)
     designs : list of index arrays
@@ -90,7 +90,8 @@ def fit_designs(
     ]
     at = [np.broadcast_to(np.asarray(value, float), len(designs)) for value in target]
     # The exponent is searched where the whole pool says, the same for all designs.
-    domain = law.domain(x)
+    last = law.bounds(x)[:, -1]
+    domain = (float(last[0]), float(last[1])) if one_exponent(law) else None
     parts = [Subsets(np.empty(0), np.empty(0), np.empty(0), np.empty(0, dtype=np.intp), 0)]
     for size in sorted({designs[number].size for number in kept}):
         numbers = np.array([number for number in kept if designs[number].size == size])

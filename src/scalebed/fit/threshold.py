@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scalebed.fit.result import FitRefusedError, fit_law
-from scalebed.laws.base import Array, Inputs, Mask, Parameter, SharedExponentLaw
+from scalebed.laws.base import Array, Inputs, Law, Mask, Parameter
 from scalebed.laws.decay import Decay
 
 
@@ -94,7 +94,7 @@ def sweep(
 
 
 def _predict(
-    kept: Mask, fit: tuple[Array, Array], target: tuple[float, Array], law: SharedExponentLaw
+    kept: Mask, fit: tuple[Array, Array], target: tuple[float, Array], law: Law
 ) -> tuple[float, float]:
     if not kept.any():
         return float("nan"), float("nan")
