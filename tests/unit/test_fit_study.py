@@ -403,10 +403,12 @@ def test_an_exponent_shared_by_all_data_sets(tables):
     assert not _rows(_fits(tables, draws=200), "pooling")
 
 
-def test_pooling_one_data_set_is_no_pooling():
+def test_pooling_one_data_set_is_refused():
     alone = synthetic.tables(datasets=["one"])
-    with pytest.raises(ScalebedError, match="pooling needs two data sets or more, found 1"):
-        _fits(alone, draws=200, pool={"parameters": ["alpha"]})
+    results = _fits(alone, draws=200, pool={"parameters": ["alpha"]})
+    (row,) = _rows(results, "pooling")
+    assert row["verdict"].startswith("refused: pooling needs two data sets or more")
+    assert not row["chosen"] and not _rows(results, "pooled_predictions")
 
 
 def test_every_cell_of_a_fit_has_its_influence(results):

@@ -8,7 +8,7 @@ import scipy.stats
 import study_records as records
 
 from scalebed.cli import main
-from scalebed.laws import get_law
+from scalebed.laws import NAMES, get_law
 from scalebed.report import answer, checks, numbers
 from scalebed.report.cells import cell_frame, rises, spearman
 from scalebed.report.laws import fitted, formula_html
@@ -89,6 +89,39 @@ def test_the_first_section_shows_the_numbers_of_the_database(study, page):
             assert row["method"] in first
     assert "no prediction" in first
     assert "90 % interval" in first
+
+
+def test_the_pooled_fit_stands_beside_the_separate_ones(study, page):
+    text = visible(page)
+    assert "One fit over all data sets" in text and "alpha shared by all of them" in text
+    (together,) = study.rows(
+        "SELECT avg(o.relative_error) AS mean FROM pooled_predictions AS o "
+        "JOIN predictions AS p USING (cell, response) "
+        "WHERE o.role = 'target' AND p.kind = 'loss' AND p.relative_error IS NOT NULL"
+    )
+    mean = re.sub(r"\s", " ", numbers.percent(together["mean"], 2))
+    assert f"{mean} together" in text
+
+
+def test_the_checks_have_their_tables(study, page):
+    text = visible(page)
+    for title in ("Do the intervals cover?", "Data sets compared", "Which tasks can be predicted"):
+        assert title in text
+    # The tournament was not asked for.
+    assert "Which law to believe" not in text
+    (row,) = study.rows(
+        "SELECT * FROM calibration WHERE chosen AND dataset = 'all' AND kind = 'loss' "
+        "AND scheme = 'other data sets' AND response = $yardstick",
+        {"yardstick": records.YARDSTICK},
+    )
+    covered = f"{numbers.percent(row['coverage'], 0)} covered of {row['cells']} runs"
+    assert covered in text
+
+
+def test_verdicts_stand_beside_predictions(study, page):
+    told = {row["verdict"] for row in study.rows("SELECT verdict FROM predictions")}
+    assert any(verdict.startswith("doubtful") for verdict in told)
+    assert page.count('title="doubtful') >= 2
 
 
 def test_summaries_agree_with_sql(study):
@@ -191,6 +224,22 @@ def test_wilson_intervals():
     assert answer.wilson(81, 263, 1.959964) == pytest.approx((0.2553, 0.3662), abs=5e-5)
     assert answer.wilson(15, 148, 1.959964) == pytest.approx((0.0624, 0.1605), abs=5e-5)
     assert answer.wilson(0, 20, 1.959964) == pytest.approx((0.0, 0.1611), abs=5e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_formula_is_written_whole(name):
+    """No sign of the formula gets lost on the way to the page."""
+    law = get_law(name)
+    plain = re.sub(r"<[^>]+>|\s", "", str(formula_html(law.formula)))
+    assert plain.count("(") == plain.count(")")
+    for parameter in law.parameters:
+        head = parameter.name.partition("_")[0]
+        if re.search(rf"\b{re.escape(parameter.name)}\b", law.formula):
+            shown = {"alpha": "α", "beta": "β", "gamma": "γ", "eps": "ε", "eta": "η"}
+            assert shown.get(head, head if head != "lambda" else "λ") in plain
+    numbers_in = formula_html(law.formula, {p.name: 1.25 for p in law.parameters})
+    known = [p for p in law.parameters if re.search(rf"\b{re.escape(p.name)}\b", law.formula)]
+    assert str(numbers_in).count("<b>1.25</b>") >= len(known)
 
 
 def test_formulas_with_numbers():

@@ -58,6 +58,11 @@ def pool_rows(
         for runs, stage in zip(sets, stages, strict=True)
         if stage.used.any() and runs.mixed is None
     ]
+    if len(inside) < 2:
+        # Data sets whose cells all failed do not take the study down.
+        reason = f"pooling needs two data sets or more with fit cells, found {len(inside)}"
+        empty["pooling"] = [_ladder_row(settings, pool, reason=reason)]
+        return empty
     try:
         points = [_points(runs, stage, settings) for runs, stage in inside]
         law = get_law(settings.loss_law, "loss")

@@ -109,15 +109,19 @@ def hold(z: Any, g: Any, low: Any, high: Any, free: Any, reach: Any, held: Any) 
 def scales(
     points: Any, m: int, z: Any, log_scale: bool, delta: float, tied: bool, size: Any, scale: Any
 ) -> None:
-    """Units of the coordinates in which steps are damped, and the squared length of the response.
+    """Units of the coordinates in which steps are damped and gradients judged, (13,).
 
-    They only shape damped steps, so those of the common start serve all samples.
+    Five lengths with the weights of Huber's loss, the squared length of the response, both weights,
+    and five lengths of the derivatives of the residual. They only shape damped steps and say how
+    large a gradient is, so those of the common start serve all samples.
     """
     lengths(points, m, z, log_scale, delta, size)
     if tied:
+        size[0, 3] += size[0, 4]
         size[1, 3] += size[1, 4]
     for i in range(5):
         scale[i] = np.sqrt(size[1, i]) if size[1, i] > 0 else 1.0
+        scale[8 + i] = np.sqrt(size[0, i])
     scale[5], scale[6], scale[7] = size[0, 5], z[1], z[2]
 
 
@@ -147,13 +151,13 @@ def _move(z: Any, step: Any, low: Any, high: Any, trial: Any) -> None:
 
 
 @compiled
-def _units(z: Any, scale: Any, tied: bool, unit: Any) -> None:
-    """Adjust the units of `scales` to the present weights: derivatives grow with them."""
-    first = np.exp(z[1] - scale[6]) if z[1] > -np.inf else 1.0
-    second = np.exp(z[2] - scale[7]) if z[2] > -np.inf else 1.0
-    unit[0], unit[1], unit[2] = scale[0], scale[1] * first, scale[2] * second
-    unit[3] = scale[3] * (max(first, second) if tied else first)
-    unit[4] = scale[4] * second
+def units(z: Any, scale: Any, first: int, tied: bool, unit: Any) -> None:
+    """Adjust the units of `scales` from `first` on to the weights: derivatives grow with them."""
+    size = np.exp(z[1] - scale[6]) if z[1] > -np.inf else 1.0
+    data = np.exp(z[2] - scale[7]) if z[2] > -np.inf else 1.0
+    unit[0], unit[1], unit[2] = scale[first], scale[first + 1] * size, scale[first + 2] * data
+    unit[3] = scale[first + 3] * (max(size, data) if tied else size)
+    unit[4] = scale[first + 4] * data
 
 
 @compiled
@@ -196,7 +200,7 @@ def descend(
             sums(points, m, z, log_scale, delta, s)
             count += 1
             continue
-        _units(z, scale, tied, unit)
+        units(z, scale, 0, tied, unit)
         decrease = solve(H, g, unit, held, damping, L, step)
         while decrease < 0.0 and damping < _STALLED:
             damping = max(10.0 * damping, 1e-3)

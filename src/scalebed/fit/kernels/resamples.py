@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from scalebed.fit.kernels.compiling import compiled
-from scalebed.fit.kernels.newton import derivatives, descend, hold, scales
-from scalebed.fit.kernels.sums import SUMS, combine, contributions, lengths, sums
+from scalebed.fit.kernels.newton import derivatives, descend, hold, scales, units
+from scalebed.fit.kernels.sums import SUMS, combine, contributions, sums
 
 _LANES = 8
 # Points up to which the sums at a common start are taken from a table, which has to fit the cache.
@@ -45,23 +45,20 @@ def _fit(
             points, m, z, low, high, free, tied, reach, logarithmic, delta, scale,
             given and count == 0, first, work, held,
         )  # fmt: skip
-    s, g, size = work[0], work[2], work[16:18]
+    s, g, unit = work[0], work[2], work[15]
     delta = deltas[-1]
     if count == 0:
         sums(points, m, z, logarithmic, delta, s)
     derivatives(s, tied, g, work[3:8])
     hold(z, g, low, high, free, reach, held)
-    lengths(points, m, z, logarithmic, delta, size)
-    if tied:
-        size[0, 3] += size[0, 4]
-    residual = np.sqrt(s[1]) + 1e-8 * np.sqrt(size[0, 5])
+    units(z, scale, 8, tied, unit)
+    residual = np.sqrt(s[1]) + 1e-8 * np.sqrt(scale[5])
     worst = 0.0
     edge = False
     for i in range(5):
         edge = edge or (free[i] and held[i])
-        tangent = np.sqrt(size[0, i])
-        if not held[i] and tangent > 0:
-            worst = max(worst, abs(g[i]) / (tangent * residual))
+        if not held[i] and unit[i] > 0:
+            worst = max(worst, abs(g[i]) / (unit[i] * residual))
     fine = m > 0 and np.isfinite(s[0]) and np.isfinite(worst)
     objective[at] = s[0]
     gradient[at] = worst if fine else np.inf
@@ -74,9 +71,9 @@ def _gather(u: Any, v: Any, y: Any, w: Any, points: Any) -> int:
     """Copy the points that count; points of weight 0 fill up the last vector."""
     m = 0
     for i in range(w.size):
-        if w[i] > 0:
-            points[0, m], points[1, m], points[2, m], points[3, m] = u[i], v[i], y[i], w[i]
-            m += 1
+        # Without a branch, which would be guessed wrong for every third point of a resample.
+        points[0, m], points[1, m], points[2, m], points[3, m] = u[i], v[i], y[i], w[i]
+        m += 1 if w[i] > 0 else 0
     full = m
     while full > 0 and full % _LANES:
         points[:3, full] = points[:3, m - 1]
@@ -110,7 +107,7 @@ def fit_rows(
     """Fit rows begin .. end with weights w; arrays of one row serve all rows."""
     n = u.shape[1]
     points, work = np.empty((4, n + _LANES)), np.zeros((18, SUMS))
-    first, scale, held = np.zeros(SUMS), np.zeros(8), np.zeros(5, dtype=np.bool_)
+    first, scale, held = np.zeros(SUMS), np.zeros(13), np.zeros(5, dtype=np.bool_)
     common = len(start) == 1
     table = np.empty((SUMS, n if common and len(u) == 1 and len(y) == 1 and n <= _TABLE else 0))
     given = table.shape[1] > 0
@@ -160,7 +157,7 @@ def fit_cases(
     """Fit case resamples begin .. end, each drawn from its seed."""
     n = u.shape[1]
     points, work = np.empty((4, n + _LANES)), np.zeros((18, SUMS))
-    first, scale, held = np.zeros(SUMS), np.zeros(8), np.zeros(5, dtype=np.bool_)
+    first, scale, held = np.zeros(SUMS), np.zeros(13), np.zeros(5, dtype=np.bool_)
     counts = np.ones(n, dtype=np.int32)
     m = _gather(u[0], v[0], y[0], counts, points)
     scales(points, m, start[0], logarithmic, deltas[0], tied, work[16:18], scale)
