@@ -260,3 +260,68 @@ def test_delta_draws_of_two_exponents_have_the_spread_of_repeated_fits():
         thetas.append(fit.theta)
     draws = draw_theta(fit, x, 4000, 0, "test")
     np.testing.assert_allclose(np.std(thetas, axis=0), np.std(draws, axis=0), rtol=0.36)
+
+
+def test_options_of_the_loss_law(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    params = np.tile(np.geomspace(1e7, 1e9, 5), 4)
+    tokens = params * np.repeat([20, 40, 80, 160], 5)
+    loss = get_law("tied").value(np.array([1.8, 160.0, 290.0, 0.27]), (params, tokens))
+    loss = loss * np.exp(0.003 * rng.standard_normal(20))
+    loss[3] *= 1.3
+    path = tmp_path / "runs.csv"
+    rows = zip(params, tokens, loss, strict=True)
+    path.write_text("params,tokens,loss\n" + "".join(f"{n},{d},{y}\n" for n, d, y in rows))
+    found = {}
+    for name, words in {
+        "plain": [],
+        "huber": ["--objective", "huber_log"],
+        "fixed": ["--fix", "E=1.8", "--fix", "alpha=0.27"],
+        "prior": ["--prior", "alpha=0.27,0.001", "--objective", "log_sse"],
+    }.items():
+        out = tmp_path / f"{name}.json"
+        assert main(["fit", str(path), "--out", str(out), "--draws", "200", *words]) == 0
+        found[name] = json.loads(out.read_text())["fits"][0]["parameters"]
+    # One bad run hardly moves Huber's fit.
+    assert abs(found["huber"]["alpha"]["value"] - 0.27) < 0.01
+    assert abs(found["plain"]["alpha"]["value"] - 0.27) > 0.02
+    assert found["fixed"]["E"]["value"] == 1.8 == found["fixed"]["E"]["lower"]
+    assert found["prior"]["alpha"]["value"] == pytest.approx(0.27, abs=0.003)
+    capsys.readouterr()
+    for words, told in (
+        (["--fix", "gamma=1"], "law tied has no parameter 'gamma'"),
+        (["--fix", "E"], "--fix E: expected NAME=VALUE"),
+        (["--prior", "alpha=0.3"], "--prior alpha=0.3: expected NAME=MEAN,SD"),
+        (["--delta", "0"], "delta is 0.0, expected a number above 0"),
+    ):
+        assert main(["fit", str(path), "--out", str(tmp_path / "no.json"), *words]) == 2
+        assert told in capsys.readouterr().err
+    assert not (tmp_path / "no.json").exists()
+
+
+def test_large_tables_are_resampled_for_other_objectives(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    params = np.exp(rng.uniform(np.log(1e7), np.log(1e9), 1200))
+    tokens = params * np.exp(rng.uniform(np.log(20), np.log(300), 1200))
+    loss = get_law("tied").value(np.array([1.8, 160.0, 290.0, 0.27]), (params, tokens))
+    loss = loss * np.exp(0.01 * rng.standard_normal(1200))
+    path = tmp_path / "runs.csv"
+    rows = zip(params, tokens, loss, strict=True)
+    path.write_text("params,tokens,loss\n" + "".join(f"{n},{d},{y}\n" for n, d, y in rows))
+    widths = {}
+    for objective in ("sse", "log_sse", "huber_log"):
+        out = tmp_path / f"{objective}.json"
+        words = ["--objective", objective, "--draws", "400", "--target", "params=7e9,tokens=1e12"]
+        assert main(["fit", str(path), "--out", str(out), *words]) == 0
+        record = json.loads(out.read_text())
+        alpha = record["fits"][0]["parameters"]["alpha"]
+        assert alpha["lower"] < 0.27 < alpha["upper"]
+        widths[objective] = alpha["upper"] - alpha["lower"]
+        assert ("case bootstrap" in record["fits"][0]["method"]) == (objective != "sse")
+    # Least squares of normal errors is efficient; absolute values know sqrt(pi / 2) less.
+    assert widths["log_sse"] == pytest.approx(widths["sse"], rel=0.35)
+    assert 1.0 < widths["huber_log"] / widths["log_sse"] < 1.7
+    capsys.readouterr()
+    words = ["--fix", "E=1.8", "--out", str(tmp_path / "no.json")]
+    assert main(["fit", str(path), *words]) == 2
+    assert "above 500 runs parameters cannot be fixed" in capsys.readouterr().err

@@ -118,6 +118,19 @@ def test_the_checks_have_their_tables(study, page):
     assert covered in text
 
 
+def test_the_width_of_intervals_is_split_by_its_sources(study, page):
+    text = visible(page)
+    assert "Where the width of each interval comes from" in text
+    rows = study.rows(
+        "SELECT share_loss_fit, share_error_fit, share_run FROM predictions "
+        "WHERE role = 'target' AND kind = 'error' AND response = 'average' AND share_run > 0"
+    )
+    assert rows
+    for row in rows:
+        for value in row.values():
+            assert numbers.significant(value, 2) in text
+
+
 def test_verdicts_stand_beside_predictions(study, page):
     told = {row["verdict"] for row in study.rows("SELECT verdict FROM predictions")}
     assert any(verdict.startswith("doubtful") for verdict in told)

@@ -19,20 +19,24 @@ from typing import Final, cast
 
 import numpy as np
 
+from scalebed.errors import ScalebedError
 from scalebed.fit.engine import Design
 from scalebed.fit.joint import Stage, ahead, inputs
 from scalebed.fit.linear import Moments, lowest_rss, moments
 from scalebed.fit.noise import Scatter, choose_sigma, normals, scatter_of, stream
-from scalebed.fit.refit import one_exponent
+from scalebed.fit.options import Options
+from scalebed.fit.refit import compiled, one_exponent
 from scalebed.fit.result import FitRefusedError, FitResult, fit_design, fit_law
 from scalebed.fit.runs import Runs
 from scalebed.fit.sensitivity import free
 from scalebed.fit.settings import Settings
 from scalebed.fit.shares import error_shares, loss_shares
 from scalebed.laws.base import Array, Index, Inputs, Law, SharedExponentLaw
+from scalebed.laws.exponential import ExponentialSum
 
 LARGE: Final = 500
 """Points above which a fit is drawn from by the delta method."""
+CASES: Final = "case bootstrap"
 METHOD: Final = "delta method: normal with the sandwich covariance of the fit"
 _FACTORS: Final = (0.5, 2.0)  # as in the joint bootstrap
 _BLOCK = 1 << 14  # points x 64 nodes x 2 columns x 8 bytes = 16 MB
@@ -75,16 +79,24 @@ def _merged(a: Moments, b: Moments) -> Moments:
     )
 
 
-def fit_large(law: Law, x: Inputs, y: Array) -> FitResult:
+def fit_large(law: Law, x: Inputs, y: Array, options: Options | None = None) -> FitResult:
     """`scalebed.fit.fit_law` for many points.
 
     Raises
     ------
     FitRefusedError
         If the points cannot identify the law.
+    ScalebedError
+        If the options cannot be drawn from with so many points.
     """
-    if not one_exponent(law):
-        return fit_law(law, x, y)
+    options = options or Options()
+    if options.fixed or options.priors or not (options.plain or compiled(law, options)):
+        raise ScalebedError(
+            f"{y.size} runs: above {LARGE} runs parameters cannot be fixed or have priors, and "
+            f"objective {options.objective} works for laws tied, chinchilla and compute"
+        )
+    if not options.plain or not one_exponent(law):
+        return fit_law(law, x, y, options)
     reason = _refusal(law, x, y)
     if reason is not None:
         raise FitRefusedError(reason)
@@ -189,6 +201,8 @@ def draw_theta(fit: FitResult, x: Inputs, draws: int, seed: int, *names: str) ->
     names : str
         What the draws depend on beside the seed, see `scalebed.fit.noise.stream`.
     """
+    if not fit.options.plain:
+        return _draw_cases(fit, x, draws, stream(seed, *names))
     if not one_exponent(fit.law):
         return _draw_in_frame(fit, x, draws, stream(seed, *names))
     law, theta = cast(SharedExponentLaw, fit.law), fit.theta
@@ -226,6 +240,17 @@ def _sums(fit: FitResult, x: Inputs, reference: Array) -> tuple[Array, Array]:
         scores = jacobian * fit.residuals[part, None]
         meat += scores.T @ scores
     return bread, meat
+
+
+def _draw_cases(fit: FitResult, x: Inputs, draws: int, rng: np.random.Generator) -> Array:
+    """Refits of resampled runs, drawn inside the kernel so that memory stays bounded."""
+    from scalebed.fit.kernels import powers
+
+    options, y = fit.options, fit.fitted + fit.residuals
+    seeds = rng.integers(2**63, size=draws, dtype=np.uint64)
+    law = cast(ExponentialSum, fit.law)
+    found = powers.fit_cases(law, x, y, fit.theta, seeds, options.objective, options.delta)
+    return found.theta
 
 
 def _draw_in_frame(fit: FitResult, x: Inputs, draws: int, rng: np.random.Generator) -> Array:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from scalebed.errors import ScalebedError
-from scalebed.laws.base import Law, names
+from scalebed.laws.base import Array, Law, names
 
 OBJECTIVES: Final = ("sse", "log_sse", "huber_log")
 
@@ -93,6 +93,15 @@ class Options:
                     f"parameter {name} of law {law.name} is fixed at {value}, "
                     f"expected {low:g} .. {high:g}"
                 )
+
+    def pin(self, law: Law, theta: Array) -> Array:
+        """Set the parameters that are given to their very values, free of rounding; (..., p)."""
+        if self.fixed:
+            theta = theta.copy()
+            for j, parameter in enumerate(law.parameters):
+                if parameter.name in self.fixed:
+                    theta[..., j] = self.fixed[parameter.name]
+        return theta
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for records and parameters of rules."""

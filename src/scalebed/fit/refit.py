@@ -85,17 +85,19 @@ def refit(
     """
     options = options or Options()
     if options.plain and one_exponent(law):
-        found = engine.refit(cast(SharedExponentLaw, law), x, y, domain, weights, threads)
-        return Optima(found.theta, found.rss / 2, found.gradient, found.at_edge)
+        best = engine.refit(cast(SharedExponentLaw, law), x, y, domain, weights, threads)
+        return Optima(best.theta, best.rss / 2, best.gradient, best.at_edge)
     if start is None:
         start = _start(law, x, y, options)
     rows = _rows(x, y, weights)
-    if _compiled(law, options):
-        return _powers(law, x, y, options, weights, start, rows, threads)
-    return _general(law, x, y, options, weights, start, rows, centres)
+    if compiled(law, options):
+        found = _powers(law, x, y, options, weights, start, rows, threads)
+    else:
+        found = _general(law, x, y, options, weights, start, rows, centres)
+    return found._replace(theta=options.pin(law, found.theta))
 
 
-def _compiled(law: Law, options: Options) -> bool:
+def compiled(law: Law, options: Options) -> bool:
     """Whether the compiled kernels know the law and the options."""
     if not isinstance(law, ExponentialSum) or law.sign < 0 or options.priors:
         return False

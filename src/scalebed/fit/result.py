@@ -152,7 +152,7 @@ def _fit_general(
     same = found.objective <= found.objective[best] * (1 + _AGREE) + floor
     levels = np.sort(found.objective[found.gradient <= 1e-6])
     minima = 1 + int(np.sum(np.diff(levels) > 1e-6 * levels[1:] + floor)) if levels.size else 1
-    theta = law.from_frame(found.theta[best], setup.frame)
+    theta = options.pin(law, law.from_frame(found.theta[best], setup.frame))
     fitted = law.value(theta, x)
     limits = tuple(law.bounds(x)[:, -1].tolist())
     certificate = certify(

@@ -15,7 +15,7 @@ from scalebed import __version__
 from scalebed.errors import ScalebedError
 from scalebed.fit.groups import Group, Target, groups_of, runs_of
 from scalebed.fit.joint import Stage, error_stage, loss_stage
-from scalebed.fit.large import METHOD, fit_large, large_stage
+from scalebed.fit.large import CASES, METHOD, fit_large, large_stage
 from scalebed.fit.noise import Scatter, scatter_of
 from scalebed.fit.result import FitRefusedError, FitResult, fit_law
 from scalebed.fit.rows import fit_row, parameter_rows
@@ -91,7 +91,8 @@ def _fit(group: Group, response: str, kind: str, settings: Settings) -> FitResul
     law = _law(kind, settings)
     x, y, _ = group.points(response, law)
     try:
-        return fit_large(law, x, y) if group.large else fit_law(law, x, y)
+        options = settings.loss_options if kind == "loss" else settings.error_options
+        return fit_large(law, x, y, options) if group.large else fit_law(law, x, y, options)
     except FitRefusedError as refused:
         return str(refused)
 
@@ -154,7 +155,9 @@ def _fit_record(group: Group, runs: Runs, stage: Stage, kind: str, settings: Set
         "reason",
         "verdict",
     ]
-    method = METHOD if group.large else "parametric bootstrap, joint with the errors"
+    plain = stage.fit is None or stage.fit.options.plain
+    large = METHOD if plain else CASES
+    method = large if group.large else "parametric bootstrap, joint with the errors"
     values = [column[group.rows] for column in (group.table.params, group.table.tokens)]
     return {key: row[key] for key in kept} | {
         "law": f"{law.name}@{law.version}",

@@ -26,7 +26,8 @@ SELECT c.cell, c.dataset, c.size, c.ratio, c.recipe, c.seed, c.params, c.tokens,
        p.predicted, p.lower, p.upper, p.level, coalesce(p.measured, m.value) AS measured,
        p.predicted / m.value - 1 AS deviation, p.relative_error, p.covered, p.method, p.verdict,
        p.predicted_from_measured_loss, p.relative_error_from_measured_loss,
-       p.share_fit, p.share_noise, f.fit IS NOT NULL AS refused,
+       p.share_fit, p.share_noise, p.share_loss_fit, p.share_error_fit, p.share_run,
+       p.share_evaluation, f.fit IS NOT NULL AS refused,
        c.params / b.params AS params_ratio, c.token_multiplier / b.M AS M_ratio,
        c.flops / b.flops AS largest_ratio, c.flops / b.total AS fit_ratio
 FROM cells c CROSS JOIN kinds k

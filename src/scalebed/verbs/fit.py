@@ -7,6 +7,7 @@ the others and the keys of the JSON that is written.
 import argparse
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +29,44 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, help="seed of the draws (0)")
     add("--loss-law", default="tied", help="law of the loss (tied)")
     add("--error-law", default="decay", help="law of the error (decay)")
+    add(
+        "--objective",
+        choices=("sse", "log_sse", "huber_log"),
+        default="sse",
+        help="what the fit of the loss law minimises (sse)",
+    )
+    add("--delta", type=float, default=1e-3, help="where Huber's loss turns straight (0.001)")
+    add(
+        "--fix",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of the loss law that is given; may be given several times",
+    )
+    add(
+        "--prior",
+        action="append",
+        default=[],
+        metavar="NAME=MEAN,SD",
+        help="a parameter of the loss law of which something is known beforehand",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Fit, print and write."""
     from scalebed.errors import ScalebedError
     from scalebed.files import write_json
+    from scalebed.fit.options import Options, Prior
     from scalebed.fit.settings import Settings
     from scalebed.fit.table import fit_table
     from scalebed.importers.runs import read_runs
     from scalebed.laws import get_law
 
-    get_law(args.loss_law, "loss")
-    get_law(args.error_law, "error")
+    fixed = {name: value[0] for name, value in map(_numbers("--fix", 1), args.fix)}
+    priors = {name: Prior(*pair) for name, pair in map(_numbers("--prior", 2), args.prior)}
+    options = Options(args.objective, args.delta, fixed, priors)
+    options.check(get_law(args.loss_law, "loss"))
+    get_law(args.error_law, ("error", "direct"))
     if not 100 <= args.draws <= 1_000_000:
         raise ScalebedError(f"--draws is {args.draws}, expected 100 .. 1000000")
     if not 0 < args.level < 1:
@@ -57,12 +83,31 @@ def run(args: argparse.Namespace) -> None:
         draws=args.draws,
         level=args.level,
         seed=args.seed,
+        loss_options=options,
     )
     record = fit_table(read_runs(args.table), targets, settings)
     write_json(args.out, record)
     for line in _lines(record):
         print(line)
     print(f"written: {args.out}")
+
+
+def _numbers(option: str, count: int) -> Callable[[str], tuple[str, tuple[float, ...]]]:
+    """Return a reader of NAME=number,number words of an option."""
+    from scalebed.errors import ScalebedError
+
+    def read(text: str) -> tuple[str, tuple[float, ...]]:
+        name, equals, rest = text.partition("=")
+        try:
+            values = tuple(float(word) for word in rest.split(","))
+        except ValueError:
+            values = ()
+        if not name or not equals or len(values) != count or not all(map(math.isfinite, values)):
+            wanted = "NAME=VALUE" if count == 1 else "NAME=MEAN,SD"
+            raise ScalebedError(f"{option} {text}: expected {wanted}")
+        return name, values
+
+    return read
 
 
 def _target(text: str) -> Any:
