@@ -173,3 +173,24 @@ def test_stored_draws_give_what_a_new_fit_gives(tmp_path, laws):
 def test_what_cannot_be_compared_is_named(words, message):
     with pytest.raises(ScalebedError, match=message):
         contrast(study(), *words)
+
+
+def test_recipes_with_a_study_each_are_compared(monkeypatch):
+    """The other study's runs reach the same with half the compute."""
+    monkeypatch.setitem(synthetic.TRUTH, "one", scaled(1.0))
+    plain = study(sigma=0.0005)
+    monkeypatch.setitem(synthetic.TRUTH, "one", scaled(0.5))
+    better = dataclasses.replace(study(sigma=0.0005, seed=2), name="hot")
+    monkeypatch.undo()
+    plain = dataclasses.replace(plain, name="base")
+    row = contrast(plain, "one", "one", TARGET, other=better)
+    assert (row["a"], row["b"]) == ("one (base)", "one (hot)")
+    assert row["difference_lower"] < row["difference"] < row["difference_upper"] < 0
+    assert row["multiplier"] == pytest.approx(0.5, rel=0.1) and row["p_better"] < 0.05
+    # The same data set in the same study is the same; in another study its draws are others'.
+    same = contrast(plain, "one", "one", TARGET, other=plain)
+    assert same["difference"] == 0 and same["multiplier"] == pytest.approx(1)
+    assert same["difference_lower"] < 0 < same["difference_upper"]
+    assert same["p_better"] == pytest.approx(0.5, abs=0.12)
+    rows = contrast_all(plain, targets=[TARGET], responses=["yardstick"], other=better)
+    assert {row["a"] for row in rows} == {f"{name} (base)" for name in synthetic.TRUTH}

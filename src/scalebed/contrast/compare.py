@@ -42,6 +42,7 @@ def contrast(
     target: Target,
     response: str | None = None,
     frames: Frames | None = None,
+    other: StudyFit | None = None,
 ) -> Row:
     """Compare two data sets of a study at a run.
 
@@ -55,6 +56,8 @@ def contrast(
         A validation set, or a task or average; the study's validation set by default.
     frames : mapping, optional
         From `scalebed.contrast.laws.study_tables`, when several contrasts are made.
+    other : StudyFit, optional
+        Study that b comes from, such as the one with another recipe; the same by default.
 
     Returns
     -------
@@ -68,14 +71,21 @@ def contrast(
     ScalebedError
         If there is no such data set or response, or a and b are the same.
     """
-    if a == b:
+    if a == b and other is None:
         raise ScalebedError(f"data set {a!r} is to be compared with itself, expected two")
     if not (0 < target.params < np.inf and 0 < target.tokens < np.inf):
         raise ScalebedError("a target needs finite N and D above 0")
-    runs = find_runs(study, a), find_runs(study, b)
+    second = other or study
+    runs = find_runs(study, a), find_runs(second, b)
     response = response or study.settings.loss
     kind = _kind(study, response)
     frames = study_tables(study, _needed(study, [response])) if frames is None else frames
+    both = frames, frames
+    if other is not None:
+        if _kind(other, response) != kind:
+            raise ScalebedError(f"{response!r} is a loss in one study and an error in the other")
+        both = frames, study_tables(other, _needed(other, [response]))
+        a, b = f"{a} ({study.name})", f"{b} ({other.name})"
     level = study.settings.level
     row: Row = dict.fromkeys(CONTRASTS.names) | {
         "a": a,
@@ -89,12 +99,18 @@ def contrast(
         "draws": 0,
         "status": "refused",
     }
-    sides = [_side(study, frames, each, kind, response) for each in runs]
+    sides = [
+        _side(where, tables, each, kind, response)
+        for where, tables, each in zip((study, second), both, runs, strict=True)
+    ]
     reasons = [side for side in sides if isinstance(side, str)]
     if reasons:
         said = "; ".join(reasons)
         return row | {"notes": said, "sentence": f"{a} and {b} cannot be compared: {said}."}
     one, two = (side for side in sides if isinstance(side, Side))
+    if other is not None:
+        # Draws of one data set have one stream in every study, but these are other runs.
+        one, two = one.named(a), two.shuffled(stream(study.settings.seed, "other", b)).named(b)
     row |= _numbers(one, two, row, study.settings.seed)
     row |= {"status": "compared", "notes": "; ".join(notes(one, two, row))}
     return row | {"sentence": sentence(row)}
@@ -105,6 +121,7 @@ def contrast_all(
     pairs: Sequence[tuple[str, str]] | None = None,
     targets: Sequence[Target] | None = None,
     responses: Sequence[str] | None = None,
+    other: StudyFit | None = None,
 ) -> list[Row]:
     """Compare data sets at several runs.
 
@@ -112,11 +129,13 @@ def contrast_all(
     ----------
     study : StudyFit
     pairs : sequence of (str, str), optional
-        Every pair of data sets by default.
+        Every pair of data sets by default; with `other` each data set that both studies have.
     targets : sequence of Target, optional
         Every target of the study by default.
     responses : sequence of str, optional
         The study's validation set and its task averages by default.
+    other : StudyFit, optional
+        Study that the second of a pair comes from.
 
     Returns
     -------
@@ -127,9 +146,13 @@ def contrast_all(
     averages = [name for name in (AVERAGE, *study.settings.averages) if name in errors]
     responses = responses or (study.settings.loss, *averages)
     frames = study_tables(study, _needed(study, responses))
+    names = [runs.dataset for runs in study.runs]
+    usual = list(combinations(names, 2))
+    if other is not None:
+        usual = [(name, name) for name in names if name in {r.dataset for r in other.runs}]
     return [
-        contrast(study, a, b, target, response, frames)
-        for a, b in pairs or combinations([runs.dataset for runs in study.runs], 2)
+        contrast(study, a, b, target, response, frames, other)
+        for a, b in pairs or usual
         for target in targets or _targets(study)
         for response in responses
     ]

@@ -74,6 +74,17 @@ class Side:
             return loss
         return self.error.value(params, ratio * params, loss)
 
+    def named(self, name: str) -> Side:
+        """Return the same under another name, which has random streams of its own."""
+        return replace(self, runs=replace(self.runs, dataset=name))
+
+    def shuffled(self, rng: np.random.Generator) -> Side:
+        """Return the same with its draws in another order, the same for both laws."""
+        order = 1 + rng.permutation(len(self.last.theta) - 1)
+        index = np.concatenate([[0], order])
+        laws = [f and replace(f, theta=f.theta[index]) for f in (self.loss, self.error)]
+        return Side(self.runs, laws[0] or self.loss, laws[1])
+
     @property
     def last(self) -> Fitted:
         """The law of what is compared."""

@@ -29,6 +29,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="validation set, task or average to compare (the study's loss and averages)",
     )
+    add(
+        "--other",
+        metavar="STUDY",
+        help="study that B comes from, to compare recipes that have a study each",
+    )
     add("--out", type=Path, help="folder to write contrasts.parquet into")
 
 
@@ -43,7 +48,8 @@ def run(args: argparse.Namespace) -> None:
     study = open_study(args.study)
     targets = tuple(_target(text) for text in args.target) or None
     pairs = (tuple(args.datasets),) if args.datasets else None
-    rows = contrast_all(study, pairs, targets, tuple(args.response) or None)
+    other = open_study(args.other) if args.other else None
+    rows = contrast_all(study, pairs, targets, tuple(args.response) or None, other)
     if args.datasets and not rows:
         raise ScalebedError(f"study {study.name} has no target: add --target params=N,tokens=D")
     if not rows:
