@@ -25,7 +25,7 @@ CONDA = {
     "evaluate": [*_MODELS, "lm-eval", "pyyaml", "zstandard"],
     "fit": [
         *_TABLES,
-        *("numba", "pydantic", "pyyaml", "scipy", "statsmodels", "vl-convert-python"),
+        *("llvmlite", "numba", "pydantic", "pyyaml", "scipy", "statsmodels", "vl-convert-python"),
     ],
 }
 CONDA_HEADER = """\

@@ -126,7 +126,9 @@ def test_coverage_with_scatter_of_the_other_training_sets(imported):
         assert 0.85 <= covered.mean() <= 0.97, response
         assert len(covered) >= 62
     sources = imported["fits"].query("response == 'c4_val'").set_index("dataset")["sigma_source"]
-    assert sources["c4"].startswith("pooled over the other data sets (redpajama, refinedweb)")
+    assert sources["c4"].startswith(
+        "errors on held-out cells pooled over the other data sets (redpajama, refinedweb)"
+    )
 
 
 def test_the_digest_is_the_one_of_the_published_files():

@@ -15,7 +15,9 @@ from scalebed.figures.registry import FIGURES
 
 CELLS = 12
 AFTER_FIT = Counter(gather_study=1, plot_figure=len(FIGURES), write_report=1)
-AFTER_CELLS = Counter(tabulate_cells=1, fit_laws=1) + AFTER_FIT
+CHECKS = Counter(calibrate=1, compare_tasks=1, contrast=1)
+FROM_FIT = Counter(fit_laws=1) + CHECKS + AFTER_FIT
+AFTER_CELLS = Counter(tabulate_cells=1) + FROM_FIT
 
 
 def cells(trained: int, evaluated: int | None = None) -> Counter[str]:
@@ -70,7 +72,7 @@ STUDY_EDITS: dict[str, tuple[Callable[[dict[str, Any]], None], Counter[str]]] = 
     ),
     "draw more": (
         lambda study: study["bootstrap"].update(draws=300),
-        Counter(fit_laws=1) + AFTER_FIT,
+        FROM_FIT,
     ),
     "change the title": (
         lambda study: study.update(title="Another heading"),
@@ -95,7 +97,7 @@ def test_edit_of_the_study(name: str, checkout: Project) -> None:
 
 
 CODE_EDITS: dict[str, tuple[str, str, Counter[str]]] = {
-    "edit a law": ("src/scalebed/laws/tied.py", "# x\n", Counter(fit_laws=1) + AFTER_FIT),
+    "edit a law": ("src/scalebed/laws/tied.py", "# x\n", FROM_FIT),
     "edit a task": (
         "src/scalebed/evaluate/tasks/cloze/order4.yaml",
         "# x\n",

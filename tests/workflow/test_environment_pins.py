@@ -24,7 +24,7 @@ STAGES = {
     "evaluate": ("data", "model", "evaluate"),
     "fit": (
         *("laws", "fit", "store", "figures", "report", "plan/listing.py"),
-        *("importers", "lints", "search"),
+        *("importers", "lints", "search", "intervals", "tournament", "reliability", "contrast"),
     ),
 }
 # Optional at run time, with a message of its own when missing.
