@@ -118,6 +118,23 @@ def test_the_checks_have_their_tables(study, page):
     assert covered in text
 
 
+def test_cells_that_decide_a_fit_are_named(study, page):
+    decided = study.rows("SELECT DISTINCT fit FROM influence WHERE leverage > 0.99")
+    main = [row for row in fitted(study)[0] if row["decisive"]]
+    assert {row["fit"] for row in main} <= {row["fit"] for row in decided}
+    assert ("It rests on" in visible(page)) == bool(main)
+
+
+def test_tasks_that_cannot_be_predicted_are_marked(study, page):
+    wanted = study.rows(
+        "SELECT count(*) AS count FROM predictions p JOIN reliability r "
+        "ON r.task = p.response AND r.dataset = 'all' "
+        "WHERE p.kind = 'error' AND p.role = 'target' AND r.class <> 'predictable'"
+    )
+    assert visible(page).count("cannot be predicted ") >= wanted[0]["count"]
+    assert page.count(": cannot be predicted</strong>") == wanted[0]["count"]
+
+
 def test_the_width_of_intervals_is_split_by_its_sources(study, page):
     text = visible(page)
     assert "Where the width of each interval comes from" in text

@@ -194,8 +194,11 @@ def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
 
 
 _OTHERS = """
-SELECT p.*, c.size, c.ratio, p.predicted / p.measured - 1 AS deviation
+SELECT p.*, c.size, c.ratio, p.predicted / p.measured - 1 AS deviation, r.class AS reliability
 FROM predictions p JOIN cells c USING (cell, dataset)
+LEFT JOIN reliability r ON p.kind = 'error' AND r.task = p.response
+    AND r.dataset = (SELECT CASE WHEN bool_or(dataset = 'all') THEN 'all' ELSE min(dataset) END
+                     FROM reliability)
 WHERE p.role = 'target'
       AND p.response <> CASE p.kind WHEN 'loss' THEN $yardstick ELSE 'average' END
 ORDER BY p.kind DESC, p.response, p.dataset, c.flops, c.cell

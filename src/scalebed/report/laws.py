@@ -22,6 +22,11 @@ _GREEK = {
 }
 _TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*'?|\d+\.?\d*(?:e\d+)?|\^|[-+*/=(),\[\]]|\s+")
 _WORDS = ("exp", "log", "chance")
+# A cell that takes nearly all of its own fitted value.
+_DECISIVE = """
+SELECT i.fit, i.leverage, c.* FROM influence i JOIN cells c USING (cell)
+WHERE i.leverage > 0.99 ORDER BY i.fit, i.leverage DESC, c.cell
+"""
 _FITS = """
 SELECT * FROM fits ORDER BY kind DESC,
     response = CASE kind WHEN 'loss' THEN $yardstick ELSE 'average' END DESC, response, dataset
@@ -117,6 +122,9 @@ def fitted(study: StudyDatabase) -> tuple[list[dict[str, Any]], list[dict[str, A
     parameters: dict[str, list[dict[str, Any]]] = {}
     for row in study.rows("SELECT * FROM fit_parameters"):
         parameters.setdefault(row["fit"], []).append(row)
+    decisive: dict[str, list[dict[str, Any]]] = {}
+    for row in study.rows(_DECISIVE):
+        decisive.setdefault(row["fit"], []).append(row)
     headline: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
     for fit in study.rows(_FITS, {"yardstick": yardstick}):
@@ -126,6 +134,7 @@ def fitted(study: StudyDatabase) -> tuple[list[dict[str, Any]], list[dict[str, A
         fit["formula"] = formula_html(law.formula)
         fit["numbers"] = formula_html(law.formula, values) if fit["status"] == "fitted" else None
         fit["source"] = law.source
+        fit["decisive"] = decisive.get(fit["fit"], [])
         fit["rows"] = [
             {**known[item.name], "symbol": symbol(item.name), "meaning": item.meaning}
             for item in (*law.parameters, *law.derived)
