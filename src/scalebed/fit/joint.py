@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from scalebed.fit.draws import scatter_factors
 from scalebed.fit.noise import Scatter, Sigma, choose_sigma, normals, scatter_of, stream
 from scalebed.fit.options import Options
 from scalebed.fit.refit import refit
@@ -24,9 +25,6 @@ from scalebed.fit.shares import error_shares, loss_shares
 from scalebed.laws import get_law
 from scalebed.laws.base import Array, Inputs, Law, Mask
 
-# A run whose loss is half or twice the law's is no scatter about the law; the limits keep the heavy
-# tails of Student's t with one degree of freedom out of the refits. No 5 % quantile reaches them.
-_FACTORS = (0.5, 2.0)
 # Objectives of the logarithm have no value at an error of 0.
 _LEAST = 1e-6
 
@@ -116,7 +114,7 @@ def loss_stage(
     seed, count = settings.seed, settings.draws
     scale = sigma.sample(stream(seed, "sigma", "loss", runs.dataset, validation), count)[:, None]
     factors = [
-        np.clip(1 + scale * normals(seed, runs.cells, count, "loss", validation, which), *_FACTORS)
+        scatter_factors(scale * normals(seed, runs.cells, count, "loss", validation, which))
         for which in ("fit", "new")
     ]
     theta = known.refit(

@@ -20,6 +20,7 @@ from typing import Final, cast
 import numpy as np
 
 from scalebed.errors import ScalebedError
+from scalebed.fit.draws import scatter_factors
 from scalebed.fit.engine import Design
 from scalebed.fit.joint import Stage, ahead, inputs
 from scalebed.fit.linear import Moments, lowest_rss, moments
@@ -38,7 +39,6 @@ LARGE: Final = 500
 """Points above which a fit is drawn from by the delta method."""
 CASES: Final = "case bootstrap"
 METHOD: Final = "delta method: normal with the sandwich covariance of the fit"
-_FACTORS: Final = (0.5, 2.0)  # as in the joint bootstrap
 _BLOCK = 1 << 14  # points x 64 nodes x 2 columns x 8 bytes = 16 MB
 
 
@@ -160,7 +160,7 @@ def large_stage(
     if loss is None:
         x = inputs(fit.law, targets, response, settings)
         means = fit.law.predict(theta, x)
-        draws = means * np.clip(1 + scale * noise, *_FACTORS)
+        draws = means * scatter_factors(scale * noise)
         shares = loss_shares(means, draws, 0.0)
         return replace(stage, point=fit.predict(*x), fit_draws=means, draws=draws, shares=shares)
     law, every = fit.law, inputs(fit.law, targets, response, settings)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from scalebed.fit.draws import interval_of, number_or_none, scatter_factors
 from scalebed.fit.joint import Stage
 from scalebed.fit.noise import normals, stream
 from scalebed.fit.pooling import PooledFit, fit_pooled, refit_pooled
 from scalebed.fit.result import FitRefusedError
+from scalebed.fit.rows import Row, parameter_values
 from scalebed.fit.runs import Runs
 from scalebed.fit.settings import Pool, Settings
 from scalebed.fit.spread import SPREADS, Choice, choose_spread
@@ -19,11 +20,8 @@ from scalebed.fit.stacked import Points
 from scalebed.laws import get_law
 from scalebed.laws.base import Array
 
-Row = dict[str, Any]
-
 # Refits of all data sets together are slow, and a 90 % interval of 1,000 draws is good to 2 %.
 _DRAWS = 1000
-_FACTORS = (0.5, 2.0)
 _CONVERGED = 1e-6
 
 
@@ -122,7 +120,7 @@ def _draws(
         scale = _scale(runs, stage, settings, count)
         fitted = fit.law.predict(fit.theta[s], points[s].x)
         noise = normals(seed, runs.cells, count, "pooled", stage.response, "fit")[:, stage.used]
-        samples.append(Points(points[s].x, fitted * np.clip(1 + scale * noise, *_FACTORS)))
+        samples.append(Points(points[s].x, fitted * scatter_factors(scale * noise)))
     pool = settings.pool
     return refit_pooled(fit, samples, pool.options if pool else None)
 
@@ -163,7 +161,7 @@ def _ladder(
         _ladder_row(
             settings,
             pool,
-            spread=_finite(float(spread)),
+            spread=number_or_none(float(spread)),
             chosen=bool(spread == fit.spread),
             error=float(error),
             standard_error=float(uncertain),
@@ -179,25 +177,10 @@ def _ladder(
 def _parameters(
     fit: PooledFit, runs: Runs, s: int, theta: Array | None, settings: Settings
 ) -> list[Row]:
-    law = fit.law
-    values = np.concatenate([fit.theta[s], law.derive(fit.theta[s])])
-    limits = np.full((2, values.size), np.nan)
-    if theta is not None:
-        samples = np.concatenate([theta[:, s], law.derive(theta[:, s])], axis=1)
-        limits = _limits(samples, settings.level)
+    draws = None if theta is None else theta[:, s]
+    found = parameter_values(fit.law, fit.theta[s], draws, settings.level)
     return [
-        {
-            "dataset": runs.dataset,
-            "parameter": parameter.name,
-            "value": _finite(value),
-            "lower": _finite(low),
-            "upper": _finite(high),
-            "unit": parameter.unit,
-            "pooled": parameter.name in fit.pooled,
-        }
-        for parameter, value, low, high in zip(
-            (*law.parameters, *law.derived), values, *limits, strict=True
-        )
+        {"dataset": runs.dataset, "pooled": row["parameter"] in fit.pooled} | row for row in found
     ]
 
 
@@ -218,12 +201,12 @@ def _predictions(
         count = len(theta)
         scale = _scale(runs, stage, settings, count)
         noise = normals(settings.seed, runs.cells, count, "pooled", stage.response, "new")
-        samples = law.predict(theta[:, s], x) * np.clip(1 + scale * noise, *_FACTORS)
-        limits = _limits(samples, settings.level)
+        samples = law.predict(theta[:, s], x) * scatter_factors(scale * noise)
+        limits = interval_of(samples, settings.level)
     measured = runs.loss(stage.response)
     rows = []
     for i in map(int, np.flatnonzero(runs.same_recipe)):
-        truth, low, high = (_finite(column[i]) for column in (measured, *limits))
+        truth, low, high = (number_or_none(column[i]) for column in (measured, *limits))
         known = truth is not None
         rows.append(
             {
@@ -245,13 +228,3 @@ def _predictions(
             }
         )
     return rows
-
-
-def _limits(samples: Array, level: float) -> Array:
-    tails = ((1 - level) / 2, (1 + level) / 2)
-    limits: Array = np.quantile(samples, tails, axis=0, method="inverted_cdf")
-    return limits
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scalebed.fit.draws import interval_of, number_or_none
 from scalebed.fit.influence import influence
 from scalebed.fit.joint import Stage, inputs
 from scalebed.fit.runs import Runs
 from scalebed.fit.settings import Settings
+from scalebed.fit.shares import SHARES, spread
 from scalebed.fit.words import chained, method, verdict
 from scalebed.laws import get_law
-from scalebed.laws.base import Array, Inputs, names
+from scalebed.laws.base import Array, Inputs, Law, names
 
 if TYPE_CHECKING:
     import pyarrow
 
 Row = dict[str, Any]
-
-# 15.87 % and 84.13 %: half their distance is the standard deviation of a normal, and still means
-# something for the heavy tails of Student's t.
-_ONE_SIGMA = (0.158655, 0.841345)
-# Infinite draws (M* where A = 0) allow no interpolation between neighbours.
-_QUANTILE: Final = "inverted_cdf"
 
 
 def fit_id(stage: Stage, kind: str) -> str:
@@ -69,8 +64,8 @@ def fit_row(stage: Stage, runs: Runs, kind: str) -> Row:
         "degrees_of_freedom": certificate.degrees_of_freedom,
         "objective": stage.fit.options.objective,
         "converged": certificate.converged,
-        "gradient": _finite(certificate.gradient),
-        "condition": _finite(certificate.condition),
+        "gradient": number_or_none(certificate.gradient),
+        "condition": number_or_none(certificate.condition),
         "effective_parameters": certificate.effective_parameters,
         "minima": certificate.minima,
         "starts": certificate.starts,
@@ -91,7 +86,7 @@ def influence_rows(stage: Stage, runs: Runs, kind: str, settings: Settings) -> l
     columns = influence(stage.fit, x, y)
     return [
         {"fit": fit_id(stage, kind), "cell": runs.cells[i]}
-        | {name: _finite(column[k]) for name, column in columns._asdict().items()}
+        | {name: number_or_none(column[k]) for name, column in columns._asdict().items()}
         for k, i in enumerate(map(int, np.flatnonzero(stage.used)))
     ]
 
@@ -100,19 +95,31 @@ def parameter_rows(stage: Stage, kind: str, level: float) -> list[Row]:
     """Fitted and derived parameters of one fit with their intervals from the draws."""
     if stage.fit is None:
         return []
-    law = stage.fit.law
-    values = np.concatenate([stage.fit.theta, law.derive(stage.fit.theta)])
+    found = parameter_values(stage.fit.law, stage.fit.theta, stage.theta, level)
+    return [{"fit": fit_id(stage, kind)} | row for row in found]
+
+
+def parameter_values(law: Law, theta: Array, draws: Array | None, level: float) -> list[Row]:
+    """Fitted and derived parameters with their intervals.
+
+    Parameters
+    ----------
+    law : Law
+    theta : array (p,)
+    draws : array (draws, p) or None
+    level : float
+    """
+    values = np.concatenate([theta, law.derive(theta)])
     limits = np.full((2, values.size), np.nan)
-    if stage.theta is not None:
-        samples = np.concatenate([stage.theta, law.derive(stage.theta)], axis=1)
-        limits = _interval(samples, level)
+    if draws is not None:
+        samples = np.concatenate([draws, law.derive(draws)], axis=1)
+        limits = interval_of(samples, level)
     return [
         {
-            "fit": fit_id(stage, kind),
             "parameter": parameter.name,
-            "value": _finite(value),
-            "lower": _finite(low),
-            "upper": _finite(high),
+            "value": number_or_none(value),
+            "lower": number_or_none(low),
+            "upper": number_or_none(high),
             "unit": parameter.unit,
         }
         for parameter, value, low, high in zip(
@@ -156,8 +163,8 @@ def prediction_rows(
     for i in map(int, np.flatnonzero(runs.same_recipe)):
         role = "fit" if stage.used[i] else "target" if runs.target[i] else "held_out"
         predicted = float(stage.point[i])
-        low, high, fit_share, noise_share = (_finite(column[i]) for column in intervals)
-        truth = _finite(measured[i])
+        low, high, fit_share, noise_share = (number_or_none(column[i]) for column in intervals)
+        truth = number_or_none(measured[i])
         row: Row = {
             "cell": runs.cells[i],
             "dataset": runs.dataset,
@@ -203,38 +210,22 @@ def _intervals(stage: Stage, level: float) -> Array:
     """Lower, upper, share of the fit, share of the noise: shape (4, n)."""
     if stage.draws is None or stage.fit_draws is None or stage.point is None:
         return np.full((4, 0 if stage.point is None else stage.point.size), np.nan)
-    shares = [_spread(stage.fit_draws), _spread(stage.draws - stage.fit_draws)]
-    return np.stack([*_interval(stage.draws, level), *shares])
+    shares = [spread(stage.fit_draws), spread(stage.draws - stage.fit_draws)]
+    return np.stack([*interval_of(stage.draws, level), *shares])
 
 
 def _shares(stage: Stage, i: int) -> Row:
     """Split the spread of one prediction by its sources."""
     return {
-        f"share_{name}": _finite(stage.shares[name][i]) if name in stage.shares else None
-        for name in ("loss_fit", "error_fit", "run", "evaluation")
+        f"share_{name}": number_or_none(stage.shares[name][i]) if name in stage.shares else None
+        for name in SHARES
     }
-
-
-def _interval(samples: Array, level: float) -> Array:
-    tails = ((1 - level) / 2, (1 + level) / 2)
-    limits: Array = np.quantile(samples, tails, axis=0, method=_QUANTILE)
-    return limits
-
-
-def _spread(samples: Array) -> Array:
-    low, high = np.quantile(samples, _ONE_SIGMA, axis=0)
-    spread: Array = (high - low) / 2
-    return spread
 
 
 def _relative(predicted: float | None, truth: float | None) -> float | None:
     if predicted is None or truth is None or truth == 0:
         return None
     return abs(predicted - truth) / truth
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 def draw_table(stages: list[tuple[Stage, str]]) -> pyarrow.Table:

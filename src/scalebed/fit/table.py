@@ -7,12 +7,13 @@ parameters are drawn by the delta method of `scalebed.fit.large`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from scalebed import __version__
 from scalebed.errors import ScalebedError
+from scalebed.fit.draws import interval_of
 from scalebed.fit.groups import Group, Target, groups_of, runs_of
 from scalebed.fit.joint import Stage, error_stage, loss_stage
 from scalebed.fit.large import CASES, METHOD, fit_large, large_stage
@@ -24,8 +25,6 @@ from scalebed.fit.settings import Settings
 from scalebed.importers.runs import RunTable, about, notes
 from scalebed.laws import get_law
 from scalebed.laws.base import Law
-
-_QUANTILE: Final = "inverted_cdf"
 
 Record = dict[str, Any]
 Grids = dict[str, Scatter | None]
@@ -179,7 +178,6 @@ def _predictions(
     group: Group, stage: Stage, kind: str, loss: Stage | None, settings: Settings
 ) -> Iterator[Record]:
     start = 0 if group.large else group.rows.size
-    tails = ((1 - settings.level) / 2, (1 + settings.level) / 2)
     largest = float(
         np.max(6 * group.table.params[group.rows] * group.table.tokens[group.rows], initial=0.0)
     )
@@ -187,7 +185,7 @@ def _predictions(
     for i, target in enumerate(group.targets, start):
         limits: list[float | None] = [None, None]
         if stage.draws is not None:
-            limits = np.quantile(stage.draws[:, i], tails, method=_QUANTILE).tolist()
+            limits = interval_of(stage.draws[:, i], settings.level).tolist()
         flops = 6 * target.params * target.tokens
         yield {
             "dataset": group.dataset,

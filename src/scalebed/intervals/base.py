@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from scalebed.fit.draws import interval_of, scatter_factors
 from scalebed.fit.noise import Sigma, stream
 from scalebed.fit.options import Options
 from scalebed.fit.refit import refit
@@ -15,11 +16,6 @@ from scalebed.fit.result import FitResult, fit_law
 from scalebed.fit.sensitivity import sensitivity, unit
 from scalebed.intervals.design import Design
 from scalebed.laws.base import Array, Index, Inputs, Law
-
-FACTORS: Final = (0.5, 2.0)
-"""A loss half or twice the law's is no scatter: the limits keep Student's tails out of refits."""
-# Infinite draws allow no interpolation between neighbours.
-_QUANTILE: Final = "inverted_cdf"
 
 
 @dataclass(frozen=True)
@@ -231,15 +227,14 @@ def from_draws(name: str, problem: Problem, theta: Array, noise: Array) -> Inter
     """Interval from refits, and the noise of the new runs, (draws, m) in units of scatter."""
     means = problem.law.predict(theta, problem.targets)
     draws = with_noise(problem, means, noise)
-    tails = ((1 - problem.level) / 2, (1 + problem.level) / 2)
-    lower, upper = np.quantile(draws, tails, axis=0, method=_QUANTILE)
+    lower, upper = interval_of(draws, problem.level)
     return Interval(name, lower, upper, theta, draws)
 
 
 def with_noise(problem: Problem, means: Array, noise: Array) -> Array:
     """Add scatter to values of the law."""
     if problem.law.kind == "loss":
-        scattered: Array = means * np.clip(1 + noise, *FACTORS)
+        scattered: Array = means * scatter_factors(noise)
     else:
         scattered = np.clip(means + noise, 0.0, 1.0)
     return scattered

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from scalebed.errors import ScalebedError
+from scalebed.fit.draws import interval_of
 from scalebed.fit.grids import Grids, error_grids, loss_grids
 from scalebed.fit.joint import Stage, error_stage, inputs, loss_stage
 from scalebed.fit.runs import Runs
@@ -273,6 +274,5 @@ def _try(name: str, problem: Problem) -> Interval | None:
 def _quantiles(stage: Stage, held: Mask, level: float) -> tuple[Array, Array] | None:
     if stage.draws is None:
         return None
-    tails = ((1 - level) / 2, (1 + level) / 2)
-    low, high = np.quantile(stage.draws[:, held], tails, axis=0, method="inverted_cdf")
+    low, high = interval_of(stage.draws[:, held], level)
     return low, high
