@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from scalebed import grid, recipes
+from scalebed.train.backends import BACKENDS
 
 Name = Annotated[str, Field(pattern=f"^{grid.NAME}$")]
 Positive = Annotated[int, Field(gt=0)]
@@ -200,7 +201,7 @@ class RecipeValues(Strict):
 class Recipe(RecipeValues):
     """A recipe with the values that differ between sizes."""
 
-    backend: Literal["torch"] = "torch"
+    backend: Literal[*BACKENDS] = "torch"  # type: ignore[valid-type]
     """What trains the cell."""
     sizes: dict[Name, dict[str, Any]] = {}
     """Values of this recipe that replace the ones above at a size."""

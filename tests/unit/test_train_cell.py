@@ -17,8 +17,9 @@ from scalebed.errors import ScalebedError
 from scalebed.files import read_json, sha256_file, write_json
 from scalebed.model import load_model
 from scalebed.provenance import digest
-from scalebed.train.cell import Options, train_cell
+from scalebed.train.cell import train_cell
 from scalebed.train.checkpoint import open_state
+from scalebed.train.job import Options
 
 FAST = {"threads": 1, "device": "cpu"}
 

@@ -9,9 +9,9 @@ import torch
 from scalebed import recipes
 from scalebed.errors import ScalebedError
 from scalebed.files import sha256_file, write_json
-from scalebed.model.saved import CONFIG, WEIGHTS, save_model
+from scalebed.model.saved import CONFIG, WEIGHTS
 from scalebed.train.curve import train_loss, write_curve
-from scalebed.train.loop import Training, Verdict
+from scalebed.train.job import Job, Outcome
 
 CURVE = "curve.parquet"
 
@@ -46,18 +46,24 @@ def write_failed(out: Path, run: RunRecord, reason: str) -> None:
 
 
 def write_trained(
-    out: Path,
-    run: RunRecord,
-    training: Training,
-    verdict: Verdict,
-    about: dict[str, Any],
-    attempts: int,
-    threads: int,
-    wall_seconds: float,
+    out: Path, run: RunRecord, job: Job, outcome: Outcome, about: dict[str, Any]
 ) -> None:
     """Write the record of a trained cell, metrics.json last.
 
     Weights are kept of a finished cell only.
+
+    Parameters
+    ----------
+    out
+        Path of metrics.json.
+    run
+        What was known before.
+    job
+        What was trained.
+    outcome
+        How it ended.
+    about
+        Facts to keep with the weights.
 
     Raises
     ------
@@ -66,22 +72,22 @@ def write_trained(
     """
     _clear(out)
     weights = None
-    if verdict.status == "done":
-        save_model(out.parent, training.model, about)
+    if outcome.status == "done":
+        outcome.save(out.parent, about)
         weights = sha256_file(out.parent / WEIGHTS)
-    recipe, context = training.recipe, training.model.config.context
-    rows = write_curve(out.parent / CURVE, verdict.curve, recipe, training.steps, context)
-    trained = training.done * recipe.batch_sequences * context
+    context = job.config.context
+    rows = write_curve(out.parent / CURVE, outcome.curve, job.recipe, job.steps, context)
+    trained = outcome.steps * job.recipe.batch_sequences * context
     facts = {
-        "status": verdict.status,
-        "reason": verdict.reason,
-        "train_loss": train_loss(verdict.curve) if verdict.status == "done" else None,
-        "seconds": training.seconds,
-        "wall_seconds": wall_seconds,
-        "attempts": attempts,
-        "tokens_per_second": trained / training.seconds,
-        "threads": threads,
-        "device": training.device.type,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "train_loss": train_loss(outcome.curve) if outcome.status == "done" else None,
+        "seconds": outcome.seconds,
+        "wall_seconds": outcome.wall_seconds,
+        "attempts": outcome.attempts,
+        "tokens_per_second": trained / outcome.seconds,
+        "threads": outcome.threads,
+        "device": outcome.device,
         "weights_sha256": weights,
         "curve_rows": rows,
     }

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from scalebed.errors import ScalebedError
 from scalebed.grid import Cell
+from scalebed.train.backends import BACKENDS
 
 
 class CellFailure(Exception):  # noqa: N818 - it is an outcome of a cell, not an error of ours
@@ -43,7 +44,7 @@ class Recipe:
     precision: str
     """``fp32``, or ``bf16`` for autocast with fp32 weights."""
     backend: str
-    """Trainer; there is one."""
+    """Trainer, one of `scalebed.train.backends`."""
 
     def __post_init__(self) -> None:
         micro = self.micro_sequences or self.batch_sequences
@@ -57,7 +58,7 @@ class Recipe:
         for name, known in (
             ("precision", ("fp32", "bf16")),
             ("init", ("depth_scaled",)),
-            ("backend", ("torch",)),
+            ("backend", tuple(BACKENDS)),
         ):
             value = getattr(self, name)
             if value not in known:
@@ -114,3 +115,19 @@ def check_params(params: Any) -> Cell:
     if set(params["cell"]) != set(Cell._fields):
         raise ScalebedError(f"--params: cell is {params['cell']!r}, expected {Cell._fields}")
     return Cell(**params["cell"])
+
+
+def check_tokens(params: Mapping[str, Any], there: int, dataset: str) -> None:
+    """Check that a data set of so many tokens is enough for a cell.
+
+    Raises
+    ------
+    CellFailure
+        If it is not, and the study does not allow repeats.
+    """
+    wanted = params["tokens"]
+    if wanted > there and not params.get("allow_repeats", False):
+        raise CellFailure(
+            f"the cell needs {wanted:,} tokens, but data set {dataset} has {there:,} and "
+            "the study does not allow repeats"
+        )

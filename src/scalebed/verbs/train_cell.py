@@ -24,8 +24,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train the cell; exit 0 with a record, or 75 when interrupted and saved."""
     from scalebed.errors import ScalebedError
-    from scalebed.train.cell import Options, train_cell
+    from scalebed.train.cell import train_cell
     from scalebed.train.interrupt import EXIT_STATUS, Interrupted
+    from scalebed.train.job import Options
 
     try:
         params = json.loads(args.params)

@@ -1,0 +1,74 @@
+"""What a backend is asked to train, and how it says how that went."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from scalebed.grid import Cell
+from scalebed.model import ModelConfig
+from scalebed.train.settings import Recipe
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """How a cell is trained on this machine; nothing here is part of its identity."""
+
+    state: Path = Path("state")
+    """Root of resumable state."""
+    threads: int = 1
+    """CPU threads of each operator."""
+    checkpoint_seconds: float = 60.0
+    """Time between checkpoints."""
+    device: str = "auto"
+    """``cpu``, ``cuda``, or ``auto`` for CUDA where there is one."""
+    compiled: bool = False
+    """Whether to use ``torch.compile``."""
+    tensorboard: Path | None = None
+    """Folder for TensorBoard events."""
+
+
+class Job(NamedTuple):
+    """A cell to train, checked."""
+
+    params: dict[str, Any]
+    """The cell's canonical parameters."""
+    cell: Cell
+    config: ModelConfig
+    recipe: Recipe
+    dataset: Path
+    """Manifest of the data set."""
+    manifest: dict[str, Any]
+    """What it says."""
+    options: Options
+
+    @property
+    def steps(self) -> int:
+        """Steps in all."""
+        return int(self.params["steps"])
+
+
+class Outcome(NamedTuple):
+    """How a training ended, the same from every backend."""
+
+    status: str
+    """``done`` or ``diverged``."""
+    reason: str | None
+    """Why it diverged."""
+    curve: Tensor
+    """Shape (steps kept, 3), on the CPU; see `scalebed.train.curve`."""
+    steps: int
+    """Steps taken, those that are not in the curve any more included."""
+    seconds: float
+    """Seconds of training steps, summed over attempts."""
+    attempts: int
+    """How often training was started."""
+    device: str
+    """``cpu`` or ``cuda``."""
+    threads: int
+    wall_seconds: float
+    """Seconds in all, summed over attempts."""
+    save: Callable[[Path, dict[str, Any]], None]
+    """Writes the weights into a folder, with facts about them; called for a finished run only."""
