@@ -17,7 +17,8 @@ from scalebed.model.config import ModelConfig
 from scalebed.model.loss import Loss, head_loss
 from scalebed.model.rope import rope_tables, rotate
 
-_EPS = 1e-5
+NORM_EPS = 1e-5
+"""Offset of the variance in every LayerNorm."""
 
 
 class Norm(nn.Module):
@@ -29,7 +30,7 @@ class Norm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x, normalised over its last dimension."""
-        return F.layer_norm(x, self.gain.shape, self.gain, None, _EPS)
+        return F.layer_norm(x, self.gain.shape, self.gain, None, NORM_EPS)
 
 
 def _add_product(residual: Tensor, x: Tensor, weight: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from scalebed.model import Decoder, Loss
+from scalebed.model.direct import Gradient
+from scalebed.model.loss import Parts
 from scalebed.train import curve as curves
 from scalebed.train.checkpoint import Checkpoint, StateFolder
 from scalebed.train.interrupt import Interrupted, Stop
@@ -71,6 +73,8 @@ class Training:
         self.done = 0
         self.seconds = 0.0
         self._loss: Callable[..., Loss] = torch.compile(model.loss) if compiled else model.loss
+        by_hand = self.device.type == "cpu" and not compiled
+        self._direct = Gradient(model, recipe.precision) if by_hand else None
 
     def step(self) -> None:
         """Take one step and note its losses."""
@@ -79,14 +83,23 @@ class Training:
         batch = batch.to(self.device, non_blocking=True)
         total = batch.shape[0] * (batch.shape[1] - 1)
         row = self.curve[self.done]
-        for part in batch.split(recipe.micro):
-            with self._autocast():
-                loss = self._loss(part[:, :-1], part[:, 1:], recipe.z_loss, total)
-            loss.objective.backward()
+        for number, part in enumerate(batch.split(recipe.micro)):
+            loss = self._gradient(part[:, :-1], part[:, 1:], total, number == 0)
             row[curves.LOSS] += loss.cross_entropy
             row[curves.Z_LOSS] += loss.z * recipe.z_loss
         row[curves.GRAD_NORM] = self.optimizer.step(learning_rate(recipe, self.steps, self.done))
         self.done += 1
+
+    def _gradient(self, tokens: Tensor, targets: Tensor, total: int, first: bool) -> Parts:
+        """Put or add the gradient of a part of the batch; return its losses."""
+        if self._direct is not None:
+            return self._direct(tokens, targets, self.recipe.z_loss, total, first)
+        if first:
+            self.optimizer.zero()
+        with self._autocast():
+            loss = self._loss(tokens, targets, self.recipe.z_loss, total)
+        loss.objective.backward()
+        return Parts(loss.cross_entropy, loss.z)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         if self.recipe.precision == "fp32":
