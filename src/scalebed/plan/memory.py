@@ -12,11 +12,11 @@ What a rank holds (`terms` names each part):
   the arithmetic of the forward pass and, when that is bf16, the gradient once more in fp32 to be
   summed over ranks; embedding and head with their gradients and the buffer to sum these, in fp32;
 - replicated in bf16, autocast's copies of the weights, kept for the whole forward pass: 2N;
-- activations kept for the backward pass, per position and layer. In fp32 11d + 4h values: the
+- activations kept for the backward pass, per position and layer. In fp32 10d + 4h values: the
   block's input, its norm, q, k and v before and q and k after norm and rotation, the attention's
   output, the residual after it, its norm, gate and up, silu(gate), and the product. In bf16 the
-  inputs of products are half as wide, but the residual stream and what the norms of q and k read
-  stay fp32: 34d + 8h bytes;
+  inputs of products are half as wide, but the residual stream and, on GPUs, what the norms of q
+  and k read stay fp32: 32d + 8h bytes;
 - with recomputing, the fp32 input of each block, and all of the above for one block only;
 - the transient gradients of one block: as much as its activations without the norms, 4·(4d + 3h);
 - the loss: hidden states and their gradient, the gradient of the head in the arithmetic of the
@@ -68,7 +68,7 @@ def terms(
     params = recipes.count_params(shape).total
     per_block = 4 * d * d + 3 * d * h
     shared = ranks if sharded else 1
-    kept = n * (34 * d + 8 * h if bf16 else 44 * d + 16 * h)
+    kept = n * (32 * d + 8 * h if bf16 else 40 * d + 16 * h)
     gathered = copies = 0.0
     if sharded:
         block = per_block * (2 * 2 * value + (4 if bf16 else 0))
