@@ -25,11 +25,13 @@ What a rank holds (`terms` names each part):
 Left out: the CUDA context, buffers of nccl and fragmentation; `SHARE` leaves room for them.
 """
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scalebed import recipes
 from scalebed.errors import ScalebedError
-from scalebed.hardware import Hardware
+
+if TYPE_CHECKING:  # trainers need the sums, not half a second of importing pydantic
+    from scalebed.hardware import Hardware
 
 SHARE = 0.9
 """Share of a device's memory that a plan may fill."""
@@ -157,7 +159,7 @@ def choose_layout(
     return fitting[0] if fitting else min(choices, key=lambda choice: choice.bytes_per_rank)
 
 
-def layout(model: dict[str, Any], recipe: dict[str, Any], hardware: Hardware) -> Layout:
+def layout(model: dict[str, Any], recipe: dict[str, Any], hardware: "Hardware") -> Layout:
     """Return the layout with the fewest ranks that fits the GPUs of a site.
 
     Ranks are a power of two that divides the batch, on one node.

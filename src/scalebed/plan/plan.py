@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 from scalebed import recipes, slices
 from scalebed.config import Study, roles
-from scalebed.errors import ScalebedError
 from scalebed.grid import Cell
 from scalebed.hardware import LAPTOP, Hardware
-from scalebed.plan.estimates import Calibration, Estimate, gpu_step, makespan, shape_of
+from scalebed.plan.estimates import Calibration, makespan, shape_of
 from scalebed.plan.evaluation import Evaluation, Job, estimate_evaluation
-from scalebed.plan.memory import Layout, layout
+from scalebed.plan.memory import Layout
+from scalebed.plan.site import spread_out, step_time
 from scalebed.plan.states import State, Upstream, judge, upstream
 
 FEW_STEPS = 100
@@ -175,8 +175,8 @@ def _row(
     seconds, measured = state.seconds, True
     spread, unfit = None, None
     if state.to_train:
-        spread, unfit = _spread(spec, hardware)
-        estimate = _step(spec, spread, hardware, calibration)
+        spread, unfit = spread_out(spec, hardware)
+        estimate = step_time(spec, spread, hardware, calibration)
         seconds = None if estimate is None else estimate.seconds * spec["steps"]
         measured = estimate is not None and estimate.measured
     return Row(
@@ -195,35 +195,6 @@ def _row(
         layout=spread,
         unfit=unfit,
     )
-
-
-def _spread(spec: dict[str, Any], hardware: Hardware) -> tuple[Layout | None, str | None]:
-    """Return how a cell is spread over the GPUs of a site, or why it cannot be."""
-    if hardware.gpu is None:
-        return None, None
-    try:
-        return layout(spec["model"], spec["recipe"], hardware), None
-    except ScalebedError as error:
-        return None, str(error)
-
-
-def _step(
-    spec: dict[str, Any], spread: Layout | None, hardware: Hardware, calibration: Calibration
-) -> Estimate | None:
-    if hardware.gpu is None:
-        return calibration.step(spec["model"], spec["recipe"])
-    if spread is None:
-        return None
-    return gpu_step(spec["model"], spec["recipe"], spread, hardware.gpu)
-
-
-def _unfit(rows: list[Row]) -> list[str]:
-    """Return a refusal for the first cell that fits no number of GPUs."""
-    over = [row for row in rows if row.unfit]
-    if not over:
-        return []
-    more = f" ({len(over) - 1} more cells do not fit)" if len(over) > 1 else ""
-    return [f"{over[0].cell.path} does not fit: {over[0].unfit}{more}"]
 
 
 def _job(row: Row) -> Job:
@@ -267,6 +238,15 @@ def _repeats(rows: list[Row]) -> list[str]:
         f"{worst.cell.dataset} has {worst.available:,}{more}; take more text, or set "
         "allow_repeats: true"
     ]
+
+
+def _unfit(rows: list[Row]) -> list[str]:
+    """Return a refusal for the first cell that fits no number of GPUs."""
+    over = [row for row in rows if row.unfit]
+    if not over:
+        return []
+    more = f" ({len(over) - 1} more cells do not fit)" if len(over) > 1 else ""
+    return [f"{over[0].cell.path} does not fit: {over[0].unfit}{more}"]
 
 
 def _over_budget(plan: Plan, core_hours: float | None, flops: float | None) -> list[str]:

@@ -28,12 +28,12 @@ from scalebed.errors import ScalebedError
 from scalebed.files import atomic_path, read_json, sha256_file, write_json, write_text
 from scalebed.grid import Cell
 from scalebed.model.saved import save_tensors
-from scalebed.train import sharded_files
 from scalebed.train.ranks import Ranks
 
 _log = logging.getLogger(__name__)
 _KEEP = 2
 _SUFFIX = ".safetensors"
+_SHARDED = ".sharded"
 
 
 class Checkpoint(NamedTuple):
@@ -63,7 +63,7 @@ class Saved(NamedTuple):
             If a tensor is missing or has another shape.
         """
         if self.path.is_dir():
-            sharded_files.fill(self.path, targets)
+            _sharded_files().fill(self.path, targets)
             return
         with safetensors.safe_open(self.path, framework="pt") as file:
             names = set(file.keys())
@@ -73,7 +73,7 @@ class Saved(NamedTuple):
                 part = file.get_slice(name)
                 if tuple(part.get_shape()) != tuple(target.shape):
                     raise ValueError(f"{name} has not the shape {tuple(target.shape)}")
-                rows, here = sharded_files.local_rows(target)
+                rows, here = local_rows(target)
                 here.copy_(file.get_tensor(name) if rows is None else part[rows])
 
 
@@ -113,8 +113,8 @@ class StateFolder:
         ScalebedError
             On every rank, if one of them cannot write its part; the earlier ones are untouched.
         """
-        path = self.path / f"step-{checkpoint.step:09d}{sharded_files.SUFFIX}"
-        sharded_files.write(path, checkpoint.tensors, checkpoint.facts, ranks)
+        path = self.path / f"step-{checkpoint.step:09d}{_SHARDED}"
+        _sharded_files().write(path, checkpoint.tensors, checkpoint.facts, ranks)
         if ranks.leads:
             self._drop_old()
 
@@ -150,7 +150,7 @@ class StateFolder:
 
     def _checkpoints(self) -> list[Path]:
         """Return the checkpoints, the newest first."""
-        found = [path for kind in (_SUFFIX, sharded_files.SUFFIX) for path in self._glob(kind)]
+        found = [path for kind in (_SUFFIX, _SHARDED) for path in self._glob(kind)]
         return sorted(found, key=lambda path: path.name, reverse=True)
 
     def _glob(self, suffix: str) -> Iterator[Path]:
@@ -161,10 +161,35 @@ class StateFolder:
             _remove(old)
 
 
+def _sharded_files() -> Any:
+    """Import what only sharded checkpoints need: two seconds that short cells must not pay."""
+    from scalebed.train import sharded_files
+
+    return sharded_files
+
+
+def local_rows(target: Tensor) -> tuple[slice | None, Tensor]:
+    """Return which rows of the whole tensor a rank holds, and where; None for all of them.
+
+    Shards are those of `torch.chunk` along the first dimension.
+    """
+    if type(target) is Tensor:
+        return None, target
+    from torch.distributed.tensor import DTensor
+
+    assert isinstance(target, DTensor)
+    mesh = target.device_mesh
+    size, rank = mesh.size(), mesh.get_local_rank()
+    rows = -(-target.shape[0] // size)
+    here: Tensor = target.to_local()
+    start = min(rank * rows, target.shape[0])
+    return slice(start, start + here.shape[0]), here
+
+
 def _checked(path: Path) -> Saved:
     step = int(path.name.removeprefix("step-").partition(".")[0])
     if path.is_dir():
-        return Saved(step, path, sharded_files.checked_facts(path))
+        return Saved(step, path, _sharded_files().checked_facts(path))
     expected = path.with_suffix(".sha256").read_text().strip()
     if sha256_file(path) != expected:
         raise ValueError(f"{path.stat().st_size} bytes with another SHA-256 than recorded")

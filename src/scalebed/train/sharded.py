@@ -27,11 +27,10 @@ from scalebed.model.decoder import Norm
 from scalebed.model.initialise import initial_values
 from scalebed.model.rope import rope_tables
 from scalebed.train.blocks import prepare_blocks
-from scalebed.train.checkpoint import StateFolder
+from scalebed.train.checkpoint import Saved, StateFolder, local_rows
 from scalebed.train.loop import Training
 from scalebed.train.ranks import Ranks
 from scalebed.train.settings import Recipe
-from scalebed.train.sharded_files import local_rows
 
 _CLIP_EPS = 1e-6
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -169,7 +168,7 @@ class Sharded(Training):
         """Write a checkpoint, each rank its part."""
         state.save_sharded(self.checkpoint(facts), self.ranks)
 
-    def resume(self, saved: Any) -> None:
+    def resume(self, saved: Saved) -> None:
         """Take over the state of a checkpoint."""
         super().resume(saved)
         self.optimizer.loaded()

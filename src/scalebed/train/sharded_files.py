@@ -8,6 +8,7 @@ format knows which part of which tensor lies where, so any other number of ranks
 import contextlib
 import os
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,7 +23,6 @@ from scalebed.errors import ScalebedError
 from scalebed.files import read_json, sha256_file, write_json
 from scalebed.train.ranks import Ranks
 
-SUFFIX = ".sharded"
 _SUMS = "sums.json"
 
 
@@ -121,22 +121,9 @@ def fill(path: Path, targets: Mapping[str, Tensor]) -> None:
     """
     alone = not any(isinstance(target, DTensor) for target in targets.values())
     try:
-        dcp.load(dict(targets), checkpoint_id=path, no_dist=alone)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+            dcp.load(dict(targets), checkpoint_id=path, no_dist=alone)
     except CheckpointException as error:
         cause = next(cause for cause, _ in error.failures.values())
         raise ValueError(f"{path} does not fit: {' '.join(str(cause).split())}") from error
-
-
-def local_rows(target: Tensor) -> tuple[slice | None, Tensor]:
-    """Return which rows of the whole tensor a rank holds, and where; None for all of them.
-
-    Shards are those of `torch.chunk` along the first dimension.
-    """
-    if not isinstance(target, DTensor):
-        return None, target
-    mesh = target.device_mesh
-    size, rank = mesh.size(), mesh.get_local_rank()
-    rows = -(-target.shape[0] // size)
-    here: Tensor = target.to_local()
-    start = min(rank * rows, target.shape[0])
-    return slice(start, start + here.shape[0]), here
