@@ -1,5 +1,6 @@
 """Two processes that train one cell, through the command line, over gloo on the CPU."""
 
+import json
 import os
 import shutil
 import signal
@@ -12,14 +13,17 @@ import pytest
 import torch
 from training_cells import make_dataset, make_params, start_training
 
+from scalebed.cli import main
 from scalebed.data.sequences import SequenceSource
+from scalebed.errors import ScalebedError
 from scalebed.files import read_json, sha256_file
 from scalebed.model import Decoder, ModelConfig, initialise
 from scalebed.provenance import digest
 from scalebed.train.cell import train_cell
-from scalebed.train.checkpoint import open_state
+from scalebed.train.checkpoint import Checkpoint, open_state
 from scalebed.train.job import Options
 from scalebed.train.loop import Training
+from scalebed.train.ranks import Ranks
 from scalebed.train.settings import Recipe
 
 # Four sequences a rank in two passes, so every run accumulates gradients.
@@ -194,9 +198,49 @@ def test_bf16_on_two_ranks_starts_as_on_one_and_stays_close(dataset, tmp_path):
         (("--shard",), "--shard needs more than one rank: give --ranks"),
     ],
 )
-def test_ranks_that_cannot_share_a_batch_are_refused(dataset, tmp_path, words, message):
-    process = start_training(tmp_path, PARAMS, dataset, "out/metrics.json", *words)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 2
-    assert err == f"scalebed train-cell: error: {message}\n"
-    assert not (tmp_path / "out").exists()
+def test_ranks_that_cannot_share_a_batch_are_refused(dataset, tmp_path, capsys, words, message):
+    out = tmp_path / "out" / "metrics.json"
+    fixed = ["--params", json.dumps(PARAMS), "--dataset", str(dataset), "--out", str(out)]
+    state = ["--state", str(tmp_path / "state"), "--device", "cpu"]
+    assert main(["train-cell", *fixed, *state, *words]) == 2
+    assert capsys.readouterr().err == f"scalebed train-cell: error: {message}\n"
+    assert not out.parent.exists()
+
+
+def save_sharded(state, step: int) -> None:
+    tensors = {"x": torch.full((1000,), float(step)), "step": torch.tensor(float(step))}
+    state.save_sharded(Checkpoint(step, tensors, {"seconds": step}), Ranks())
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+@pytest.mark.parametrize("name", ["__0_0.distcp", ".metadata", "sums.json"])
+@pytest.mark.parametrize("damage", [cut, Path.unlink])
+def test_a_broken_sharded_checkpoint_falls_back_to_the_one_before(tmp_path, caplog, name, damage):
+    with open_state(tmp_path / "s") as state:
+        for step in (1, 2, 30):
+            save_sharded(state, step)
+        kept = sorted(path.name for path in state.path.glob("*step-*"))
+        assert kept == ["step-000000002.sharded", "step-000000030.sharded"]
+        broken = state.path / kept[1]
+        damage(broken / name)
+        found = state.newest()
+        assert (found.step, found.facts) == (2, {"seconds": 2})
+        assert f"checkpoint {broken} is broken" in caplog.text
+        assert not broken.exists()
+        x = torch.zeros(1000)
+        found.fill({"x": x})
+        assert torch.equal(x, torch.full((1000,), 2.0))
+        with pytest.raises(ValueError, match="does not fit"):
+            found.fill({"y": x})
+
+
+def test_a_sharded_checkpoint_that_cannot_be_written_is_named_and_leaves_nothing(tmp_path):
+    with open_state(tmp_path / "s") as state:
+        save_sharded(state, 1)
+        (state.path / ".step-000000002.sharded.part").write_text("a file where a folder belongs")
+        with pytest.raises(ScalebedError, match=r"cannot write .*step-000000002\.sharded"):
+            save_sharded(state, 2)
+        assert state.newest().step == 1

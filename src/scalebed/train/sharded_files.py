@@ -54,7 +54,8 @@ def write(path: Path, tensors: Mapping[str, Tensor], facts: dict[str, Any], rank
     try:
         with _cannot_write(path):
             writer = dcp.FileSystemWriter(temporary, single_file_per_rank=True, sync_files=True)
-            dcp.save(dict(tensors), storage_writer=writer)
+            with _alone_is_fine():
+                dcp.save(dict(tensors), storage_writer=writer)
             own = {file.name: sha256_file(file) for file in _written_by(temporary, ranks.rank)}
         sums = {name: sum for part in ranks.gather(own) for name, sum in part.items()}
         if ranks.leads:
@@ -78,6 +79,14 @@ def _rename_folder(temporary: Path, path: Path) -> None:
     handle = os.open(path.parent, os.O_RDONLY)
     os.fsync(handle)
     os.close(handle)
+
+
+@contextlib.contextmanager
+def _alone_is_fine() -> Iterator[None]:
+    """Silence the warning that there is only one process, which is meant."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        yield
 
 
 @contextlib.contextmanager
@@ -121,8 +130,7 @@ def fill(path: Path, targets: Mapping[str, Tensor]) -> None:
     """
     alone = not any(isinstance(target, DTensor) for target in targets.values())
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        with _alone_is_fine():
             dcp.load(dict(targets), checkpoint_id=path, no_dist=alone)
     except CheckpointException as error:
         cause = next(cause for cause, _ in error.failures.values())
