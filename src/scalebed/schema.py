@@ -13,6 +13,7 @@ from scalebed.config import Study
 from scalebed.errors import ScalebedError
 from scalebed.files import write_text
 from scalebed.grid import NAME
+from scalebed.hardware import Hardware
 from scalebed.imported import ImportedStudy
 from scalebed.sections import RecipeValues
 
@@ -80,7 +81,11 @@ def reference() -> str:
     """Return the reference of all keys: one Markdown table a section."""
     parts: list[str] = []
     seen: list[str] = []
-    for title, schema in (("A study", study_schema()), ("An imported study", import_schema())):
+    for title, schema in (
+        ("A study", study_schema()),
+        ("An imported study", import_schema()),
+        ("A hardware file", _finished(Hardware.model_json_schema(), "scalebed hardware")),
+    ):
         parts.append(_section(title, schema))
         pending = _references(schema["properties"])
         while pending:

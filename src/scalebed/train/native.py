@@ -60,8 +60,9 @@ def train(job: Job, state: StateFolder, began: float) -> Outcome:
                 *(training, state, stop, progress, options.checkpoint_seconds),
                 lambda: {"wall_seconds": clock.seconds()},
             )
-        weights = training.weights() if verdict.status == "done" else None
+        # Before the weights are gathered, which is no part of training.
         (peak,) = ranks.agree(_peak_bytes(device))
+        weights = training.weights() if verdict.status == "done" else None
     return Outcome(
         *verdict,
         steps=training.done,
