@@ -48,6 +48,11 @@ def import_schema() -> dict[str, Any]:
     return _finished(ImportedStudy.model_json_schema(), "scalebed study of imported cells")
 
 
+def hardware_schema() -> dict[str, Any]:
+    """Return the JSON schema of a hardware file."""
+    return _finished(Hardware.model_json_schema(), "scalebed hardware")
+
+
 def _finished(schema: dict[str, Any], title: str) -> dict[str, Any]:
     definitions = schema["$defs"]
     _strict(schema)
@@ -84,7 +89,7 @@ def reference() -> str:
     for title, schema in (
         ("A study", study_schema()),
         ("An imported study", import_schema()),
-        ("A hardware file", _finished(Hardware.model_json_schema(), "scalebed hardware")),
+        ("A hardware file", hardware_schema()),
     ):
         parts.append(_section(title, schema))
         pending = _references(schema["properties"])

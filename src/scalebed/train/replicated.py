@@ -40,7 +40,7 @@ class Replicated(Training):
         self._ddp = DistributedDataParallel(
             LossModule(model),
             device_ids=[self.device] if self.device.type == "cuda" else None,
-            broadcast_buffers=False,
+            forward_sync_buffers=False,
             gradient_as_bucket_view=False,
         )
         self._loss = self._ddp
