@@ -42,7 +42,9 @@ def chart(study: StudyDatabase, style: Style) -> alt.TopLevelMixin:
     options = OPTIONS | dict(style.options)
     if not study.rows("SELECT 1 FROM information_schema.tables WHERE table_name = 'search'"):
         return message("This database has no table of a search.", TITLE)
-    search = study.frame("SELECT * FROM search ORDER BY flops, configuration")
+    search = study.frame(
+        "SELECT * FROM search WHERE loss IS NOT NULL ORDER BY flops, configuration"
+    )
     if options["max_loss"]:
         search = search[search["loss"] <= options["max_loss"]]
     if search.empty:

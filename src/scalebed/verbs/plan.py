@@ -27,6 +27,7 @@ def run(args: argparse.Namespace) -> None:
     from scalebed.plan.estimates import Calibration
     from scalebed.plan.plan import make_plan, record
     from scalebed.plan.render import render
+    from scalebed.searched import SearchStudy
 
     study = load_any(args.study)
     if args.name_only:
@@ -34,6 +35,8 @@ def run(args: argparse.Namespace) -> None:
         return
     if isinstance(study, ImportedStudy):
         raise ScalebedError(f"{args.study} imports its cells: there is nothing to train or to plan")
+    if isinstance(study, SearchStudy):
+        study = study.study()
     if args.devices < 1:
         raise ScalebedError(f"--devices is {args.devices}, expected at least 1")
     calibration = Calibration(Path("state/calibration.json"), not args.no_calibration)
