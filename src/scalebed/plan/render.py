@@ -78,7 +78,7 @@ def _totals(plan: Plan) -> list[str]:
         core = duration(plan.seconds, measured)
         wall = duration(plan.wall_seconds, measured)
         unit = "device" if plan.devices == 1 else "devices"
-        flops = f"{plan.flops:.3g}".replace("e+", "e")
+        flops = f"{plan.flops:.4g}".replace("e+", "e")
         lines.append(
             f"training: {flops} FLOPs, {core} on one core; {wall} on {plan.devices} {unit}"
         )

@@ -55,7 +55,7 @@ def choose(
     ScalebedError
         If no configuration has one of the shapes.
     """
-    ordered = mark(rows, Filter(drop_flops=drop))
+    ordered = mark(rows, Filter(drop_flops=list(drop) if drop else None))
     best = {_best(ordered, shape) for shape in shapes}
     marked = [row | {"chosen": row["configuration"] in best} for row in ordered]
     return marked, summarise(marked, targets, fit_flops, bootstrap)

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from scalebed import recipes
-from scalebed.search.sections import SEARCHED, Architectures, Counts, Left, Rates, Search
+from scalebed.search.sections import SEARCHED, Architectures, Counts, Rates, RunSelector, Search
 from scalebed.sections import Recipe, Size
 
 
@@ -39,8 +41,6 @@ def expand(search: Search) -> Expanded:
         Naming the key, if something is listed twice, a width goes with no number of heads, an
         exclusion matches nothing, or a size has nothing to be trained with.
     """
-    for name in SEARCHED:
-        _once(f"search.{name}", [value for item in getattr(search, name) for value in _of(item)])
     sizes = _sizes(search)
     runs = [run for name, size in sizes.items() for run in _runs(search, name, size)]
     for index, left in enumerate(search.exclude):
@@ -123,6 +123,7 @@ def _runs(search: Search, name: str, size: Size) -> Iterable[Run]:
         ]
         if not tried[key]:
             raise ValueError(f"search.{key} has no value for the size {name}, N = {params}")
+        _once(f"search.{key} at the size {name}", tried[key])
     for batch in tried["batch_sequences"]:
         for warmup in tried["warmup_steps"]:
             for lr in tried["lr"]:
@@ -132,7 +133,7 @@ def _runs(search: Search, name: str, size: Size) -> Iterable[Run]:
                 )
 
 
-def _matches(run: Run, left: Left) -> bool:
+def _matches(run: Run, left: RunSelector) -> bool:
     for key, allowed in left.model_dump(exclude_none=True).items():
         if getattr(run, "width" if key == "widths" else key) not in allowed:
             return False
@@ -140,7 +141,13 @@ def _matches(run: Run, left: Left) -> bool:
 
 
 def _recipe(search: Search, run: Run) -> Recipe:
-    return search.recipe.model_copy(update=varied(run, search.lr_end_fraction))
+    try:
+        return Recipe(**(search.recipe.model_dump() | varied(run, search.lr_end_fraction)))
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in detail["loc"])
+        text = f"search.{key}: {detail['msg']} (found {detail['input']!r})"
+        raise ValueError(text) from error
 
 
 def varied(run: Run, lr_end_fraction: float) -> dict[str, Any]:

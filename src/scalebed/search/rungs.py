@@ -78,8 +78,7 @@ def pick(
             f"the search has no rung to offer: {done} of {len(marked)} runs have a loss and the "
             "filter keeps none of them on the frontier"
         )
-    asked = search.ladder.rungs
-    wanted = _spread(kept, asked) if isinstance(asked, int) else asked
+    wanted = search.ladder.rungs or _spread(kept, search.ladder.count)
     found: dict[str, Picked] = {}
     for rung in wanted:
         one = _rung(rung, search, sizes, marked, kept, trends)
@@ -124,7 +123,9 @@ def _rung(
         run = min(kept, key=lambda row: (abs(math.log(row["params"] / params)), row["loss"]))
         return _searched(run, sizes, [f"{_asked(rung)} is nearest to it of the kept frontier"])
     if rung.size is not None:
-        same = [row for row in marked if sizes[row["size"]] == rung.size and row["loss"]]
+        same = [
+            row for row in marked if sizes[row["size"]] == rung.size and row["loss"] is not None
+        ]
         if same:
             run = min(same, key=lambda row: (row["loss"], row["configuration"]))
             where = "on the kept frontier" if run["kept"] else "not on the kept frontier"

@@ -59,7 +59,7 @@ class Rates(Scaled):
     """The learning rates."""
 
 
-class Left(Strict):
+class RunSelector(Strict):
     """Runs with one of the listed values at each listed key."""
 
     widths: list[Positive] | None = None
@@ -79,8 +79,8 @@ class Left(Strict):
 class Filter(Strict):
     """Points of the frontier that the law of the search is not fitted to."""
 
-    drop_flops: tuple[Flops, Flops] | None = None
-    """Window of compute, both ends included, whose points are left out."""
+    drop_flops: Annotated[list[Flops], Field(min_length=2, max_length=2)] | None = None
+    """Lowest and highest compute of a window whose points are left out, both ends included."""
     min_steps: Positive | None = None
     """Runs of fewer steps are left out."""
     max_steps: Positive | None = None
@@ -121,9 +121,10 @@ class Ladder(Strict):
     """Its name; that of the search with `_ladder` when left out."""
     title: str | None = None
     """Heading of its report."""
-    rungs: Annotated[int, Field(gt=1, strict=True)] | Annotated[list[Rung], Field(min_length=1)] = 4
-    """How many models to take from the frontier, evenly over log N, or which ones; those outside
-    of the range that was searched become its targets."""
+    count: Annotated[int, Field(gt=1)] = 4
+    """How many models to take from the kept frontier, evenly over log N, if `rungs` names none."""
+    rungs: list[Rung] = []
+    """Models it should have; those outside of the range that was searched become its targets."""
     over_train: Ratio | None = None
     """Token multiplier of one more run of the smallest model, without which the loss law cannot
     tell parameters from tokens; 16 times that of the search when left out, as in the paper."""
@@ -156,7 +157,7 @@ class Search(Strict):
     """Learning rate at the end of the cosine as a fraction of the peak."""
     recipe: Recipe = Recipe()
     """Everything else of the recipe."""
-    exclude: list[Left] = []
+    exclude: list[RunSelector] = []
     """Runs left out."""
     seed: Seed = 0
     """Seed of all runs."""
