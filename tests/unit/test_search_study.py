@@ -336,8 +336,8 @@ def test_a_rung_beyond_the_search_is_marked_and_a_target(tmp_path: Path) -> None
     assert outside["params"] == pytest.approx(1e6, rel=0.05)
     assert outside["loss"] is None
     assert outside["predicted"] == pytest.approx(law(outside["flops"]), rel=1e-3)
-    assert "NOT SEARCHED; OUTSIDE of what was searched" in outside["source"]
-    assert "lr is that of" in outside["source"]
+    assert "NOT SEARCHED, OUTSIDE of what was searched" in outside["source"]
+    assert "batch_sequences, warmup_steps, lr as in w64_l2_h1 b8" in outside["source"]
     assert [selector.sizes for selector in ladder.fit.targets] == [[outside["size"]]]
     lines = found["text"].splitlines()
     at = next(n for n, line in enumerate(lines) if line.startswith(f"  {outside['size']}:"))
@@ -413,6 +413,14 @@ def test_rungs_that_are_one_run_are_one_rung(tmp_path: Path) -> None:
     found = propose(study, losses_of(study), tmp_path)
     assert len(found["search_rungs"]) == 2
     assert any("is nearest to it as well" in row["source"] for row in found["search_rungs"])
+
+
+def test_a_rung_just_outside_is_the_run_that_its_architecture_is(tmp_path: Path) -> None:
+    study = search_of(ladder={"rungs": [{"params": 1.15e4}, {"params": 6e4}]})
+    found = propose(study, losses_of(study), tmp_path)
+    small = found["search_rungs"][0]
+    assert (small["size"], small["searched"]) == ("w16_l1_h1", True)
+    assert "has this architecture, on the kept frontier" in small["source"]
 
 
 @pytest.mark.parametrize("params", [2e5, 1e6, 3e7])

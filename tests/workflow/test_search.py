@@ -32,7 +32,10 @@ SEARCH: dict[str, Any] = {
         "warmup_steps": [5],
         # The second one diverges, or is at least no good.
         "lr": [2e-2, 1e3],
-        "ladder": {"rungs": [{"params": 5e3}, {"params": 1.1e4}, {"params": 3e4}], "over_train": 4},
+        "ladder": {
+            "rungs": [{"params": 5.5e3}, {"params": 1.1e4}, {"params": 3e4}],
+            "over_train": 4,
+        },
     },
     "bootstrap": {"draws": 200},
 }

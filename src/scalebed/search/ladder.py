@@ -90,13 +90,9 @@ def _sizes(rungs: Sequence[Picked]) -> list[str]:
     for rung in rungs:
         values = rung.size.model_dump()
         flow = ", ".join(f"{name}: {values[name]}" for name in _SIZE_KEYS)
-        lines += _comment(f"N = {rung.params}. {_sentences(rung.notes)}", "  ")
+        lines += _comment(f"N = {rung.params}: {'; '.join(rung.notes)}.", "  ")
         lines.append(f"  {rung.name}: {{{flow}}}")
     return [*lines, ""]
-
-
-def _sentences(notes: Sequence[str]) -> str:
-    return " ".join(f"{note[0].upper()}{note[1:]}." for note in notes)
 
 
 def _recipes(study: SearchStudy, rungs: Sequence[Picked]) -> list[str]:

@@ -122,16 +122,15 @@ def _rung(
     if rung.size is None and inside:
         run = min(kept, key=lambda row: (abs(math.log(row["params"] / params)), row["loss"]))
         return _searched(run, sizes, [f"{_asked(rung)} is nearest to it of the kept frontier"])
-    if rung.size is not None:
-        same = [
-            row for row in marked if sizes[row["size"]] == rung.size and row["loss"] is not None
-        ]
-        if same:
-            run = min(same, key=lambda row: (row["loss"], row["configuration"]))
-            where = "on the kept frontier" if run["kept"] else "not on the kept frontier"
-            return _searched(run, sizes, [f"the best run of this architecture, {where}"])
-    nearest = min(kept, key=lambda row: abs(math.log(row["params"] / params)))
-    return _unsearched(rung.size, params, nearest, (min(done), max(done)), sizes, trends)
+    nearest = min(kept, key=lambda row: (abs(math.log(row["params"] / params)), row["loss"]))
+    size = rung.size or scaled(sizes[nearest["size"]], params)
+    # What is made up for a size just outside of the range may well be one that was searched.
+    same = [row for row in marked if sizes[row["size"]] == size and row["loss"] is not None]
+    if same:
+        run = min(same, key=lambda row: (row["loss"], row["configuration"]))
+        where = "on the kept frontier" if run["kept"] else "not on the kept frontier"
+        return _searched(run, sizes, [f"{_asked(rung)} has this architecture, {where}"])
+    return _unsearched(rung, size, nearest, (min(done), max(done)), sizes, trends)
 
 
 def _searched(run: Row, sizes: Mapping[str, Size], notes: list[str]) -> Picked:
@@ -140,15 +139,14 @@ def _searched(run: Row, sizes: Mapping[str, Size], notes: list[str]) -> Picked:
 
 
 def _unsearched(
-    given: Size | None,
-    params: float,
+    rung: Rung,
+    size: Size,
     nearest: Row,
     searched: tuple[int, int],
     sizes: Mapping[str, Size],
     trends: Mapping[str, Trend],
 ) -> Picked:
     """Return a rung that no run stands for; every value says where it is from."""
-    size = given or scaled(sizes[nearest["size"]], params)
     name = size_name(size.width, size.layers, size.heads)
     if sizes.get(name, size) != size:
         raise ScalebedError(
@@ -157,32 +155,29 @@ def _unsearched(
         )
     total = _count(size)
     low, high = searched
-    where = (
-        "inside the range of N that was searched"
-        if low <= total <= high
-        else (f"OUTSIDE of what was searched, N = {low} to {high}")
-    )
-    notes = [f"NOT SEARCHED; {where}"]
-    if given is None:
+    if low <= total <= high:
+        notes = [f"NOT SEARCHED, though N is within the searched {low} to {high}"]
+    else:
+        notes = [f"NOT SEARCHED, OUTSIDE of what was searched, N = {low} to {high}"]
+    if rung.size is None:
         notes.append(
             f"the architecture has the head width and about the shape of {nearest['size']}"
         )
-    values = {}
-    for key in SEARCHED:
-        value, note = _extended(key, total, nearest, trends.get(key))
-        values[key] = value
-        notes.append(note)
+    values = {key: nearest[key] for key in SEARCHED}
+    for key, trend in trends.items():
+        values[key] = _extended(key, trend.at(total))
+        notes.append(
+            f"{key} extrapolated with N^{trend.exponent:.3g} from {trend.points} searched sizes"
+        )
+    copied = ", ".join(key for key in SEARCHED if key not in trends)
+    if copied:
+        notes.append(f"{copied} as in {nearest['configuration']}, the nearest kept run")
     return Picked(name, size, values, total, None, notes)
 
 
-def _extended(key: str, params: int, nearest: Row, trend: Trend | None) -> tuple[float, str]:
-    if trend is None:
-        return nearest[key], f"{key} is that of {nearest['configuration']}, the nearest kept run"
-    value = trend.at(params)
-    note = f"{key} extrapolated with N^{trend.exponent:.3g} from {trend.points} sizes"
-    if key == "lr":
-        return float(f"{value:.3g}"), note
-    return 2 ** max(0, round(math.log2(value))), f"{note}, rounded to a power of two"
+def _extended(key: str, value: float) -> float:
+    """Return an extrapolated value with the digits it deserves; batches are powers of two."""
+    return float(f"{value:.3g}") if key == "lr" else 2 ** max(0, round(math.log2(value)))
 
 
 def scaled(like: Size, params: float) -> Size:
