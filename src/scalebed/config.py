@@ -275,13 +275,24 @@ def parse_study(values: Any, where: str) -> Study:
         raise ScalebedError(f"{where}: a study file is a mapping of keys, found {values!r:.60}")
     try:
         study = Study.model_validate(values)
-        roles(study)
-        _check_vocabularies(study)
+        check_study(study)
     except ValidationError as error:
         raise ScalebedError(f"{where}: {first_complaint(error)}") from error
     except ScalebedError as error:
         raise ScalebedError(f"{where}: {error}") from error
     return study
+
+
+def check_study(study: Study) -> None:
+    """Check what one section alone cannot tell: roles of cells, and vocabularies.
+
+    Raises
+    ------
+    ScalebedError
+        If the grid does not expand, a selector matches nothing, or a model is too small.
+    """
+    roles(study)
+    _check_vocabularies(study)
 
 
 def load_study(path: str | Path) -> Study:

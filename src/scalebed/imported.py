@@ -7,6 +7,7 @@ from pydantic import ValidationError, model_validator
 from scalebed.config import Study, check_laws, first_complaint, parse_study, read_study
 from scalebed.errors import ScalebedError
 from scalebed.figures.registry import PLOTS
+from scalebed.searched import SearchStudy, parse_search
 from scalebed.sections import Bootstrap, Check, Fit, Name, Strict
 
 ROLES = ("loss_cells", "error_cells", "targets", "scatter_cells")
@@ -65,14 +66,18 @@ class ImportedStudy(Strict):
         return self
 
 
-def parse_any(values: Any, where: str) -> Study | ImportedStudy:
-    """Return the study that `values` describe, imported if they have the key ``source``.
+def parse_any(values: Any, where: str) -> Study | ImportedStudy | SearchStudy:
+    """Return the study that `values` describe.
+
+    One with the key ``source`` imports its cells, one with the key ``search`` is a search.
 
     Raises
     ------
     ScalebedError
         If a key is unknown or missing, or a value is impossible.
     """
+    if isinstance(values, dict) and "search" in values:
+        return parse_search(values, where)
     if not isinstance(values, dict) or "source" not in values:
         return parse_study(values, where)
     try:
@@ -81,6 +86,6 @@ def parse_any(values: Any, where: str) -> Study | ImportedStudy:
         raise ScalebedError(f"{where}: {first_complaint(error)}") from error
 
 
-def load_any(path: Any) -> Study | ImportedStudy:
+def load_any(path: Any) -> Study | ImportedStudy | SearchStudy:
     """Return the study in a YAML file, see `parse_any`."""
     return parse_any(read_study(path), str(path))

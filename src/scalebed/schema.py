@@ -15,10 +15,12 @@ from scalebed.files import write_text
 from scalebed.grid import NAME
 from scalebed.hardware import Hardware
 from scalebed.imported import ImportedStudy
+from scalebed.searched import SearchStudy
 from scalebed.sections import RecipeValues
 
 SCHEMA_PATH = Path("workflow/schemas/config.schema.json")
 IMPORT_SCHEMA_PATH = Path("workflow/schemas/import.schema.json")
+SEARCH_SCHEMA_PATH = Path("workflow/schemas/search.schema.json")
 REFERENCE_PATH = Path("config/README.md")
 BEGIN = "<!-- begin of the reference, written by `scalebed write-schema` -->"
 END = "<!-- end of the reference -->"
@@ -31,12 +33,8 @@ _WORDS = {"integer": "integer", "number": "number", "boolean": "true or false", 
 
 def study_schema() -> dict[str, Any]:
     """Return the JSON schema of a study file."""
-    schema = Study.model_json_schema()
-    definitions = schema["$defs"]
-    definitions["RecipeValues"] = RecipeValues.model_json_schema()
-    # The model checks these two by code, which the generator cannot see.
-    values = definitions["Recipe"]["properties"]["sizes"]["patternProperties"]
-    values[f"^{NAME}$"] = {"$ref": "#/$defs/RecipeValues"}
+    schema = _with_recipe_values(Study.model_json_schema())
+    # The model checks this by code, which the generator cannot see.
     sizes = schema["properties"]["sizes"]
     named = {key: sizes.pop(key) for key in list(sizes) if key not in ("description", "title")}
     sizes["anyOf"] = [{"enum": sorted(recipes.SIZE_TABLES)}, named]
@@ -51,6 +49,21 @@ def import_schema() -> dict[str, Any]:
 def hardware_schema() -> dict[str, Any]:
     """Return the JSON schema of a hardware file."""
     return _finished(Hardware.model_json_schema(), "scalebed hardware")
+
+
+def search_schema() -> dict[str, Any]:
+    """Return the JSON schema of a study file that searches for hyper-parameters."""
+    schema = _with_recipe_values(SearchStudy.model_json_schema())
+    return _finished(schema, "scalebed hyper-parameter search")
+
+
+def _with_recipe_values(schema: dict[str, Any]) -> dict[str, Any]:
+    """Say what the replacements at single sizes may be, which the model checks by code."""
+    definitions = schema["$defs"]
+    definitions["RecipeValues"] = RecipeValues.model_json_schema()
+    values = definitions["Recipe"]["properties"]["sizes"]["patternProperties"]
+    values[f"^{NAME}$"] = {"$ref": "#/$defs/RecipeValues"}
+    return schema
 
 
 def _finished(schema: dict[str, Any], title: str) -> dict[str, Any]:
@@ -89,6 +102,7 @@ def reference() -> str:
     for title, schema in (
         ("A study", study_schema()),
         ("An imported study", import_schema()),
+        ("A search", search_schema()),
         ("A hardware file", hardware_schema()),
     ):
         parts.append(_section(title, schema))
@@ -191,6 +205,7 @@ def generated(root: Path) -> dict[Path, str]:
     return {
         root / SCHEMA_PATH: _text(study_schema()),
         root / IMPORT_SCHEMA_PATH: _text(import_schema()),
+        root / SEARCH_SCHEMA_PATH: _text(search_schema()),
         readme: with_reference(text),
     }
 

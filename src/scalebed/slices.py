@@ -9,10 +9,11 @@ from typing import Any
 from scalebed import recipes
 from scalebed.config import Study, options_json, roles
 from scalebed.evaluate.digests import suite_digests, task_digest
-from scalebed.figures.registry import FIGURES
+from scalebed.figures.registry import FIGURES, SEARCH_FIGURES
 from scalebed.grid import Cell
 from scalebed.imported import ROLES, ImportedStudy
 from scalebed.provenance import digest
+from scalebed.searched import SearchStudy
 
 # Named here, because the modules of the store need pyarrow and every job reads the rules.
 CELL_TABLES = ("cells", "curves", "losses", "tasks", "provenance", "arguments", "search")
@@ -21,7 +22,11 @@ FIT_TABLES = (
     *("pooling", "pooled_parameters", "pooled_predictions"),
 )
 CHECK_TABLES = ("calibration", "tournament", "reliability", "contrasts")
-DATABASE_TABLES = (*CELL_TABLES, *FIT_TABLES, *CHECK_TABLES, "lints", "comparisons")
+SEARCH_TABLES = ("search_fits", "search_rungs")
+DATABASE_TABLES = (
+    *(*CELL_TABLES, *FIT_TABLES, *CHECK_TABLES),
+    *(*SEARCH_TABLES, "lints", "comparisons"),
+)
 
 
 def corpus(study: Study, name: str) -> dict[str, Any]:
@@ -195,9 +200,24 @@ def corpora_used(study: Study) -> list[str]:
     return sorted(names)
 
 
-def report(study: Study | ImportedStudy) -> dict[str, Any]:
+def search(study: SearchStudy) -> dict[str, Any]:
+    """Return the slice of ``choose_ladder``: the search as its file has it, but for its look."""
+    # What is left out of the file is left out of the ladder too.
+    given = study.model_dump(mode="json", exclude_unset=True, exclude={"budget", "figures"})
+    return {"study": given | {"title": study.name}}
+
+
+def report(study: Study | ImportedStudy | SearchStudy) -> dict[str, Any]:
     """Return the slice of ``gather_study`` and ``write_report``."""
     science = study.model_dump(mode="json", exclude={"title", "figures", "budget", "checks"})
+    if isinstance(study, SearchStudy):
+        return {
+            "kind": "search",
+            "study": study.name,
+            "title": study.title,
+            "loss": study.search.loss,
+            "config_digest": digest(science),
+        }
     return {
         "study": study.name,
         "title": study.title,
@@ -213,13 +233,14 @@ def checks(study: Study | ImportedStudy) -> list[str]:
     return [name for name in CHECK_TABLES if name in study.checks]
 
 
-def figures(study: Study | ImportedStudy) -> dict[str, dict[str, Any]]:
+def figures(study: Study | ImportedStudy | SearchStudy) -> dict[str, dict[str, Any]]:
     """Return the figures of the report by name: which one is drawn, its title and options.
 
     A trained study has the usual figures and those it names; an imported one that names some has
-    only these.
+    only these; a search has figures of its own and those it names.
     """
-    usual: dict[str, dict[str, Any]] = {name: {} for name in FIGURES}
+    names = SEARCH_FIGURES if isinstance(study, SearchStudy) else FIGURES
+    usual: dict[str, dict[str, Any]] = {name: {} for name in names}
     if isinstance(study, ImportedStudy):
         del usual["training_curves"]
         chosen = study.figures or usual

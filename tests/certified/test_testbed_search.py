@@ -6,7 +6,8 @@ import pytest
 import testbed
 
 from scalebed import recipes
-from scalebed.search import choose, read_grid
+from scalebed.search.choose import choose
+from scalebed.search.read import read_grid
 
 SHAPES = [recipes.Shape(**size) for size in recipes.SIZE_TABLES["gadre2024"].values()]
 COUNTS = [recipes.count_params(shape).total for shape in SHAPES]

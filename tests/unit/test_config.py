@@ -14,7 +14,8 @@ from small_study import study_values
 from scalebed.config import Study, load_study, parse_study, roles
 from scalebed.errors import ScalebedError
 from scalebed.grid import Cell
-from scalebed.imported import load_any
+from scalebed.imported import ImportedStudy, load_any
+from scalebed.searched import SearchStudy
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "config").rglob("*.yaml"))
@@ -48,7 +49,7 @@ def test_the_small_study_is_valid():
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_shipped_studies_are_valid_and_name_their_schema(path):
     study = load_any(path)
-    kind = "config" if isinstance(study, Study) else "import"
+    kind = {Study: "config", ImportedStudy: "import", SearchStudy: "search"}[type(study)]
     first = path.read_text(encoding="utf-8").splitlines()[0]
     schema = first.removeprefix("# yaml-language-server: $schema=")
     assert schema != first

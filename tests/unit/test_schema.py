@@ -15,10 +15,12 @@ from scalebed.config import Study, parse_study
 from scalebed.errors import ScalebedError
 from scalebed.hardware import Hardware
 from scalebed.imported import ImportedStudy
+from scalebed.searched import SearchStudy
 
 ROOT = Path(__file__).parents[2]
 VALIDATOR = jsonschema.Draft202012Validator(schema.study_schema())
 IMPORT_VALIDATOR = jsonschema.Draft202012Validator(schema.import_schema())
+SEARCH_VALIDATOR = jsonschema.Draft202012Validator(schema.search_schema())
 STUDIES = [
     path
     for path in sorted((ROOT / "config").rglob("*.yaml"))
@@ -38,6 +40,7 @@ def test_the_schema_is_one():
 def test_shipped_studies_follow_it(path):
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
     validator = IMPORT_VALIDATOR if "source" in values else VALIDATOR
+    validator = SEARCH_VALIDATOR if "search" in values else validator
     validator.validate(values)
 
 
@@ -46,6 +49,7 @@ def test_every_section_is_closed_and_every_key_described():
         (schema.study_schema(), Study),
         (schema.import_schema(), ImportedStudy),
         (schema.hardware_schema(), Hardware),
+        (schema.search_schema(), SearchStudy),
     ):
         for name, part in [(model.__name__, text), *text["$defs"].items()]:
             assert part["additionalProperties"] is False, name
@@ -90,6 +94,7 @@ def test_the_reference_has_every_key_once():
     assert len(sections) == len(set(sections))
     rows = [line for line in lines if line.startswith("| `")]
     shown = [schema.study_schema(), schema.import_schema(), schema.hardware_schema()]
+    shown.append(schema.search_schema())
     definitions = {name: part for each in shown for name, part in each["$defs"].items()}
     shown += [part for name, part in definitions.items() if name in sections]
     assert len(rows) == sum(len(part["properties"]) for part in shown)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from scalebed.errors import ScalebedError
-from scalebed.search import choose, read_grid
+from scalebed.search.choose import choose
 from scalebed.search.power import Bootstrap, fit_power
+from scalebed.search.read import read_grid
 
 KEY = "d=64_l=2_h=4-8-0.003-0.033-8-1000000-100-3e-05"
 

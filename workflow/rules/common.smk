@@ -7,20 +7,29 @@ from scalebed.imported import ImportedStudy, load_any, parse_any
 from scalebed.data.localfiles import fingerprint, path_digest
 from scalebed.data.readers import source_digest
 from scalebed.provenance import canonical_json, code_digest
+from scalebed.searched import SearchStudy
 
 # A study comes from `--configfile`; without one it is the default study. There is no `configfile:`
 # directive, because Snakemake would merge the default study into any other.
 DEFAULT = Path(str(workflow.current_basedir)).parents[1] / "config" / "config.yaml"
 # Where the published testbed lies is a matter of the machine and not of the study.
 TESTBED = config.pop("testbed", None)
-STUDY = parse_any(config, "the study") if config else load_any(DEFAULT)
+DECLARED = parse_any(config, "the study") if config else load_any(DEFAULT)
+SEARCH = DECLARED if isinstance(DECLARED, SearchStudy) else None
+# The runs of a search are the cells of an ordinary study.
+STUDY = DECLARED if SEARCH is None else SEARCH.study()
 IMPORTED = isinstance(STUDY, ImportedStudy)
-FIGURES = slices.figures(STUDY)
+FIGURES = slices.figures(DECLARED)
 TABLES = collect(
     "results/studies/{{study}}/tables/{table}.parquet", table=slices.CELL_TABLES
 )
 FITS = collect(
-    "results/studies/{{study}}/fits/{table}.parquet", table=slices.FIT_TABLES
+    "results/studies/{{study}}/fits/{table}.parquet",
+    table=[] if SEARCH else slices.FIT_TABLES,
+)
+SEARCHED = collect(
+    "results/studies/{{study}}/search/{table}.parquet",
+    table=["runs", *slices.SEARCH_TABLES] if SEARCH else [],
 )
 CELLS = (
     {} if IMPORTED else {cell.path: slices.cell(STUDY, cell) for cell in STUDY.cells()}
@@ -167,7 +176,7 @@ def figure_code(wildcards):
 
 def report_params(wildcards):
     """Return what the report is called, and the options of the figures in it."""
-    return canonical_json(slices.report(STUDY) | {"figures": FIGURES})
+    return canonical_json(slices.report(DECLARED) | {"figures": FIGURES})
 
 
 def suite_manifest(wildcards):

@@ -1,6 +1,6 @@
 """From tables and fits to the database.
 
-NEEDS: results/studies/<study>/{tables/,fits/,checks/}.
+NEEDS: results/studies/<study>/{tables/,fits/,checks/}, or {tables/,search/} of a search.
 MAKES: results/studies/<study>/{parquet/,study.duckdb}.
 """
 
@@ -12,6 +12,7 @@ rule gather_study:
         published=published_numbers,
         tables=TABLES,
         fits=FITS,
+        search=SEARCHED,
         checks=collect(
             "results/studies/{{study}}/checks/{table}.parquet",
             table=slices.checks(STUDY),
@@ -28,7 +29,7 @@ rule gather_study:
         "../../envs/fit.yaml"
     threads: 1
     params:
-        spec=canonical_json(slices.report(STUDY)),
+        spec=canonical_json(slices.report(DECLARED)),
         code=code_digest("store", "lints"),
         published=published_argument,
     shell:
@@ -36,4 +37,5 @@ rule gather_study:
         " --tables results/studies/{wildcards.study}/tables"
         " --fits results/studies/{wildcards.study}/fits"
         " --checks results/studies/{wildcards.study}/checks --corpora {input.corpora:q}"
+        " --search results/studies/{wildcards.study}/search"
         " {params.published:q} --out {output.database:q} > {log:q} 2>&1"

@@ -20,6 +20,9 @@ FIGURES = (
 )
 """The figures of every study, in the order of the report."""
 
+SEARCH_FIGURES = ("search_funnel",)
+"""The figures of every search."""
+
 PLOTS = (
     *FIGURES,
     "reducible_loss",
@@ -35,9 +38,9 @@ PLOTS = (
 """All figures; a study file asks for the further ones by name."""
 
 
-def usual_figures() -> dict[str, dict[str, Any]]:
-    """Return `FIGURES` as a report takes them: what is drawn under each name, title, options."""
-    return {name: {"plot": name, "title": None, "options": {}} for name in FIGURES}
+def usual_figures(names: tuple[str, ...] = FIGURES) -> dict[str, dict[str, Any]]:
+    """Return figures as a report takes them: what is drawn under each name, title, options."""
+    return {name: {"plot": name, "title": None, "options": {}} for name in names}
 
 
 class Figure(Protocol):

@@ -24,6 +24,12 @@ OPTIONS: dict[str, Any] = {
     "max_loss": 0.0,
     "reach": 0.0,
 }
+# Texts that are missing in every row would become numbers that are none, which JSON cannot say.
+_RUNS = """
+SELECT configuration, params, tokens, steps, batch_sequences, warmup, lr, flops, loss,
+       frontier, kept, chosen
+FROM search WHERE loss IS NOT NULL ORDER BY flops, configuration
+"""
 _TITLES = {
     "search": "search",
     "frontier": "frontier",
@@ -42,7 +48,7 @@ def chart(study: StudyDatabase, style: Style) -> alt.TopLevelMixin:
     options = OPTIONS | dict(style.options)
     if not study.rows("SELECT 1 FROM information_schema.tables WHERE table_name = 'search'"):
         return message("This database has no table of a search.", TITLE)
-    search = study.frame("SELECT * FROM search ORDER BY flops, configuration")
+    search = study.frame(_RUNS)
     if options["max_loss"]:
         search = search[search["loss"] <= options["max_loss"]]
     if search.empty:
@@ -109,7 +115,7 @@ def _draw(frame: pd.DataFrame, colored: str, names: list[str], style: Style) -> 
     tooltip = [
         alt.Tooltip("configuration:N"),
         *(alt.Tooltip(f"{name}:Q", format=",d") for name in ("params", "tokens", "steps")),
-        alt.Tooltip("warmup:Q"),
+        *(alt.Tooltip(f"{name}:Q") for name in ("batch_sequences", "warmup", "lr")),
         alt.Tooltip("flops:Q", title="C", format=".3e"),
         alt.Tooltip("loss:Q", format=".4f"),
     ]

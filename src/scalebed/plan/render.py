@@ -101,7 +101,7 @@ def _totals(plan: Plan) -> list[str]:
 
 def _training(plan: Plan, measured: bool) -> str:
     wall = duration(plan.wall_seconds, measured)
-    flops = f"{plan.flops:.3g}".replace("e+", "e")
+    flops = f"{plan.flops:.4g}".replace("e+", "e")
     gpu = plan.hardware.gpu
     if gpu is None:
         core = duration(plan.seconds, measured)

@@ -9,10 +9,10 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from scalebed.figures.registry import get_figure, usual_figures
+from scalebed.figures.registry import SEARCH_FIGURES, get_figure, usual_figures
 from scalebed.figures.render import javascript, specification, to_svg
 from scalebed.files import read_text, write_text
-from scalebed.report import answer, checked, facts, numbers, published
+from scalebed.report import answer, checked, facts, numbers, published, search
 from scalebed.report.cells import cell_frame, records, rises, spearman
 from scalebed.report.checks import Evidence, cautions, cell_label
 from scalebed.report.laws import fitted, raised
@@ -47,8 +47,27 @@ def write_report(
         If the database cannot be read or a figure option is unknown.
     """
     with StudyDatabase(database) as study:
-        context = page_context(params, study, figures)
-    write_text(out, _environment().get_template("report.html.j2").render(context))
+        if study.facts().get("kind") == "search":
+            name, context = "search.html.j2", _search_context(params, study, figures)
+        else:
+            name, context = "report.html.j2", page_context(params, study, figures)
+    write_text(out, _environment().get_template(name).render(context))
+
+
+def _search_context(
+    params: dict[str, Any], study: StudyDatabase, drawn: Path | None
+) -> dict[str, Any]:
+    """Return everything the template of a search shows."""
+    return search.page_context(study) | {
+        "title": params.get("title") or study.facts().get("title", "search"),
+        "figures": _figures(params.get("figures") or usual_figures(SEARCH_FIGURES), study, drawn),
+        "javascript": _script(),
+    }
+
+
+def _script() -> Markup:
+    # An end tag inside a script element would close it.
+    return Markup(javascript().replace("</script", "<\\/script"))
 
 
 def page_context(
@@ -102,7 +121,7 @@ def page_context(
         "tasks": published.tasks(study),
         "cells": records(cells),
         "figures": _figures(params.get("figures") or usual_figures(), study, drawn),
-        "javascript": Markup(javascript().replace("</script", "<\\/script")),
+        "javascript": _script(),
     }
 
 

@@ -22,7 +22,7 @@ def predictions_text(study: StudyDatabase) -> str:
     rows = [_row(target, row) for target in targets for row in (target.loss, target.error) if row]
     kinds = (("loss", [t.loss for t in targets]), ("error", [t.error for t in targets]))
     lines = [_summary(answer.summary(found, kind)) for kind, found in kinds]
-    return "\n".join([*_align([_HEADINGS, *rows]), "", *filter(None, lines), ""])
+    return "\n".join([*align([_HEADINGS, *rows], _LEFT), "", *filter(None, lines), ""])
 
 
 def _row(target: answer.Target, row: dict[str, Any]) -> tuple[str, ...]:
@@ -55,11 +55,12 @@ def _summary(item: answer.Summary | None) -> str:
     )
 
 
-def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+def align(rows: Sequence[Sequence[str]], left: Sequence[int]) -> list[str]:
+    """Return rows as lines of aligned columns; those in `left` begin at the left."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(
-            text.ljust(width) if column in _LEFT else text.rjust(width)
+            text.ljust(width) if column in left else text.rjust(width)
             for column, (text, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows

@@ -1,6 +1,6 @@
-"""A hyper-parameter search before a study: its configurations, its frontier, and what it cost."""
+"""A hyper-parameter search before a study: what is tried, its frontier, and the ladder from it.
 
-from scalebed.search.choose import choose
-from scalebed.search.read import read_grid
-
-__all__ = ["choose", "read_grid"]
+`sections` and `expand` say what is trained and are read by Snakemake in every job, hence without
+NumPy; `choose`, `power` and `trends` judge what came of it; `rungs`, `ladder` and `propose` turn
+it into the next study.
+"""

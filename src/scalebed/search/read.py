@@ -68,7 +68,12 @@ def _configuration(path: Path, key: str, loss: Any) -> Row:
     batch = _SEQUENCES * int(match["g"])
     return {
         "configuration": key,
+        "cell": None,
+        "status": "done",
+        "reason": None,
         **numbers,
+        "ratio": numbers["tokens"] // params,
+        "lr": float(match["lr"]),
         "params": params,
         "flops": recipes.flops(params, numbers["tokens"]),
         "batch_sequences": batch,

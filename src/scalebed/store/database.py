@@ -24,6 +24,8 @@ from scalebed.store.schema import (
     LINTS,
     LOSSES,
     PROVENANCE,
+    SEARCH,
+    SEARCH_TABLES,
     TABLES,
     TASKS,
 )
@@ -34,11 +36,12 @@ _REQUIRED = ("study", "loss")
 
 
 class Sources(NamedTuple):
-    """Folders of the parquet files of the cells, of the fits and of the checks."""
+    """Folders of the parquet files of the cells, of the fits, of the checks and of a search."""
 
     tables: Path
     fits: Path
     checks: Path
+    search: Path | None = None
 
 
 def gather_study(
@@ -58,7 +61,8 @@ def gather_study(
     params
         ``{"study", "loss": validation set the error law takes, "title", "checks": tables of the
         checks that were made, …}``; everything in it becomes a row of the provenance table,
-        ``loss`` under the name ``yardstick``.
+        ``loss`` under the name ``yardstick``. With ``"kind": "search"`` there are no fits, and the
+        search has tables of its own.
     sources
         Where the tables are.
     out
@@ -79,14 +83,20 @@ def gather_study(
             raise ScalebedError(f"--params of gather-study has no text for key {key!r}")
     asked = params.get("checks", ())
     checks = tuple(table for table in CHECK_TABLES if table.name in asked)
+    searches = params.get("kind") == "search"
+    groups = (CELL_TABLES, () if searches else FIT_TABLES, checks)
     data = {
         table: read_table(table, folder / f"{table.name}.parquet")
-        for folder, group in zip(sources, (CELL_TABLES, FIT_TABLES, checks), strict=True)
+        for folder, group in zip(sources[:3], groups, strict=True)
         for table in group
     }
+    if searches:
+        data |= _search(sources.search)
     # What was not asked for is empty, whatever an earlier run of the study left behind.
     data |= {
-        table: arrow_schema(table).empty_table() for table in CHECK_TABLES if table not in data
+        table: arrow_schema(table).empty_table()
+        for table in (*FIT_TABLES, *CHECK_TABLES, *SEARCH_TABLES)
+        if table not in data
     }
     data[PROVENANCE] = _provenance(data[PROVENANCE], params, manifests)
     _check_cells(data)
@@ -103,12 +113,23 @@ def gather_study(
             raise ScalebedError(f"cannot write {out}: {error}") from error
 
 
+def _search(folder: Path | None) -> dict[Table, pyarrow.Table]:
+    """Return the tables that ``choose-ladder`` wrote."""
+    if folder is None:
+        raise ScalebedError("gather-study of a search needs --search, the folder of its tables")
+    found = {SEARCH: read_table(SEARCH, folder / "runs.parquet")}
+    return found | {
+        table: read_table(table, folder / f"{table.name}.parquet") for table in SEARCH_TABLES
+    }
+
+
 def _check_cells(data: Mapping[Table, pyarrow.Table]) -> None:
     """Refuse rows of cells the study does not list: a fit of another study would be a lie."""
     known: set[str] | None = None
     for table in (*CELL_TABLES, *FIT_TABLES):
         if "cell" in table.names:
-            found = set(data[table].column("cell").unique().to_pylist())
+            # A configuration of a published search is no cell.
+            found = set(data[table].column("cell").unique().to_pylist()) - {None}
             known = found if known is None else known
             if strangers := sorted(found - known):
                 raise ScalebedError(

@@ -175,19 +175,66 @@ SEARCH = Table(
     ("configuration",),
     (
         text("configuration", "Name of the configuration"),
+        text("cell", "The cell of this study that is the run, if there is one", nullable=True),
+        text("status", "done, diverged (loss not finite) or failed (could not be trained)"),
+        text("reason", "Why there is no loss, or why the filter leaves the run out", nullable=True),
         count("width", "Model width d"),
         count("layers", "Transformer blocks"),
         count("heads", "Attention heads"),
         count("params", "N: all parameters, input embedding and untied head included"),
         count("tokens", "D: tokens trained on", "tokens"),
+        count("ratio", "Nominal token multiplier M", "tokens per parameter"),
         number("flops", "C = 6 N D", "FLOPs"),
         count("batch_sequences", "Sequences in one optimiser step"),
         number("steps", "Optimiser steps"),
         count("warmup", "Steps of warm-up"),
-        number("loss", "Validation loss of the search", "nats/token"),
+        number("lr", "Peak learning rate"),
+        number("loss", "Validation loss of the search", "nats/token", nullable=True),
         flag("frontier", "Whether no cheaper configuration has a lower loss"),
         flag("kept", "Whether it stays on the frontier after the filter"),
         flag("chosen", "Whether the study's models have this configuration"),
+    ),
+)
+
+SEARCH_FITS = Table(
+    "search_fits",
+    "Laws of a search: loss over compute along the frontier (L = E + lambda C^-eta), and best "
+    "values of hyper-parameters over N (value = scale N^exponent); empty without a search.",
+    ("fit", "quantity"),
+    (
+        text("fit", "kept or chosen points of the frontier, or the hyper-parameter"),
+        text("quantity", "A parameter, or loss: and the size it is predicted for; refused if none"),
+        count("points", "Points fitted to"),
+        number("value", "Its value", nullable=True),
+        number("lower", "Lower end of its interval", nullable=True),
+        number("upper", "Upper end of its interval", nullable=True),
+        number("level", "Nominal coverage of the interval"),
+        text("note", "Why there is no law", nullable=True),
+    ),
+)
+
+SEARCH_RUNGS = Table(
+    "search_rungs",
+    "The ladder that a search proposes: one row per model; empty without a search.",
+    ("size",),
+    (
+        text("size", "Name of the model size"),
+        text("recipe", "Name of its recipe"),
+        text("configuration", "The run it is taken from, if it was searched", nullable=True),
+        flag("searched", "Whether it was run; otherwise it lies outside of what was searched"),
+        count("params", "N: all parameters, input embedding and untied head included"),
+        number("flops", "C = 6 N D at the ratio of the search", "FLOPs"),
+        count("width", "Model width d"),
+        count("layers", "Transformer blocks"),
+        count("heads", "Attention heads"),
+        count("batch_sequences", "Sequences in one optimiser step"),
+        count("warmup", "Steps of warm-up"),
+        number("lr", "Peak learning rate"),
+        number("loss", "Measured validation loss", "nats/token", nullable=True),
+        number("predicted", "Loss by the law of the kept frontier", "nats/token", nullable=True),
+        number("lower", "Lower end of its interval", "nats/token", nullable=True),
+        number("upper", "Upper end of its interval", "nats/token", nullable=True),
+        text("source", "Where its values come from"),
     ),
 )
 
@@ -221,8 +268,9 @@ COMPARISONS = Table(
 CELL_TABLES = (CELLS, CURVES, LOSSES, TASKS, PROVENANCE, ARGUMENTS, SEARCH)
 FIT_TABLES = tuple(FITTED.values())
 CHECK_TABLES = tuple(CHECKED.values())
+SEARCH_TABLES = (SEARCH_FITS, SEARCH_RUNGS)
 GATHERED_TABLES = (LINTS, COMPARISONS)
 TABLES = (
     *(CELLS, CURVES, LOSSES, TASKS, *FIT_TABLES, *CHECK_TABLES, PROVENANCE),
-    *(ARGUMENTS, SEARCH, LINTS, COMPARISONS),
+    *(ARGUMENTS, SEARCH, *SEARCH_TABLES, LINTS, COMPARISONS),
 )

@@ -48,18 +48,13 @@ class FlatAdamW:
             parameter.data = self.weights[window].view(parameter.shape)
             parameter.grad = self.gradient[window].view(parameter.shape)
         self._clip = recipe.grad_clip
-        flat = nn.Parameter(self.weights)
-        flat.grad = self.gradient
-        self._adamw = torch.optim.AdamW(
-            [flat],
-            lr=recipe.lr,
-            betas=(recipe.beta1, recipe.beta2),
-            eps=recipe.eps,
-            weight_decay=recipe.weight_decay / recipe.lr,
-            fused=True,
-        )
-        self._flat = flat
-        self._adamw.state[flat] = {
+        self._settings = {
+            "beta1": recipe.beta1,
+            "beta2": recipe.beta2,
+            "eps": recipe.eps,
+            "weight_decay": recipe.weight_decay / recipe.lr,
+        }
+        self._state = {
             "step": torch.zeros((), device=device),
             "exp_avg": torch.zeros_like(self.weights),
             "exp_avg_sq": torch.zeros_like(self.weights),
@@ -78,8 +73,18 @@ class FlatAdamW:
         # On a GPU looking at the norm would wait for it; multiplying by one costs less.
         if share.is_cuda or share != 1.0:
             self.gradient.mul_(share)
-        self._adamw.param_groups[0]["lr"] = lr
-        self._adamw.step()
+        state = self._state
+        state["step"] += 1
+        # The kernel behind torch.optim.AdamW(fused=True), whose class would import the compiler:
+        # a second of every short cell.
+        torch._fused_adamw_(
+            *([self.weights], [self.gradient], [state["exp_avg"]], [state["exp_avg_sq"]]),
+            *([], [state["step"]]),
+            lr=lr,
+            amsgrad=False,
+            maximize=False,
+            **self._settings,
+        )
         return norm
 
     def zero(self) -> None:
@@ -88,8 +93,7 @@ class FlatAdamW:
 
     def state(self) -> dict[str, Tensor]:
         """Return everything a resume needs, weights included, by reference."""
-        state = self._adamw.state[self._flat]
-        return {"weights": self.weights, **state}
+        return {"weights": self.weights, **self._state}
 
     def load(self, saved: dict[str, Tensor]) -> None:
         """Take over a saved state.

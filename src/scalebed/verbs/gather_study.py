@@ -18,6 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="manifests of corpora whose licence and size are recorded",
     )
+    parser.add_argument("--search", type=Path, help="folder of the tables of a search")
     parser.add_argument("--published", type=Path, help="printed numbers to compare with, YAML")
     parser.add_argument("--out", required=True, type=Path, help="database to write")
 
@@ -27,5 +28,5 @@ def run(args: argparse.Namespace) -> None:
     from scalebed.store.database import Sources, gather_study
 
     params = json.loads(args.params)
-    sources = Sources(args.tables, args.fits, args.checks)
+    sources = Sources(args.tables, args.fits, args.checks, args.search)
     gather_study(params, sources, args.out, args.corpora, args.published)

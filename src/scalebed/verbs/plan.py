@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> None:
     from scalebed.plan.estimates import Calibration
     from scalebed.plan.plan import make_plan, record
     from scalebed.plan.render import render
+    from scalebed.searched import SearchStudy
 
     study = load_any(args.study)
     if args.name_only:
@@ -35,6 +36,8 @@ def run(args: argparse.Namespace) -> None:
         return
     if isinstance(study, ImportedStudy):
         raise ScalebedError(f"{args.study} imports its cells: there is nothing to train or to plan")
+    if isinstance(study, SearchStudy):
+        study = study.study()
     hardware = load_hardware(args.hardware) if args.hardware else LAPTOP
     devices = args.devices
     if devices is None:

@@ -1,4 +1,4 @@
-"""Print the predictions of a study's targets beside what was measured."""
+"""Print the predictions of a study beside what was measured, or the ladder of a search."""
 
 import argparse
 from pathlib import Path
@@ -11,11 +11,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the table and where to look further."""
+    from scalebed.report.search import search_text
     from scalebed.report.text import predictions_text
     from scalebed.store.reader import StudyDatabase
 
+    ladder = args.database.parent / "search" / "ladder.yaml"
     with StudyDatabase(args.database) as study:
-        print(predictions_text(study))
+        searched = study.facts().get("kind") == "search"
+        print(search_text(study) if searched else predictions_text(study))
+    if searched and ladder.is_file():
+        print(f"ladder    {ladder}")
     report = args.database.with_name("report.html")
     if report.is_file():
         print(f"report    {report}")
