@@ -7,6 +7,7 @@ from scalebed.imported import ImportedStudy, load_any, parse_any
 from scalebed.data.localfiles import fingerprint, path_digest
 from scalebed.data.readers import source_digest
 from scalebed.provenance import canonical_json, code_digest
+from scalebed.share.lifetime import offer
 
 # A study comes from `--configfile`; without one it is the default study. There is no `configfile:`
 # directive, because Snakemake would merge the default study into any other.
@@ -220,3 +221,8 @@ def import_content(wildcards):
     """Return a digest of the files given by path, so that new ones are noticed."""
     path = import_path()
     return path_digest(Path(path)) if path else ""
+
+
+onstart:
+    # Not reached by dry runs nor by what a cluster's jobs run.
+    offer(workflow.is_main_process and workflow.local_exec)
