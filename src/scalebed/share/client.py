@@ -3,6 +3,7 @@
 Whatever goes wrong with the server, the verb runs here after all; sharing is never an error.
 """
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -39,10 +40,8 @@ class _Signals:
     def _forward(self, number: int, _frame: object) -> None:
         self.seen.append(number)
         if self.link is not None:
-            try:
+            with contextlib.suppress(OSError):  # it is gone, which the main line notices
                 self.link.send(bytes([number]))
-            except OSError:
-                pass  # it is gone, which the main line notices
 
 
 def run_shared(words: list[str]) -> int | None:
@@ -95,11 +94,11 @@ def _only_local_tasks(words: list[str]) -> bool:
 
 
 def _ask(owner: Owner, kind: str, words: list[str], signals: _Signals) -> protocol.Report | None:
-    if not owner.alive() or os.stat(owner.folder).st_uid != os.geteuid():  # noqa: PTH116
+    if not owner.alive() or os.stat(owner.folder).st_uid != os.geteuid():
         return None
     key = protocol.server_key(kind)
     path = protocol.socket_path(owner.folder, key)
-    if os.path.exists(f"{path}.off"):  # noqa: PTH110 - a server that could not serve left it
+    if os.path.exists(f"{path}.off"):  # a server that could not serve left it
         return None
     link = _connect(path) or _start(path, owner, kind)
     if link is None:
@@ -107,7 +106,7 @@ def _ask(owner: Owner, kind: str, words: list[str], signals: _Signals) -> protoc
     with link:
         mask = os.umask(0)
         os.umask(mask)
-        request = protocol.Request(key, words, os.getcwd(), dict(os.environb), mask)  # noqa: PTH109
+        request = protocol.Request(key, words, os.getcwd(), dict(os.environb), mask)
         protocol.send_request(link, request)
         signals.link = link
         for number in tuple(signals.seen):
@@ -137,8 +136,8 @@ def _start(path: str, owner: Owner, kind: str) -> socket.socket | None:
             return link
         # The socket listens before there is a server, so clients need not wait to connect.
         with socket.socket(socket.AF_UNIX) as listener:
-            if os.path.exists(path):  # noqa: PTH110 - of a server that died
-                os.unlink(path)  # noqa: PTH108
+            if os.path.exists(path):  # of a server that died
+                os.unlink(path)
             listener.bind(path)
             listener.listen(512)
             _spawn(listener, path, owner, kind)

@@ -42,7 +42,7 @@ def read_owner(text: str) -> Owner | None:
 
 def _start_ticks(pid: int) -> int | None:
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:  # noqa: PTH123 - pathlib is slow
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
             # The name of the program comes second, in brackets, and may hold anything.
             fields = file.read().rpartition(")")[2].split()
     except OSError:
@@ -94,7 +94,7 @@ def _leave(pid: int, folder: str) -> None:
 
 def _possible() -> bool:
     devices = os.listdir("/dev") if sys.platform == "linux" else []
-    gpus = any(name == "kfd" or name[:6] == "nvidia" and name[6:].isdigit() for name in devices)
+    gpus = any(name == "kfd" or (name[:6] == "nvidia" and name[6:].isdigit()) for name in devices)
     return bool(devices) and not gpus and hasattr(os, "pidfd_open")
 
 

@@ -17,7 +17,7 @@ _LENGTH = struct.Struct("!I")
 _FILES = 3
 # Shells count and note here what says nothing about how a job runs.
 _PASSING = frozenset((b"_", b"SHLVL", b"PWD", b"OLDPWD"))
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 class Request(NamedTuple):
@@ -67,7 +67,7 @@ def server_key(kind: str) -> bytes:
         Which modules it has imported.
     """
     kept = sorted((k, v) for k, v in os.environb.items() if k not in _PASSING)
-    here = os.getcwd()  # noqa: PTH109
+    here = os.getcwd()
     # Version 2 of the format is the last in which equal values give equal bytes.
     return marshal.dumps((kind, here, sys.executable, sys.version, code_stamp(), kept), 2)
 

@@ -2,14 +2,14 @@
 
 ``python -m scalebed.share.server OWNER SOCKET KIND`` with the listening socket as descriptor 3. It
 runs no operation of torch and has one thread, so that what it forks is as good as new; it refuses
-to serve otherwise. It ends with its owner or when nobody has asked for a while, and ends, apart from
-itself, only processes it has forked.
+to serve otherwise. It ends with its owner or when nobody has asked for a while, and it never sends
+a signal to anything but the processes it has forked.
 
 How things end:
 
 - A signal to a client is passed on to its process.
 - A client that is gone without a word was killed: its process is killed, before the next request.
-- The owner is gone: every process gets SIGTERM (a training saves and stops), SIGKILL a minute later.
+- The owner is gone: every process gets SIGTERM, on which a training saves, and SIGKILL in a minute.
 - The server is gone: the kernel kills its processes; their clients then run the verbs themselves.
 """
 
