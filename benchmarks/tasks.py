@@ -6,8 +6,9 @@
 Both run the local tasks through `lm_eval.evaluator.evaluate`, which builds the requests and
 computes the metrics alike; loading of tasks and model is left out for both. HFLM wraps the same
 decoder as a model of transformers and gets each batch size in turn; the best counts. The two
-alternate in one process. On one thread CPU time is measured, which a busy machine blurs less. Ours is timed without
-and with the tokens that the cells of a study share; the ratio is of the first, the same work.
+alternate in one process. On one thread CPU time is measured, which a busy machine blurs less. Ours
+is timed without and with the tokens that the cells of a study share; the first ratio compares the
+same work.
 
 Every item's log-likelihoods are compared first: at most 1e-4 apart, and the same accuracy item for
 item unless the best two choices are closer than that.

@@ -3,8 +3,8 @@
 import pytest
 from evaluation_cells import TASKS, World
 
-pytest.importorskip("transformers", reason="HFLM needs transformers (extra `dev`)")
-pytest.importorskip("accelerate", reason="HFLM needs accelerate (extra `dev`)")
+pytest.importorskip("transformers", reason="HFLM needs transformers, which is not installed")
+pytest.importorskip("accelerate", reason="HFLM needs accelerate, which is not installed")
 
 import numpy as np
 from hflm import hflm
