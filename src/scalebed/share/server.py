@@ -24,10 +24,10 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import NoReturn
 
 from scalebed.share import protocol
 from scalebed.share.lifetime import Owner, count_threads, die_with_parent, read_owner
+from scalebed.share.process import become, run
 
 _LISTENER = 3
 _IDLE_SECONDS = 60.0
@@ -97,9 +97,10 @@ class Server:
 
     def serve(self) -> protocol.Request | None:
         """Serve; return None in the end, and in each forked process the request it is for."""
-        asked = time.monotonic()
         while True:
             ready = self._selector.select(_IDLE_SECONDS)
+            if not ready and not self._processes:
+                return None
             descriptors = {key.fd for key, _ in ready}
             for descriptor in descriptors & self._processes.keys():
                 # One event may have ended the process that another is about.
@@ -108,12 +109,8 @@ class Server:
             if descriptors & {self._owner, self._wakeup.fileno()}:
                 self._stop_all()
                 return None
-            if self._listener.fileno() in descriptors:
-                asked = time.monotonic()
-                if request := self._accept():
-                    return request
-            elif not self._processes and time.monotonic() - asked >= _IDLE_SECONDS:
-                return None
+            if self._listener.fileno() in descriptors and (request := self._accept()):
+                return request
 
     def _accept(self) -> protocol.Request | None:
         try:
@@ -152,7 +149,7 @@ class Server:
         die_with_parent(server, signal.SIGKILL)
         self._forget()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ALLOWED)
-        _become(request, files)
+        become(request, files)
         return request
 
     def _forget(self) -> None:
@@ -225,17 +222,6 @@ class Server:
         self._listener.close()
 
 
-def _become(request: protocol.Request, files: list[int]) -> None:
-    """Turn this process into what the client would have been."""
-    for descriptor, file in enumerate(files):
-        os.dup2(file, descriptor)
-    os.chdir(request.folder)
-    os.umask(request.umask)
-    os.environb.clear()
-    os.environb.update(request.environment)
-    sys.argv = [str(Path(protocol.__file__).parents[1] / "__main__.py"), *request.words]
-
-
 def _load(kind: str) -> None:
     # Arrow's allocator starts a thread of its own when it is loaded, unless told not to.
     os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
@@ -248,30 +234,6 @@ def _load(kind: str) -> None:
     # Collections of the forked processes would copy every page with an object on it.
     gc.collect()
     gc.freeze()
-
-
-def _run(words: list[str]) -> NoReturn:
-    """Run the verb as ``python -m scalebed`` does.
-
-    A normal end does not take down what was imported, which takes longer than importing a client.
-    """
-    import atexit
-    import threading
-
-    from scalebed.cli import main
-
-    try:
-        status = main(words)
-    except SystemExit as stop:
-        if not (stop.code is None or isinstance(stop.code, int)):
-            raise
-        status = stop.code or 0
-    if threading.active_count() > 1:
-        sys.exit(status)
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status & 0xFF)
 
 
 def main() -> None:
@@ -299,7 +261,7 @@ def main() -> None:
         raise
     request = server.serve()
     if request is not None:
-        _run(request.words)
+        run(request.words)
     server.close()
     if not owner.alive():
         shutil.rmtree(owner.folder, ignore_errors=True)
