@@ -1,7 +1,21 @@
 """Run the command line as ``python -m scalebed``."""
 
+import os
 import sys
 
-from scalebed.cli import main
 
-sys.exit(main())
+def _main() -> int:
+    # Under a workflow that shares processes nothing else need be imported.
+    if "SCALEBED_SHARE_OWNER" in os.environ:
+        from scalebed.share.client import run_shared
+
+        status = run_shared(sys.argv[1:])
+        if status is not None:
+            return status
+    from scalebed.cli import main
+
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

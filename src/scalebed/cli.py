@@ -26,20 +26,30 @@ def verbs() -> dict[str, str]:
     return found
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scalebed", description=(scalebed.__doc__ or ""))
     parser.add_argument("--version", action="version", version=scalebed.__version__)
     parser.add_argument("--verbose", action="store_true", help="log more of what happens")
     listing = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for verb, summary in verbs().items():
+    for verb, summary in _possible(words).items():
         listing.add_parser(verb, help=summary, add_help=False)
     return parser
+
+
+def _possible(words: list[str]) -> dict[str, str]:
+    """Return the verb that the words begin with, or every verb where that is to be told apart.
+
+    Reading the summaries of all takes longer than all else before a verb runs.
+    """
+    verb = words[0] if words else ""
+    known = verb[:1].islower() and (_VERBS / f"{verb.replace('-', '_')}.py").is_file()
+    return {verb: ""} if known else verbs()
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb and return its exit status: 0 done, 2 bad input, 75 interrupted and saved."""
     words = sys.argv[1:] if argv is None else argv
-    known, rest = _parser().parse_known_args(words)
+    known, rest = _parser(words).parse_known_args(words)
     level = logging.DEBUG if known.verbose else logging.INFO
     logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     # Libraries log every request and cache hit at INFO; only our own progress is of interest.

@@ -98,10 +98,13 @@ def start_training(
     """Start ``scalebed train-cell`` in `folder` with a checkpoint after every step."""
     command = [sys.executable, "-m", "scalebed", "train-cell", "--params", json.dumps(params)]
     command += ["--dataset", str(dataset), "--out", out, "--checkpoint-seconds", "0", *more]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    # pytest notes the running test there, and shared processes are for one environment.
+    environment.pop("PYTEST_CURRENT_TEST", None)
     return subprocess.Popen(
         command,
         cwd=folder,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -13,6 +13,8 @@ import duckdb
 import pytest
 from project import STUDY, Project
 
+from scalebed.share import lifetime
+
 
 def test_the_study_ends_in_a_report_and_a_database(finished: Project) -> None:
     folder = finished.root / "results/studies/tiny"
@@ -30,6 +32,15 @@ def test_the_study_ends_in_a_report_and_a_database(finished: Project) -> None:
     for _, predicted, lower, upper, measured in rows:
         assert lower < predicted < upper
         assert measured is not None
+
+
+def test_small_jobs_share_processes(finished: Project) -> None:
+    if not lifetime._possible():
+        pytest.skip("sharing is off here: no pidfd, or a GPU")
+    for rule in ("train_cell", "evaluate_losses", "evaluate_tasks"):
+        logs = [path.read_text() for path in (finished.root / "logs" / rule).rglob("*.log")]
+        assert len(logs) == 12
+        assert all("s of CPU, at most" in text for text in logs)
 
 
 def test_predictions_are_printed(finished: Project) -> None:

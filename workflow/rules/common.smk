@@ -8,6 +8,7 @@ from scalebed.data.localfiles import fingerprint, path_digest
 from scalebed.data.readers import source_digest
 from scalebed.provenance import canonical_json, code_digest
 from scalebed.searched import SearchStudy
+from scalebed.share.lifetime import offer
 
 # A study comes from `--configfile`; without one it is the default study. There is no `configfile:`
 # directive, because Snakemake would merge the default study into any other.
@@ -229,3 +230,8 @@ def import_content(wildcards):
     """Return a digest of the files given by path, so that new ones are noticed."""
     path = import_path()
     return path_digest(Path(path)) if path else ""
+
+
+onstart:
+    # Not reached by dry runs nor by what a cluster's jobs run.
+    offer(workflow.is_main_process and workflow.local_exec)

@@ -78,8 +78,12 @@ class FlatAdamW:
         # The kernel behind torch.optim.AdamW(fused=True), whose class would import the compiler:
         # a second of every short cell.
         torch._fused_adamw_(
-            *([self.weights], [self.gradient], [state["exp_avg"]], [state["exp_avg_sq"]]),
-            *([], [state["step"]]),
+            [self.weights],
+            [self.gradient],
+            [state["exp_avg"]],
+            [state["exp_avg_sq"]],
+            [],
+            [state["step"]],
             lr=lr,
             amsgrad=False,
             maximize=False,
