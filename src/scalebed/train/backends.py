@@ -6,12 +6,33 @@ stop and has saved its state, and `ScalebedError` where the surroundings are at 
 """
 
 import importlib
+import importlib.util
 from types import ModuleType
+
+from scalebed.errors import ScalebedError
 
 BACKENDS = {
     "torch": "scalebed.train.native",
+    "open_lm": "scalebed.open_lm.backend",
 }
 """Module of each backend; the study file may name these."""
+
+_INSTALL = {"open_lm": "requirements/open_lm.sh"}
+"""Backends that are packages of their own, and the command that installs each."""
+
+
+def require(name: str) -> None:
+    """Check that what a backend needs is installed, without importing it.
+
+    Raises
+    ------
+    ScalebedError
+        If it is not; names the command that installs it.
+    """
+    if name in _INSTALL and importlib.util.find_spec(name) is None:
+        raise ScalebedError(
+            f"the backend {name} is not installed here; install it with: {_INSTALL[name]}"
+        )
 
 
 def backend(name: str) -> ModuleType:
