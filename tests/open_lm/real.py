@@ -1,6 +1,5 @@
 """Whether the real open_lm is installed, and cells for it."""
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +7,13 @@ import pytest
 from training_cells import make_params
 
 from scalebed.files import read_json
+from scalebed.train.backends import installed
 from scalebed.train.cell import train_cell
 from scalebed.train.job import Options
 
-MISSING = importlib.util.find_spec("open_lm") is None
 needs_open_lm = pytest.mark.skipif(
-    MISSING, reason="open_lm is not installed (requirements/open_lm.sh installs it)"
+    not installed("open_lm"),
+    reason="open_lm is not installed (requirements/open_lm.sh installs it)",
 )
 
 

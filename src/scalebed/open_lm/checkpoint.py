@@ -17,7 +17,7 @@ from scalebed.errors import ScalebedError
 _PARTS = ("epoch", "optimizer", "stats")
 """Files open_lm writes after an epoch, in this order."""
 _PREFIXES = ("module.", "_orig_mod.")
-_NUMBER = multiarray.scalar  # type: ignore[attr-defined]
+_NUMBER = multiarray.scalar
 _SAFE: list[Any] = [
     # Metrics in checkpoints are NumPy scalars; these build numbers and do nothing else. NumPy 1
     # called the module of the first one by another name.

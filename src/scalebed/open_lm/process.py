@@ -89,7 +89,6 @@ def last_words(log: Path) -> str:
     """Return the line of a log that most likely says what went wrong."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
     # Python names the exception first; torchrun and DataLoader add lines of their own below it.
-    errors = [
-        line for line in lines if re.match(r"(\[rank\d+\]: )?[\w.]*(Error|Exception)\b", line)
-    ]
+    said = re.compile(r"(\[rank\d+\]: )?[\w.]*(Error|Exception)\b")
+    errors = [line for line in lines if said.match(line)]
     return (errors or [line for line in lines if line] or ["it wrote nothing"])[-1]

@@ -21,6 +21,15 @@ _INSTALL = {"open_lm": "requirements/open_lm.sh"}
 """Backends that are packages of their own, and the command that installs each."""
 
 
+def installed(name: str) -> bool:
+    """Tell whether what a backend needs is installed, without importing it."""
+    if name not in _INSTALL:
+        return True
+    spec = importlib.util.find_spec(name)
+    # A folder of that name on the path is no package.
+    return spec is not None and spec.origin is not None
+
+
 def require(name: str) -> None:
     """Check that what a backend needs is installed, without importing it.
 
@@ -29,7 +38,7 @@ def require(name: str) -> None:
     ScalebedError
         If it is not; names the command that installs it.
     """
-    if name in _INSTALL and importlib.util.find_spec(name) is None:
+    if not installed(name):
         raise ScalebedError(
             f"the backend {name} is not installed here; install it with: {_INSTALL[name]}"
         )
