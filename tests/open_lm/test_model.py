@@ -28,7 +28,8 @@ def open_lm_model(config: ModelConfig, folder) -> torch.nn.Module:
 
     path = folder / "model.json"
     path.write_text(json.dumps(convert.model_json(config)))
-    return create_model(parse_args(["--model", str(path)])).eval()
+    words = ["--model", str(path), *convert.model_arguments(config)]
+    return create_model(parse_args(words)).eval()
 
 
 @pytest.mark.parametrize("size", SIZES)

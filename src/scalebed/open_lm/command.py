@@ -7,6 +7,7 @@ splits at ``::`` in paths of shards.
 import sys
 
 from scalebed.errors import ScalebedError
+from scalebed.open_lm import convert
 from scalebed.open_lm.shards import DATA_KEY, MANIFEST, Layout
 from scalebed.train.job import Job
 from scalebed.train.settings import CellFailure
@@ -71,7 +72,7 @@ def arguments(job: Job, layout: Layout, device: str) -> list[str]:
         "resume": "latest",
     }
     words = [word for key, value in values.items() for word in (f"--{key}", str(value))]
-    words.append("--delete-previous-checkpoint")
+    words += ["--delete-previous-checkpoint", *convert.model_arguments(job.config)]
     if job.options.compiled:
         words.append("--torchcompile")
     if getattr(job.options, "recompute", None):

@@ -64,6 +64,8 @@ def names(config: ModelConfig) -> dict[str, str]:
 def model_json(config: ModelConfig) -> dict[str, Any]:
     """Return the model JSON with which open_lm builds the same architecture.
 
+    It holds the sizes, as those of the paper do; norms are arguments, see `model_arguments`.
+
     Raises
     ------
     ValueError
@@ -79,14 +81,13 @@ def model_json(config: ModelConfig) -> dict[str, Any]:
     if config.rope_base != ROPE_BASE:
         raise ValueError(f"model.rope_base is {config.rope_base}, expected open_lm's {ROPE_BASE:g}")
     sizes = {theirs: getattr(config, ours) for theirs, ours in _SIZES.items()}
-    return sizes | {
-        "post_embed_norm": False,
-        "weight_tying": False,
-        "model_norm": "gain_only_lp_layer_norm",
-        "qk_norm": config.qk_norm,
-        "ffn_type": "swiglu",
-        "positional_embedding_type": "rotary",
-    }
+    return sizes | {"post_embed_norm": False, "weight_tying": False}
+
+
+def model_arguments(config: ModelConfig) -> list[str]:
+    """Return the arguments of open_lm that go with the model JSON."""
+    norm = ["--model-norm", "gain_only_lp_layer_norm"]
+    return [*norm, *(["--qk-norm"] if config.qk_norm else [])]
 
 
 def model_config(record: Mapping[str, Any]) -> ModelConfig:
@@ -95,8 +96,8 @@ def model_config(record: Mapping[str, Any]) -> ModelConfig:
     Parameters
     ----------
     record
-        The JSON. What it leaves out has open_lm's default; its norm, ``qk_norm`` and others often
-        come from the command line and are to be merged in.
+        The JSON. What it leaves out has open_lm's default; norms and others often come from the
+        command line and are to be merged in.
 
     Raises
     ------

@@ -5,10 +5,12 @@ from typing import Any, NamedTuple
 
 from scalebed import recipes, slices
 from scalebed.config import Study, roles
+from scalebed.errors import ScalebedError
 from scalebed.grid import Cell
 from scalebed.plan.estimates import Calibration, makespan, shape_of
 from scalebed.plan.evaluation import Evaluation, Job, estimate_evaluation
 from scalebed.plan.states import State, Upstream, judge, upstream
+from scalebed.train.backends import require
 
 FEW_STEPS = 100
 """A run with fewer steps than this is mostly warm-up and teaches a law little."""
@@ -36,6 +38,8 @@ class Row(NamedTuple):
     available: int | None
     """Tokens of one epoch, in whole sequences."""
     state: State
+    taken: bool = False
+    """Whether it is taken from a checkpoint instead of trained."""
 
 
 class Plan(NamedTuple):
@@ -53,7 +57,7 @@ class Plan(NamedTuple):
     @property
     def to_train(self) -> list[Row]:
         """The cells that a run would train."""
-        return [row for row in self.rows if row.state.to_train]
+        return [row for row in self.rows if row.state.to_train and not row.taken]
 
     @property
     def flops(self) -> float:
@@ -121,7 +125,8 @@ def make_plan(
         for cell, role in roles(study).items()
     ]
     evaluation = estimate_evaluation(study, [_job(row) for row in rows], root)
-    plan = Plan(study.name, rows, devices, evaluation, _warnings(rows), [])
+    trained = [row for row in rows if not row.taken]
+    plan = Plan(study.name, rows, devices, evaluation, _warnings(trained), [])
     core_hours = core_hours if core_hours is not None else study.budget.core_hours
     flops = flops if flops is not None else study.budget.flops
     unknown = [row for row in plan.to_train if row.seconds is None]
@@ -131,6 +136,7 @@ def make_plan(
             "against the others"
         )
     refusals = [] if study.allow_repeats else _repeats(rows)
+    refusals += _not_here(study, plan)
     refusals += _over_budget(plan, core_hours, flops)
     return plan._replace(refusals=refusals)
 
@@ -149,7 +155,10 @@ def _row(
     available = data.epoch_tokens(shape.context)
     state = judge(spec, cell.path, data, root)
     seconds, measured = state.seconds, True
-    if state.to_train:
+    taken = "checkpoint" in spec
+    if taken:
+        seconds = available = None
+    elif state.to_train:
         estimate = calibration.step(spec["model"], spec["recipe"])
         seconds = None if estimate is None else estimate.seconds * spec["steps"]
         measured = estimate is not None and estimate.measured
@@ -166,6 +175,7 @@ def _row(
         epochs=None if available is None else spec["tokens"] / max(1, available),
         available=available,
         state=state,
+        taken=taken,
     )
 
 
@@ -210,6 +220,17 @@ def _repeats(rows: list[Row]) -> list[str]:
         f"{worst.cell.dataset} has {worst.available:,}{more}; take more text, or set "
         "allow_repeats: true"
     ]
+
+
+def _not_here(study: Study, plan: Plan) -> list[str]:
+    """Say which backends cells would be trained with that are not installed."""
+    refusals = []
+    for name in sorted({study.recipes[row.cell.recipe].backend for row in plan.to_train}):
+        try:
+            require(name)
+        except ScalebedError as error:
+            refusals.append(str(error))
+    return refusals
 
 
 def _over_budget(plan: Plan, core_hours: float | None, flops: float | None) -> list[str]:

@@ -7,7 +7,10 @@ stop and has saved its state, and `ScalebedError` where the surroundings are at 
 
 import importlib
 import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from scalebed.errors import ScalebedError
 
@@ -42,6 +45,28 @@ def require(name: str) -> None:
         raise ScalebedError(
             f"the backend {name} is not installed here; install it with: {_INSTALL[name]}"
         )
+
+
+def require_for(cells: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
+    """Check that the backends of those cells are installed that are still to be trained.
+
+    Parameters
+    ----------
+    cells
+        Parameters of cells by path.
+    folder
+        Where records of cells are.
+
+    Raises
+    ------
+    ScalebedError
+        If one is not.
+    """
+    for path, spec in cells.items():
+        name = spec["recipe"]["backend"]
+        trained = "checkpoint" in spec or name not in _INSTALL
+        if not (trained or (folder / path / "metrics.json").exists()):
+            require(name)
 
 
 def backend(name: str) -> ModuleType:
