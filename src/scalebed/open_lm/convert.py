@@ -160,6 +160,7 @@ def from_open_lm(weights: Mapping[str, Tensor], config: ModelConfig) -> dict[str
         if theirs not in left:
             raise ValueError(f"it has no {theirs}")
         converted[ours] = left.pop(theirs)
+    _check_shapes(converted, config)
     expected = _frequencies(config.head_width)
     for name in [name for name in left if name.endswith(".pos_embed.inv_freq")]:
         found = left.pop(name).float()
@@ -169,7 +170,6 @@ def from_open_lm(weights: Mapping[str, Tensor], config: ModelConfig) -> dict[str
             )
     if left:
         raise ValueError(f"it has {min(left)}, which our decoder has not")
-    _check_shapes(converted, config)
     return converted
 
 

@@ -80,7 +80,7 @@ def _decoder(path: Path, config: ModelConfig) -> Decoder:
 def _check_neighbours(path: Path, config: ModelConfig) -> None:
     """Check what a checkpoint's run says of itself, where that lies beside it or a folder above.
 
-    The number of heads, and which norm has the gains, can be told from no tensor.
+    Which norm has the gains, for example, can be told from no tensor.
 
     Raises
     ------
