@@ -88,7 +88,7 @@ def test_a_study_that_needs_open_lm_says_how_to_install_it(project: Project) -> 
     for words in (("--dry-run",), ()):
         result = project.snakemake(*words)
         assert result.returncode != 0
-        assert sentence in result.stderr
+        assert sentence in result.stdout + result.stderr
     plan = project.scalebed("plan", "--study", "study.yaml", "--no-calibration")
     assert plan.returncode == 2
     assert f"error: {sentence}" in plan.stderr

@@ -28,7 +28,8 @@ CELLS = (
 )
 if not (IMPORTED or workflow.deployment_settings.deployment_method):
     require_for(CELLS, Path("results/cells"))
-# Recipes whose cells are taken from checkpoints, and all others.
+# Recipes whose cells are taken from checkpoints, and all others. Snakemake fills path variables in
+# after constraints, so rules that constrain a recipe spell the path of a cell out.
 TAKEN = (
     "|".join(
         name

@@ -11,8 +11,8 @@ rule train_cell:
     input:
         dataset="results/datasets/{dataset}/manifest.json",
     output:
-        metrics="results/cells/<cell>/metrics.json",
-        curve="results/cells/<cell>/curve.parquet",
+        metrics=f"results/cells/{grid.CELL}/metrics.json",
+        curve=f"results/cells/{grid.CELL}/curve.parquet",
     log:
         "logs/train_cell/<cell>.log",
     benchmark:
@@ -37,8 +37,8 @@ rule convert_checkpoint:
         checkpoint=cell_checkpoint,
         tokenizer=cell_tokenizer,
     output:
-        metrics="results/cells/<cell>/metrics.json",
-        curve="results/cells/<cell>/curve.parquet",
+        metrics=f"results/cells/{grid.CELL}/metrics.json",
+        curve=f"results/cells/{grid.CELL}/curve.parquet",
     log:
         "logs/convert_checkpoint/<cell>.log",
     wildcard_constraints:
