@@ -3,24 +3,28 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet
 import pytest
+import torch
 from real import cell_params, needs_open_lm, train
 from training_cells import make_dataset, start_training
 
 from scalebed.data.sequences import SequenceSource
+from scalebed.errors import ScalebedError
 from scalebed.evaluate.losses import evaluate_losses
 from scalebed.files import read_json, sha256_file, write_json
-from scalebed.model import ModelConfig
+from scalebed.model import Decoder, ModelConfig, initialise
 from scalebed.open_lm import command, convert, shards
 from scalebed.open_lm.events import Events
+from scalebed.open_lm.published import convert_cell
 from scalebed.provenance import state_digest
 from scalebed.train.interrupt import Stop
+from scalebed.train.job import Job, Options
+from scalebed.train.settings import Recipe, check_params
 
 pytestmark = [pytest.mark.open_lm, needs_open_lm]
 
@@ -151,46 +155,59 @@ def test_a_loss_that_is_not_finite_is_divergence(tmp_path):
 
 def test_two_ranks_see_our_batches(tmp_path):
     """open_lm saves no checkpoint of two processes without a GPU, so one epoch is looked at."""
-    params = cell_params(steps=20)
-    dataset = make_dataset(tmp_path, 60_000)
+    params, dataset = cell_params(steps=20), make_dataset(tmp_path, 60_000)
     train(tmp_path, params, dataset, "torch")
-    config = ModelConfig.from_record(params["model"])
-    folder = tmp_path / "run"
     layout = shards.Layout(steps=20, batch_sequences=8, ranks=2, epochs=1, epoch_steps=20)
-    source = SequenceSource(dataset, config.context, 0)
-    shards.write_shards(folder / command.SHARDS, source, layout, 0, Stop())
-    write_json(folder / command.MODEL, convert.model_json(config))
-    run_two_ranks(folder, params, dataset, layout)
-    events = Events(folder / command.LOGS / command.RUN / "tensorboard")
+    done = run_open_lm(tmp_path / "run", params, dataset, layout, "--dist-backend", "gloo")
+    assert "save_checkpoint" in done.stderr or done.returncode == 0, done.stderr[-3000:]
+    events = Events(tmp_path / "run" / command.LOGS / command.RUN / "tensorboard")
     events.read()
     theirs = events.curve()[:, 0].numpy()
     assert len(theirs) == 20
     assert np.abs(theirs - objective(curve(tmp_path / "torch"))).max() < 1e-3
 
 
-def run_two_ranks(folder: Path, params: dict, dataset: Path, layout: shards.Layout) -> None:
-    import torch
+def test_its_checkpoint_becomes_the_same_cell_as_its_training(tmp_path):
+    params, dataset = cell_params(steps=20, backend="open_lm"), make_dataset(tmp_path, 60_000)
+    expected = train(tmp_path, params, dataset, "trained")
+    layout = shards.make_layout(1000, 1000, 20, 8, 1)
+    done = run_open_lm(tmp_path / "run", params, dataset, layout)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (path,) = (tmp_path / "run").rglob("epoch_*.pt")
+    assert (path.parents[1] / "params.txt").is_file()
+    tokenizer = tmp_path / "tokenizer.json"
+    write_json(tokenizer, {"kind": "tokenizer", "tokenizer": "t", "vocab": 64})
+    out = tmp_path / "taken" / "metrics.json"
+    convert_cell(params | {"checkpoint": str(path)}, tokenizer, out)
+    assert read_json(out)["weights_sha256"] == expected["weights_sha256"]
+    # Its arguments lie one folder above, and are read.
+    other = params | {"model": params["model"] | {"qk_norm": False}, "checkpoint": str(path)}
+    with pytest.raises(ScalebedError, match="k_norm"):
+        convert_cell(other, tokenizer, out)
 
-    from scalebed.model import Decoder, initialise
-    from scalebed.train.job import Job, Options
-    from scalebed.train.settings import Recipe, check_params
 
+def run_open_lm(
+    folder: Path, params: dict, dataset: Path, layout: shards.Layout, *more: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run open_lm as the backend does, and keep what it leaves."""
     cell, recipe = check_params(params), Recipe.from_record(params["recipe"])
     config = ModelConfig.from_record(params["model"])
     job = Job(params, cell, config, recipe, dataset, read_json(dataset), Options())
+    source = SequenceSource(dataset, config.context, 0)
+    shards.write_shards(folder / command.SHARDS, source, layout, 0, Stop())
+    write_json(folder / command.MODEL, convert.model_json(config))
     model = Decoder(config)
     initialise(model, 0)
     weights = convert.to_open_lm(model.state_dict(), config)
     torch.save({"epoch": 0, "step": 0, "state_dict": weights}, folder / command.INITIAL)
-    words = command.launcher(2) + command.arguments(job, layout, "cuda")
-    assert words[0] == sys.executable
+    words = command.launcher(layout.ranks) + command.arguments(job, layout, "cuda")
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*words, "--dist-backend", "gloo"],
+    return subprocess.run(
+        [*words, *more],
         cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=400,
+        check=False,
     )
-    assert "save_checkpoint" in done.stderr or done.returncode == 0, done.stderr[-3000:]
