@@ -113,7 +113,9 @@ class Study(Strict):
 
     def recipe_values(self, recipe: str, size: str) -> RecipeValues:
         """Return a recipe with the replacements for one size applied."""
-        values = self.recipes[recipe].model_dump(exclude={"backend", "sizes"})
+        values = self.recipes[recipe].model_dump(
+            exclude={"backend", "source", "checkpoint", "sizes"}
+        )
         return RecipeValues(**(values | self.recipes[recipe].sizes.get(size, {})))
 
 
@@ -226,6 +228,17 @@ def _check_vocabularies(study: Study) -> None:
             )
 
 
+def _check_sources(study: Study) -> None:
+    """Raise ScalebedError when a cell is to be trained on a data set that names no text."""
+    for cell in study.cells():
+        trained = study.recipes[cell.recipe].source == "training"
+        if trained and not study.datasets[cell.dataset].sources:
+            raise ScalebedError(
+                f"datasets.{cell.dataset}.sources is missing, but the recipe {cell.recipe} trains "
+                "on it: expected at least one corpus"
+            )
+
+
 def first_complaint(error: ValidationError) -> str:
     """Return the first complaint as ``key: value: what was expected``."""
     details = error.errors(include_url=False)
@@ -284,7 +297,7 @@ def parse_study(values: Any, where: str) -> Study:
 
 
 def check_study(study: Study) -> None:
-    """Check what one section alone cannot tell: roles of cells, and vocabularies.
+    """Check what one section alone cannot tell: roles of cells, vocabularies and sources.
 
     Raises
     ------
@@ -293,6 +306,7 @@ def check_study(study: Study) -> None:
     """
     roles(study)
     _check_vocabularies(study)
+    _check_sources(study)
 
 
 def load_study(path: str | Path) -> Study:

@@ -93,8 +93,9 @@ class Dataset(Strict):
 
     tokenizer: Name
     """Name of the tokenizer."""
-    sources: Annotated[dict[Name, Annotated[float, Field(gt=0)]], Field(min_length=1)]
-    """Share of each corpus in the tokens, as relative weights."""
+    sources: dict[Name, Annotated[float, Field(gt=0)]] = {}
+    """Share of each corpus in the tokens, as relative weights. Needed unless all its cells are
+    taken from checkpoints."""
     tokens: Positive | None = None
     """Tokens of one epoch if known; lets a plan judge repeats before the data is here."""
 
@@ -203,8 +204,26 @@ class Recipe(RecipeValues):
 
     backend: Literal[*BACKENDS] = "torch"  # type: ignore[valid-type]
     """What trains the cell."""
+    source: Literal["training", "checkpoint"] = "training"
+    """Whether cells are trained, or taken from checkpoints of open_lm that others trained."""
+    checkpoint: str | None = None
+    """File of a cell's checkpoint where that is the source; {dataset}, {size}, {ratio} and {seed}
+    stand for the cell's coordinates."""
     sizes: dict[Name, dict[str, Any]] = {}
     """Values of this recipe that replace the ones above at a size."""
+
+    @model_validator(mode="after")
+    def _checkpoint(self) -> Self:
+        if (self.source == "checkpoint") != (self.checkpoint is not None):
+            raise ValueError("checkpoint is needed with source: checkpoint, and with no other")
+        try:
+            (self.checkpoint or "").format(dataset="", size="", ratio="", seed="")
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError(
+                f"checkpoint is {self.checkpoint!r}, expected a path with no braces but {{dataset}}"
+                ", {size}, {ratio} and {seed}"
+            ) from error
+        return self
 
 
 class Block(Strict):

@@ -70,16 +70,25 @@ def cell(study: Study, cell: Cell) -> dict[str, Any]:
     if fraction is not None:
         values["warmup_steps"] = round(fraction * steps)
     qk_norm = values.pop("qk_norm")
+    recipe = study.recipes[cell.recipe]
+    path = checkpoint(study, cell)
     return {
         "cell": cell._asdict(),
         "model": size.model_dump() | {"qk_norm": qk_norm, "rope_base": 10000},
-        "recipe": values | {"backend": study.recipes[cell.recipe].backend},
+        "recipe": values | {"backend": recipe.backend if path is None else "open_lm"},
         "steps": steps,
         "tokens": steps * batch_tokens,
         "numerics": recipes.NUMERICS,
         # Absent where it is off, so that studies which differ in it share what they can.
-        **({"allow_repeats": True} if study.allow_repeats else {}),
+        **({"allow_repeats": True} if study.allow_repeats and path is None else {}),
+        **({} if path is None else {"checkpoint": path}),
     }
+
+
+def checkpoint(study: Study, cell: Cell) -> str | None:
+    """Return the file a cell is taken from; None for a cell that is trained."""
+    pattern = study.recipes[cell.recipe].checkpoint
+    return None if pattern is None else pattern.format(**cell._asdict())
 
 
 def memory_mb(study: Study, spec: dict[str, Any]) -> int:

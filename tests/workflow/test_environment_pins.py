@@ -20,7 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 # The code each conda environment runs, below src/scalebed.
 STAGES = {
-    "train": ("data", "model", "train"),
+    "train": ("data", "model", "train", "open_lm"),
     "evaluate": ("data", "model", "evaluate"),
     "fit": (
         *("laws", "fit", "store", "figures", "report", "plan/listing.py"),
@@ -88,7 +88,14 @@ def conda(stage: str) -> dict[str, str]:
 
 
 def test_every_conda_file_belongs_to_a_stage():
-    assert {path.stem for path in (ROOT / "envs").iterdir()} == set(STAGES)
+    assert {path.stem for path in (ROOT / "envs").glob("*.yaml")} == set(STAGES)
+
+
+def test_what_open_lm_needs_agrees_with_the_locks():
+    found = pins("../envs/open_lm.txt")
+    shared = found.keys() & DEV.keys()
+    assert {"tensorboard", "protobuf"} <= shared
+    assert {name: found[name] for name in shared} == {name: DEV[name] for name in shared}
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -9,6 +9,7 @@ from scalebed.data.readers import source_digest
 from scalebed.provenance import canonical_json, code_digest
 from scalebed.searched import SearchStudy
 from scalebed.share.lifetime import offer
+from scalebed.train.backends import require_for
 
 # A study comes from `--configfile`; without one it is the default study. There is no `configfile:`
 # directive, because Snakemake would merge the default study into any other.
@@ -35,6 +36,19 @@ SEARCHED = collect(
 CELLS = (
     {} if IMPORTED else {cell.path: slices.cell(STUDY, cell) for cell in STUDY.cells()}
 )
+if not (IMPORTED or workflow.deployment_settings.deployment_method):
+    require_for(CELLS, Path("results/cells"))
+# Recipes whose cells are taken from checkpoints, and all others. Snakemake fills path variables in
+# after constraints, so rules that constrain a recipe spell the path of a cell out.
+TAKEN = (
+    "|".join(
+        name
+        for name, recipe in (() if IMPORTED else STUDY.recipes.items())
+        if recipe.source == "checkpoint"
+    )
+    or "(?!)"
+)
+TRAINED = rf"(?!({TAKEN})/){grid.NAME}"
 TASK_PARAMS = "" if IMPORTED else canonical_json(slices.tasks(STUDY))
 EVALUATIONS = ["losses"] if IMPORTED or not STUDY.tasks else ["losses", "tasks"]
 CELL_RECORDS = collect(
@@ -119,6 +133,16 @@ def dataset_tokens(wildcards):
 def cell_params(wildcards):
     """Return everything that defines the numbers of a cell."""
     return canonical_json(CELLS[cell_path(wildcards)])
+
+
+def cell_checkpoint(wildcards):
+    """Return the file a cell is taken from."""
+    return CELLS[cell_path(wildcards)]["checkpoint"]
+
+
+def checkpoint_digest(wildcards):
+    """Return a mark of that file, so that another one is noticed."""
+    return path_digest(Path(cell_checkpoint(wildcards)))
 
 
 def validation_tokens(wildcards):

@@ -1,6 +1,6 @@
 """From tokens to trained cells.
 
-NEEDS: results/datasets/<dataset>/manifest.json.
+NEEDS: results/datasets/<dataset>/manifest.json; the checkpoints of cells that were trained elsewhere.
 MAKES: results/cells/<cell>/{metrics.json,curve.parquet}, and beside them, undeclared because a
 diverged cell has none, model.safetensors and model.json. Resumable state lies in state/<cell>/.
 """
@@ -11,12 +11,14 @@ rule train_cell:
     input:
         dataset="results/datasets/{dataset}/manifest.json",
     output:
-        metrics="results/cells/<cell>/metrics.json",
-        curve="results/cells/<cell>/curve.parquet",
+        metrics=f"results/cells/{grid.CELL}/metrics.json",
+        curve=f"results/cells/{grid.CELL}/curve.parquet",
     log:
         "logs/train_cell/<cell>.log",
     benchmark:
         "benchmarks/results/train_cell/<cell>.jsonl"
+    wildcard_constraints:
+        recipe=TRAINED,
     conda:
         "../../envs/train.yaml"
     threads: 1
@@ -27,3 +29,26 @@ rule train_cell:
     shell:
         "exec python -m scalebed train-cell --params {params.spec:q} --dataset {input.dataset:q}"
         " --out {output.metrics:q} --threads {threads} > {log:q} 2>&1"
+
+
+rule convert_checkpoint:
+    """Take a cell from a checkpoint that others trained with open_lm."""
+    input:
+        checkpoint=cell_checkpoint,
+        tokenizer=cell_tokenizer,
+    output:
+        metrics=f"results/cells/{grid.CELL}/metrics.json",
+        curve=f"results/cells/{grid.CELL}/curve.parquet",
+    log:
+        "logs/convert_checkpoint/<cell>.log",
+    wildcard_constraints:
+        recipe=TAKEN,
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    params:
+        spec=cell_params,
+        digest=checkpoint_digest,
+    shell:
+        "exec python -m scalebed convert-checkpoint --params {params.spec:q}"
+        " --tokenizer {input.tokenizer:q} --out {output.metrics:q} > {log:q} 2>&1"

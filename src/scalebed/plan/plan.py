@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from scalebed import recipes, slices
 from scalebed.config import Study, roles
+from scalebed.errors import ScalebedError
 from scalebed.grid import Cell
 from scalebed.hardware import LAPTOP, Hardware
 from scalebed.plan.estimates import Calibration, makespan, shape_of
@@ -12,6 +13,7 @@ from scalebed.plan.evaluation import Evaluation, Job, estimate_evaluation
 from scalebed.plan.memory import Layout
 from scalebed.plan.site import spread_out, step_time
 from scalebed.plan.states import State, Upstream, judge, upstream
+from scalebed.train.backends import require
 
 FEW_STEPS = 100
 """A run with fewer steps than this is mostly warm-up and teaches a law little."""
@@ -43,6 +45,8 @@ class Row(NamedTuple):
     """How it is spread over the GPUs of the site; None without GPUs or when it fits none."""
     unfit: str | None = None
     """Why it fits none."""
+    taken: bool = False
+    """Whether it is taken from a checkpoint instead of trained."""
 
     @property
     def device_seconds(self) -> float | None:
@@ -68,7 +72,7 @@ class Plan(NamedTuple):
     @property
     def to_train(self) -> list[Row]:
         """The cells that a run would train."""
-        return [row for row in self.rows if row.state.to_train]
+        return [row for row in self.rows if row.state.to_train and not row.taken]
 
     @property
     def flops(self) -> float:
@@ -144,7 +148,8 @@ def make_plan(
         for cell, role in roles(study).items()
     ]
     evaluation = estimate_evaluation(study, [_job(row) for row in rows], root)
-    plan = Plan(study.name, rows, devices, evaluation, _warnings(rows), [], hardware)
+    trained = [row for row in rows if not row.taken]
+    plan = Plan(study.name, rows, devices, evaluation, _warnings(trained), [], hardware)
     core_hours = core_hours if core_hours is not None else study.budget.core_hours
     flops = flops if flops is not None else study.budget.flops
     unknown = [row for row in plan.to_train if row.seconds is None]
@@ -154,7 +159,7 @@ def make_plan(
             "against the others"
         )
     refusals = [] if study.allow_repeats else _repeats(rows)
-    refusals += _unfit(rows) + _over_budget(plan, core_hours, flops)
+    refusals += _unfit(rows) + _not_here(study, plan) + _over_budget(plan, core_hours, flops)
     return plan._replace(refusals=refusals)
 
 
@@ -174,7 +179,10 @@ def _row(
     state = judge(spec, cell.path, data, root)
     seconds, measured = state.seconds, True
     spread, unfit = None, None
-    if state.to_train:
+    taken = "checkpoint" in spec
+    if taken:
+        seconds = available = None
+    elif state.to_train:
         spread, unfit = spread_out(spec, hardware)
         estimate = step_time(spec, spread, hardware, calibration)
         seconds = None if estimate is None else estimate.seconds * spec["steps"]
@@ -194,6 +202,7 @@ def _row(
         state=state,
         layout=spread,
         unfit=unfit,
+        taken=taken,
     )
 
 
@@ -247,6 +256,17 @@ def _unfit(rows: list[Row]) -> list[str]:
         return []
     more = f" ({len(over) - 1} more cells do not fit)" if len(over) > 1 else ""
     return [f"{over[0].cell.path} does not fit: {over[0].unfit}{more}"]
+
+
+def _not_here(study: Study, plan: Plan) -> list[str]:
+    """Say which backends cells would be trained with that are not installed."""
+    refusals = []
+    for name in sorted({study.recipes[row.cell.recipe].backend for row in plan.to_train}):
+        try:
+            require(name)
+        except ScalebedError as error:
+            refusals.append(str(error))
+    return refusals
 
 
 def _over_budget(plan: Plan, core_hours: float | None, flops: float | None) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from scalebed import slices
 from scalebed.config import Study
+from scalebed.data.localfiles import path_digest
 from scalebed.data.readers import source_digest
 from scalebed.errors import ScalebedError
 from scalebed.files import read_json, sha256_file
@@ -153,7 +154,10 @@ def judge(spec: dict[str, Any], path: str, data: Upstream, root: Path) -> State:
     except (ScalebedError, KeyError, TypeError):
         return State("missing", f"{file.name} is not a readable record")
     reasons = differences(old, spec)
-    if data.changes:
+    if "checkpoint" in spec:  # trained elsewhere, so text on disk says nothing of it
+        if path_digest(Path(spec["checkpoint"])) != (metrics.get("checkpoint") or {}).get("digest"):
+            reasons.append("checkpoint: it is another file")
+    elif data.changes:
         reasons.append(f"data: {'; '.join(data.changes)}")
     elif data.sha256 is not None and data.sha256 != sha256:
         reasons.append("data changed")

@@ -45,7 +45,6 @@ _TRAIN = (
     "scalebed.data.sequences",
     "pandas",  # pyarrow imports it at its first array
     "pyarrow.parquet",
-    "torch._dynamo",  # the optimisers of torch.optim import it at their first use
 )
 _TASKS = (
     "scalebed.cli",

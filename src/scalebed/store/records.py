@@ -44,7 +44,7 @@ _METRICS = {
     },
 }
 # What a trained cell may lack; imported cells lack more, so the schema allows more.
-_ABSENT = ("reason", "train_loss", "tokens_per_second", "weights_sha256")
+_ABSENT = ("reason", "epochs", "train_loss", "tokens_per_second", "weights_sha256")
 _ACCEPTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "str": ("text", lambda value: isinstance(value, str)),
     "int": ("a whole number", lambda value: type(value) is int),

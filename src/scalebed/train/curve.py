@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow
 import torch
 from torch import Tensor
@@ -65,7 +66,8 @@ def write_curve(path: Path, curve: Tensor, recipe: Recipe | None, steps: int, co
     """Write ``curve.parquet`` and return its number of rows.
 
     Columns: step (from 0), tokens (seen after the step), loss and z_loss (nats; z_loss weighted as
-    in the objective), lr, grad_norm (before clipping).
+    in the objective), lr, grad_norm (before clipping). A column of NaN alone is empty: the backend
+    does not tell it.
 
     Parameters
     ----------
@@ -87,9 +89,14 @@ def write_curve(path: Path, curve: Tensor, recipe: Recipe | None, steps: int, co
         "step": pyarrow.array(kept, pyarrow.int64()),
         "tokens": pyarrow.array(tokens, pyarrow.int64()),
         "loss": pyarrow.array(values[:, LOSS], pyarrow.float64()),
-        "z_loss": pyarrow.array(values[:, Z_LOSS], pyarrow.float64()),
+        "z_loss": _column(values[:, Z_LOSS]),
         "lr": pyarrow.array(rates, pyarrow.float64()),
-        "grad_norm": pyarrow.array(values[:, GRAD_NORM], pyarrow.float64()),
+        "grad_norm": _column(values[:, GRAD_NORM]),
     }
     write_parquet(path, pyarrow.table(columns))
     return len(kept)
+
+
+def _column(values: np.ndarray) -> pyarrow.Array:
+    told = not np.isnan(values).all()
+    return pyarrow.array(values if told else [None] * len(values), pyarrow.float64())

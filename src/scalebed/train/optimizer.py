@@ -48,12 +48,9 @@ class FlatAdamW:
             parameter.data = self.weights[window].view(parameter.shape)
             parameter.grad = self.gradient[window].view(parameter.shape)
         self._clip = recipe.grad_clip
-        self._settings = {
-            "beta1": recipe.beta1,
-            "beta2": recipe.beta2,
-            "eps": recipe.eps,
-            "weight_decay": recipe.weight_decay / recipe.lr,
-        }
+        self._betas = recipe.beta1, recipe.beta2
+        self._eps = recipe.eps
+        self._decay = recipe.weight_decay / recipe.lr
         self._state = {
             "step": torch.zeros((), device=device),
             "exp_avg": torch.zeros_like(self.weights),
@@ -85,9 +82,12 @@ class FlatAdamW:
             [],
             [state["step"]],
             lr=lr,
+            beta1=self._betas[0],
+            beta2=self._betas[1],
+            weight_decay=self._decay,
+            eps=self._eps,
             amsgrad=False,
             maximize=False,
-            **self._settings,
         )
         return norm
 

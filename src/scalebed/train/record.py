@@ -1,6 +1,7 @@
 """The record of a cell: metrics.json, curve.parquet and the weights."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,8 +21,9 @@ class RunRecord(NamedTuple):
     """What is known of a cell before it is trained."""
 
     params: dict[str, Any]
-    dataset_sha256: str
-    dataset_tokens: int
+    dataset_sha256: str | None
+    dataset_tokens: int | None
+    """Both None where the text is not here: the model was trained elsewhere."""
     run: dict[str, Any]
 
 
@@ -43,6 +45,34 @@ def write_failed(out: Path, run: RunRecord, reason: str) -> None:
     _clear(out)
     write_curve(out.parent / CURVE, torch.zeros(0, 3), None, 0, 0)
     write_json(out, _metrics(run) | {"status": "failed", "reason": reason})
+
+
+def write_converted(
+    out: Path, run: RunRecord, source: dict[str, Any], save: Callable[[Path], None]
+) -> None:
+    """Write the record of a cell that was trained elsewhere: weights and an empty curve.
+
+    Parameters
+    ----------
+    out
+        Path of metrics.json.
+    run
+        What was known before.
+    source
+        Which file it comes from.
+    save
+        Writes the weights into a folder.
+
+    Raises
+    ------
+    ScalebedError
+        If a file cannot be written; metrics.json is then not there.
+    """
+    _clear(out)
+    write_curve(out.parent / CURVE, torch.zeros(0, 3), None, 0, 0)
+    save(out.parent)
+    facts = {"status": "done", "weights_sha256": sha256_file(out.parent / WEIGHTS)}
+    write_json(out, _metrics(run) | facts | {"checkpoint": source})
 
 
 def write_trained(
@@ -129,7 +159,7 @@ def _metrics(run: RunRecord) -> dict[str, Any]:
         "token_multiplier": tokens / counts.total,
         "flops": recipes.flops(counts.total, tokens),
         "flops_exact": recipes.flops_exact(shape, tokens),
-        "epochs": tokens / run.dataset_tokens,
+        "epochs": None if run.dataset_tokens is None else tokens / run.dataset_tokens,
         "train_loss": None,
         "seconds": 0.0,
         "wall_seconds": 0.0,

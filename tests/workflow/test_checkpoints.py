@@ -1,0 +1,95 @@
+"""Studies of models that others trained with open_lm, and studies that need it here."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from project import STUDY, Project
+
+from scalebed.files import sha256_file
+from scalebed.model import Decoder, ModelConfig, initialise
+from scalebed.open_lm import convert
+from scalebed.train.backends import installed
+
+SIZES = {name: spec | {"ffn_multiple": 256} for name, spec in STUDY["sizes"].items()}
+TAKEN = STUDY | {
+    "sizes": SIZES,
+    # No text of it is here.
+    "datasets": {"tales": {"tokenizer": "bpe300"}},
+    "recipes": {
+        "published": {
+            "source": "checkpoint",
+            "checkpoint": "published/{dataset}-{size}-{ratio}.pt",
+            "batch_sequences": 4,
+            "warmup_steps": 10,
+        }
+    },
+}
+
+
+def write_checkpoint(path: Path, size: str, seed: int) -> Decoder:
+    """Write a model as open_lm does after an epoch on several GPUs."""
+    config = ModelConfig(**SIZES[size])
+    model = Decoder(config)
+    initialise(model, seed)
+    weights = convert.to_open_lm(model.state_dict(), config)
+    wrapped = {f"module.{name}": value for name, value in weights.items()}
+    path.parent.mkdir(exist_ok=True)
+    torch.save({"epoch": 5, "step": 100, "name": "run", "state_dict": wrapped}, path)
+    return model
+
+
+@pytest.mark.slow
+def test_a_study_of_published_checkpoints_runs_to_its_report(project: Project) -> None:
+    project.write_study(TAKEN)
+    result = project.snakemake("--dry-run")
+    assert result.returncode != 0
+    assert "published/tales-" in result.stdout + result.stderr
+    cells = [("6k", 2), ("8k", 2), ("11k", 2), ("6k", 4), ("8k", 4), ("15k", 2)]
+    for seed, (size, ratio) in enumerate(cells):
+        write_checkpoint(project.root / f"published/tales-{size}-{ratio}.pt", size, seed)
+    planned = project.planned()
+    assert planned["convert_checkpoint"] == planned["evaluate_losses"] == 6
+    assert not planned.keys() & {"train_cell", "build_dataset"}
+    plan = project.scalebed("plan", "--study", "study.yaml", "--json", "--no-calibration")
+    totals = json.loads(plan.stdout)["totals"]
+    assert totals["to_train"] == totals["flops"] == 0
+    result = project.snakemake()
+    assert result.returncode == 0, result.stderr
+    assert (project.root / "results/studies/tiny/report.html").stat().st_size > 10_000
+    folder = cell_folder(project, "6k", 2)
+    record = json.loads((folder / "metrics.json").read_text())
+    source = project.root / "published/tales-6k-2.pt"
+    assert record["checkpoint"]["sha256"] == sha256_file(source)
+    assert record["status"] == "done"
+    assert record["epochs"] is None
+    assert not project.planned()
+    # Another file of the same name: this cell only, and what rests on it.
+    write_checkpoint(source, "6k", 99)
+    plan = project.scalebed("plan", "--study", "study.yaml", "--json", "--no-calibration")
+    reasons = [cell["reason"] for cell in json.loads(plan.stdout)["cells"]]
+    assert reasons.count("checkpoint: it is another file") == 1
+    planned = project.planned()
+    assert planned["convert_checkpoint"] == planned["evaluate_losses"] == 1
+
+
+def cell_folder(project: Project, size: str, ratio: int) -> Path:
+    name = f"dataset=tales/size={size}/ratio={ratio}/recipe=published/seed=0"
+    return project.root / "results" / "cells" / name
+
+
+@pytest.mark.skipif(installed("open_lm"), reason="open_lm is installed here")
+def test_a_study_that_needs_open_lm_says_how_to_install_it(project: Project) -> None:
+    base = STUDY["recipes"]["base"]
+    study = STUDY | {"sizes": SIZES, "recipes": {"base": base | {"backend": "open_lm"}}}
+    project.write_study(study)
+    sentence = "the backend open_lm is not installed here; install it with: requirements/open_lm.sh"
+    for words in (("--dry-run",), ()):
+        result = project.snakemake(*words)
+        assert result.returncode != 0
+        assert sentence in result.stdout + result.stderr
+    plan = project.scalebed("plan", "--study", "study.yaml", "--no-calibration")
+    assert plan.returncode == 2
+    assert f"error: {sentence}" in plan.stderr
+    assert not (project.root / "results").exists()
