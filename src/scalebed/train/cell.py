@@ -10,7 +10,7 @@ from scalebed.files import read_json, sha256_file
 from scalebed.grid import Cell
 from scalebed.model import ModelConfig
 from scalebed.provenance import run_record, state_digest
-from scalebed.train import record
+from scalebed.train import kept, record
 from scalebed.train.backends import backend
 from scalebed.train.checkpoint import open_state
 from scalebed.train.job import Job, Options
@@ -58,7 +58,9 @@ def train_cell(params: dict[str, Any], dataset: Path, out: Path, options: Option
     except CellFailure as failure:
         return _failed(out, run, cell, failure)
     state_path = options.state / cell.path / state_digest(params, dataset_sha256)
-    with open_state(state_path) as state:
+    with open_state(state_path, options.wait_seconds) as state:
+        if kept.restore(state.path, out):
+            return "done"
         try:
             outcome = backend(job.recipe.backend).train(job, state, began)
         except CellFailure as failure:
@@ -67,7 +69,10 @@ def train_cell(params: dict[str, Any], dataset: Path, out: Path, options: Option
             status = outcome.status
             about = {"tokenizer": manifest["tokenizer"], "dataset": manifest["dataset"]}
             record.write_trained(out, run, job, outcome, about)
-        state.discard()
+        if status == "done":
+            kept.keep(state.path, out)
+        else:
+            state.discard()
     return status
 
 

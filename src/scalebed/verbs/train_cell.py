@@ -16,6 +16,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint-seconds", default=60.0, type=float, help="save state this often"
     )
+    parser.add_argument(
+        "--wait-minutes",
+        default=0.0,
+        type=float,
+        help="wait so long for another process that trains the cell (not at all)",
+    )
     parser.add_argument("--device", default="auto", help="cpu, cuda or auto")
     parser.add_argument("--compile", action="store_true", help="use torch.compile")
     parser.add_argument("--tensorboard", type=Path, help="folder for TensorBoard events")
@@ -33,7 +39,11 @@ def run(args: argparse.Namespace) -> int:
     except json.JSONDecodeError as error:
         raise ScalebedError(f"--params is not JSON: {error}") from error
     names = ("state", "threads", "checkpoint_seconds", "device", "tensorboard")
-    options = Options(compiled=args.compile, **{name: getattr(args, name) for name in names})
+    options = Options(
+        compiled=args.compile,
+        wait_seconds=60 * args.wait_minutes,
+        **{name: getattr(args, name) for name in names},
+    )
     try:
         train_cell(params, args.dataset, args.out, options)
     except Interrupted as interrupted:
