@@ -378,3 +378,48 @@ def test_losses_move_only_with_the_numerics_version(tmp_path):
                     f"{name} {key} moved; if that is meant, raise recipes.NUMERICS: {text}"
                 ),
             )
+
+
+def test_a_record_that_was_removed_is_put_back_without_training(tmp_path, reference):
+    params, dataset = reference.params, reference.dataset
+    before = train(tmp_path, params, dataset, "out")
+    state, out = state_of(tmp_path, params, dataset), tmp_path / "out"
+    assert sorted(path.name for path in state.iterdir()) == [
+        "curve.parquet",
+        "lock",
+        "metrics.json",
+    ]
+    curve = (out / "curve.parquet").read_bytes()
+    # What Snakemake does to the outputs of a job before it starts it once more.
+    for name in ("metrics.json", "curve.parquet"):
+        (out / name).unlink()
+    assert train(tmp_path, params, dataset, "out") == before
+    assert (out / "curve.parquet").read_bytes() == curve
+
+
+def test_a_removed_record_without_its_weights_is_trained_anew(tmp_path, reference):
+    params, dataset = reference.params, reference.dataset
+    before = train(tmp_path, params, dataset, "out")
+    (tmp_path / "out/metrics.json").unlink()
+    (tmp_path / "out/model.safetensors").write_bytes(b"of another recipe")
+    after = train(tmp_path, params, dataset, "out")
+    assert after["weights_sha256"] == before["weights_sha256"]
+    assert after["attempts"] == 1
+    assert after["wall_seconds"] != before["wall_seconds"]
+    assert_same(reference, tmp_path / "out")
+
+
+def test_a_second_trainer_waits_and_finds_the_cell_trained(tmp_path, reference):
+    params, dataset = reference.params, reference.dataset
+    first = start_training(tmp_path, params, dataset, "out/metrics.json")
+    wait_for_progress(state_of(tmp_path, params, dataset), first, "")
+    first.send_signal(signal.SIGSTOP)
+    second = start_training(tmp_path, params, dataset, "out/metrics.json", "--wait-minutes", "2")
+    assert any("waiting for it to end" in line for line in second.stderr)
+    first.send_signal(signal.SIGCONT)
+    first.communicate()
+    _, err = second.communicate()
+    assert "trained already" in err
+    assert (first.returncode, second.returncode) == (0, 0), err
+    assert read_json(tmp_path / "out/metrics.json")["attempts"] == 1
+    assert_same(reference, tmp_path / "out")

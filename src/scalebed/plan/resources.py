@@ -23,6 +23,9 @@ STEP_SECONDS = 0.01
 PROCESS_MB = 700
 """An interpreter with torch loaded, before the first tensor is made."""
 
+SNAKEMAKE_MB = 500
+"""Snakemake, which runs twice in a job of the Slurm plugin: around the job step and in it."""
+
 CPUS_PER_GPU = 4
 """Cores beside a GPU, for reading batches and writing checkpoints."""
 
@@ -80,7 +83,11 @@ def training(spec: dict[str, Any], hardware: Hardware) -> Training:
         # copy; every rank has a process.
         needed = 2 * 16 * recipes.count_params(shape).total + (ranks - 1) * PROCESS_MB * 1e6
     seconds = max(work / rate, spec["steps"] * STEP_SECONDS)
-    return Training(ranks, PROCESS_MB + round(needed / 1e6), START_MINUTES + MARGIN * seconds / 60)
+    return Training(
+        ranks,
+        SNAKEMAKE_MB + PROCESS_MB + round(needed / 1e6),
+        START_MINUTES + MARGIN * seconds / 60,
+    )
 
 
 def _ranks(spec: dict[str, Any], hardware: Hardware) -> int:
@@ -147,7 +154,7 @@ def evaluation(
     weights = 3 * 4 * recipes.count_params(shape).total
     # A batch of logits in fp32 and what is computed from them; batches are bounded by tokens.
     logits = 3 * 4 * 16 * shape.context * shape.vocab
-    memory = 1.5 * PROCESS_MB + 1.5 * (weights + logits) / 1e6
+    memory = SNAKEMAKE_MB + 1.5 * PROCESS_MB + 1.5 * (weights + logits) / 1e6
     return small(hardware, round(memory), math.ceil(2 + MARGIN * seconds / 60), attempt)
 
 
