@@ -92,15 +92,37 @@ class Driver:
             found[:] = slurm.jobs(f"15k_{site_files.SLOW_RATIO}_base_{seed}")
             return bool(found) and self.steps[seed][-1] > 0
 
-        self.wait(running, 90)
+        self.wait(running, 300)
         return found[0]
+
+
+def disturb(driver: Driver, slurm: Cluster) -> None:
+    """Do to each cell what happens on clusters, while all are training."""
+    limited, killed, requeued, orphan = site_files.SLOW_SEEDS
+    jobs = {seed: driver.job(slurm, seed) for seed in site_files.SLOW_SEEDS}
+    # A minute is over soon or already; Slurm looks twice a minute, warns, and kills.
+    slurm.call("scontrol", "update", f"JobId={jobs[limited]}", "TimeLimit=1")
+    slurm.call("scancel", "--signal=KILL", jobs[killed])
+    # The drained node takes no jobs until it is resumed; those that run are left alone.
+    node = f"NodeName={slurm.host}"
+    slurm.call("scontrol", "update", node, "State=DRAIN", "Reason=test")
+    slurm.call("scontrol", "requeue", jobs[requeued])
+    driver.wait(lambda: jobs[requeued] in slurm.jobs(f"base_{requeued}", "PENDING"), 60)
+    assert slurm.node_state() in ("draining", "drained")
+    slurm.call("scontrol", "update", node, "State=RESUME")
+    slurm.call("scontrol", "update", f"JobId={jobs[requeued]}", "StartTime=now")
+    log = driver.log
+    driver.wait(lambda: log.read_text(errors="replace").count("Trying to restart job") >= 2, 180)
+    driver.job(slurm, orphan)
+    driver.process.kill()
+    driver.process.wait()
 
 
 @pytest.fixture(scope="module")
 def stormy(
     calm: Project, slurm: Cluster, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Project, Driver]:
-    """Return the slow cells trained once more with every fault in turn, on another disk.
+    """Return the slow cells trained once more, with every fault.
 
     The project is a copy, as if it had been moved from another machine.
     """
@@ -110,24 +132,13 @@ def stormy(
     for seed in site_files.SLOW_SEEDS:
         shutil.rmtree(cell(project, seed))
     shutil.rmtree(root / "state")
-    site_files.write(root, site_files.CRAMPED, signal_seconds=20)
+    site_files.write(root, site_files.EAGER)
     driver = Driver(project)
-    killed, requeued, orphan, _ = site_files.SLOW_SEEDS
-
-    slurm.call("scancel", "--signal=KILL", driver.job(slurm, killed))
-    # The node takes no new jobs until it is resumed; those that run are left alone.
-    node = f"NodeName={slurm.host}"
-    slurm.call("scontrol", "update", node, "State=DRAIN", "Reason=test")
-    slurm.call("scontrol", "requeue", driver.job(slurm, requeued))
-    driver.wait(lambda: not slurm.jobs(f"base_{requeued}"), 30)
-    slurm.call("scontrol", "update", node, "State=RESUME")
-    driver.job(slurm, orphan)
-    driver.process.kill()
-    driver.process.wait()
+    disturb(driver, slurm)
     unlocked = project.run("snakemake", "--unlock", "--configfile", "study.yaml")
     assert unlocked.returncode == 0, unlocked.stderr
     driver.start()
-    driver.wait(lambda: driver.process.poll() is not None, 300)
+    driver.wait(lambda: driver.process.poll() is not None, 900)
     assert driver.process.returncode == 0, driver.log.read_text(errors="replace")[-6000:]
     return project, driver
 
@@ -147,15 +158,13 @@ def test_a_disturbed_cell_ends_with_the_same_weights(
     assert seen == sorted(seen), seen
     assert len(seen) > 2
     assert before["attempts"] == 1
-    assert 1 < int(str(after["attempts"])) <= 8
+    *_, orphan = site_files.SLOW_SEEDS
+    # The orphan was never disturbed: the job of the killed Snakemake trained it to the end.
+    assert after["attempts"] == (1 if seed == orphan else 2)
 
 
-def test_every_fault_happened(stormy: tuple[Project, Driver], slurm: Cluster) -> None:
-    project, driver = stormy
-    log = driver.log.read_text(errors="replace")
-    assert "Trying to restart job" in log
-    assert log.count("has been submitted with SLURM jobid") > len(site_files.SLOW_SEEDS) * 2
-    # A time limit was announced, and the trainer saved and said so with its exit status.
-    kept = [path.read_text(errors="replace") for path in project.root.rglob("slurm_logs/**/*.log")]
-    assert any("exit code 75" in text or "exit status 75" in text for text in kept), kept
-    assert slurm.node_state() in ("idle", "mixed")
+def test_a_time_limit_is_announced_and_the_state_saved(stormy: tuple[Project, Driver]) -> None:
+    project, _ = stormy
+    logs = (project.root / ".snakemake/slurm_logs").rglob("*.log")
+    texts = [path.read_text(errors="replace") for path in logs]
+    assert any("exit code 75" in text or "exit status 75" in text for text in texts), texts
