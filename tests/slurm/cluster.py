@@ -9,7 +9,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -201,6 +200,8 @@ def cluster() -> Iterator[Cluster]:
     ETC.mkdir(exist_ok=True)
     links = [ETC / "slurm.conf", ETC / "gres.conf"]
     running = Cluster(folder)
+    # A terminated test run takes everything back as well.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for link in links:
             if _left_over(link):
@@ -210,6 +211,7 @@ def cluster() -> Iterator[Cluster]:
         yield running
     finally:
         running.stop()
+        signal.signal(signal.SIGTERM, before)
         for link in links:
             if link.is_symlink() and link.readlink().parent == folder:
                 link.unlink()
@@ -222,11 +224,9 @@ def main() -> None:
     """Run a cluster until interrupted."""
     if reason := missing():
         raise SystemExit(f"cannot start Slurm: {reason}")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with cluster() as running:
+    with contextlib.suppress(KeyboardInterrupt), cluster() as running:
         print(f"Slurm runs on {running.host} (files in {running.folder}); Ctrl-C stops it.")
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.pause()
+        signal.pause()
 
 
 if __name__ == "__main__":
