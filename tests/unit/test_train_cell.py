@@ -147,6 +147,23 @@ def test_a_signal_saves_and_exits_75_and_the_next_start_goes_on(tmp_path, refere
     assert_same(reference, tmp_path / "out")
 
 
+def test_a_scheduler_may_ask_more_than_once(tmp_path, reference):
+    params, dataset = reference.params, reference.dataset
+    process = start_training(tmp_path, params, dataset, "out/metrics.json")
+    folder = state_of(tmp_path, params, dataset)
+    wait_for_progress(folder, process, "")
+    # Both are there before the process takes another step.
+    process.send_signal(signal.SIGSTOP)
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGCONT)
+    for _ in range(20):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.001)
+    _, err = process.communicate()
+    assert process.returncode == 75, err
+    assert "SIGTERM: saved after step" in err
+
+
 def test_a_second_trainer_is_told_and_ends_with_2(tmp_path, reference):
     params, dataset = reference.params, reference.dataset
     with open_state(state_of(tmp_path, params, dataset)):
