@@ -37,7 +37,6 @@ def write(root: Path, hardware: dict[str, Any]) -> None:
     profile = root / "profiles/slurm/profile.yaml"
     values = yaml.safe_load(profile.read_text(encoding="utf-8"))
     values |= {
-        "slurm-no-account": True,
         "slurm-init-seconds-before-status-checks": 3,
         "latency-wait": 15,
     }
