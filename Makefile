@@ -19,7 +19,7 @@ DEV := $(VENV)/dev-$(shell cat $(BASE_FILES) requirements/lock-dev.txt | cksum |
 # The jobs of the workflow say `python`; it has to be the one of this environment.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help study paper plan setup setup-dev test lint format schema lock clean clean-results
+.PHONY: help study paper plan setup setup-dev test test-slurm lint format schema lock clean clean-results
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -49,6 +49,9 @@ $(DEV): $(BASE) ; @requirements/setup.sh "$(PYTHON)" "$(VENV)" dev && rm -f $(VE
 
 test: setup-dev ## Run the tests
 	pytest $(PYTEST_ARGS)
+
+test-slurm: setup-dev ## Run the tests on a Slurm that is started here (root, Debian: slurmctld slurmd munge)
+	pytest -n0 -v tests/slurm
 
 lint: setup-dev ## Check style, types, spelling, and that generated files are up to date
 	ruff check .

@@ -52,6 +52,8 @@ class Hardware(Strict):
     """Partitions in order of preference: a job goes to the first that allows its time."""
     slice_minutes: Positive = 24 * 60
     """Longest job to ask for; a longer training goes on in the next one."""
+    checkpoint_seconds: Positive = 60
+    """Seconds between checkpoints: what a killed training loses at the most."""
 
     @model_validator(mode="after")
     def _partitions(self) -> Self:

@@ -91,17 +91,6 @@ def checkpoint(study: Study, cell: Cell) -> str | None:
     return None if pattern is None else pattern.format(**cell._asdict())
 
 
-def memory_mb(study: Study, spec: dict[str, Any]) -> int:
-    """Return the megabytes to ask for when training the cell whose slice is `spec`.
-
-    The interpreter with torch loaded takes about 700 MB before the first tensor is made.
-    """
-    recipe = spec["recipe"]
-    sequences = recipe["micro_sequences"] or recipe["batch_sequences"]
-    shape = study.sizes[spec["cell"]["size"]].shape
-    return 700 + round(1.5 * recipes.training_bytes(shape, sequences) / 1e6)
-
-
 def losses(study: Study) -> dict[str, Any]:
     """Return the slice of ``evaluate_losses``."""
     sets = {name: spec.model_dump(exclude={"corpus"}) for name, spec in study.validation.items()}

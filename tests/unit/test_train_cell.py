@@ -126,7 +126,7 @@ def test_killed_at_random_points_it_ends_with_the_same_weights_and_curve(tmp_pat
     assert record["attempts"] == 3
     assert record["train_loss"] == reference.record["train_loss"]
     assert_same(reference, out)
-    assert not folder.exists()
+    assert not list(folder.glob("step-*"))
 
 
 def test_a_signal_saves_and_exits_75_and_the_next_start_goes_on(tmp_path, reference):
@@ -145,6 +145,23 @@ def test_a_signal_saves_and_exits_75_and_the_next_start_goes_on(tmp_path, refere
     # The rest in one go, in this process.
     assert train(tmp_path, params, dataset, "out")["attempts"] == 3
     assert_same(reference, tmp_path / "out")
+
+
+def test_a_scheduler_may_ask_more_than_once(tmp_path, reference):
+    params, dataset = reference.params, reference.dataset
+    process = start_training(tmp_path, params, dataset, "out/metrics.json")
+    folder = state_of(tmp_path, params, dataset)
+    wait_for_progress(folder, process, "")
+    # Both are there before the process takes another step.
+    process.send_signal(signal.SIGSTOP)
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGCONT)
+    for _ in range(20):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.001)
+    _, err = process.communicate()
+    assert process.returncode == 75, err
+    assert "SIGTERM: saved after step" in err
 
 
 def test_a_second_trainer_is_told_and_ends_with_2(tmp_path, reference):
@@ -378,3 +395,48 @@ def test_losses_move_only_with_the_numerics_version(tmp_path):
                     f"{name} {key} moved; if that is meant, raise recipes.NUMERICS: {text}"
                 ),
             )
+
+
+def test_a_record_that_was_removed_is_put_back_without_training(tmp_path, reference):
+    params, dataset = reference.params, reference.dataset
+    before = train(tmp_path, params, dataset, "out")
+    state, out = state_of(tmp_path, params, dataset), tmp_path / "out"
+    assert sorted(path.name for path in state.iterdir()) == [
+        "curve.parquet",
+        "lock",
+        "metrics.json",
+    ]
+    curve = (out / "curve.parquet").read_bytes()
+    # What Snakemake does to the outputs of a job before it starts it once more.
+    for name in ("metrics.json", "curve.parquet"):
+        (out / name).unlink()
+    assert train(tmp_path, params, dataset, "out") == before
+    assert (out / "curve.parquet").read_bytes() == curve
+
+
+def test_a_removed_record_without_its_weights_is_trained_anew(tmp_path, reference):
+    params, dataset = reference.params, reference.dataset
+    before = train(tmp_path, params, dataset, "out")
+    (tmp_path / "out/metrics.json").unlink()
+    (tmp_path / "out/model.safetensors").write_bytes(b"of another recipe")
+    after = train(tmp_path, params, dataset, "out")
+    assert after["weights_sha256"] == before["weights_sha256"]
+    assert after["attempts"] == 1
+    assert after["wall_seconds"] != before["wall_seconds"]
+    assert_same(reference, tmp_path / "out")
+
+
+def test_a_second_trainer_waits_and_finds_the_cell_trained(tmp_path, reference):
+    params, dataset = reference.params, reference.dataset
+    first = start_training(tmp_path, params, dataset, "out/metrics.json")
+    wait_for_progress(state_of(tmp_path, params, dataset), first, "")
+    first.send_signal(signal.SIGSTOP)
+    second = start_training(tmp_path, params, dataset, "out/metrics.json", "--wait-minutes", "2")
+    assert any("waiting for it to end" in line for line in second.stderr)
+    first.send_signal(signal.SIGCONT)
+    first.communicate()
+    _, err = second.communicate()
+    assert "trained already" in err
+    assert (first.returncode, second.returncode) == (0, 0), err
+    assert read_json(tmp_path / "out/metrics.json")["attempts"] == 1
+    assert_same(reference, tmp_path / "out")

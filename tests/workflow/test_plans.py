@@ -61,7 +61,8 @@ def test_the_default_target_is_the_default_study(project: Project) -> None:
 
 def test_the_workflow_parses_without_heavy_imports(project: Project) -> None:
     probe = (
-        "import sys, scalebed.slices, scalebed.config, scalebed.data.readers, scalebed.provenance,"
+        "import sys, scalebed.slices, scalebed.plan.resources, scalebed.config,"
+        " scalebed.data.readers, scalebed.provenance,"
         " scalebed.evaluate.digests, scalebed.figures.registry;"
         "heavy = {'torch','pandas','scipy','numpy','lm_eval','duckdb','pyarrow','altair'};"
         "print(sorted(heavy & set(sys.modules)))"

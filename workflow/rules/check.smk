@@ -17,6 +17,8 @@ rule calibrate:
     conda:
         "../../envs/fit.yaml"
     threads: 1
+    resources:
+        **ANALYSIS_RESOURCES,
     params:
         code=code_digest("intervals", "laws", "fit", "store/columns", "store/checked"),
     shell:
@@ -36,6 +38,8 @@ rule compare:
     conda:
         "../../envs/fit.yaml"
     threads: 2
+    resources:
+        **ANALYSIS_RESOURCES,
     params:
         code=code_digest("tournament", "laws", "fit", "store/columns", "store/checked"),
     shell:
@@ -55,6 +59,8 @@ rule compare_tasks:
     conda:
         "../../envs/fit.yaml"
     threads: 1
+    resources:
+        **ANALYSIS_RESOURCES,
     params:
         code=code_digest("reliability", "fit/runs", "fit/columns", "store/checked"),
     shell:
@@ -74,6 +80,8 @@ rule contrast:
     conda:
         "../../envs/fit.yaml"
     threads: 1
+    resources:
+        **ANALYSIS_RESOURCES,
     params:
         code=code_digest("contrast", "laws", "fit", "store/columns", "store/checked"),
     shell:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from scalebed import grid, slices
 from scalebed.imported import ImportedStudy, load_any, parse_any
+from scalebed.hardware import LAPTOP, load_hardware
 from scalebed.data.localfiles import fingerprint, path_digest
 from scalebed.data.readers import source_digest
 from scalebed.provenance import canonical_json, code_digest
@@ -16,6 +17,9 @@ from scalebed.train.backends import require_for
 DEFAULT = Path(str(workflow.current_basedir)).parents[1] / "config" / "config.yaml"
 # Where the published testbed lies is a matter of the machine and not of the study.
 TESTBED = config.pop("testbed", None)
+# So is what jobs may ask for.
+HARDWARE_FILE = config.pop("hardware", None)
+HARDWARE = load_hardware(HARDWARE_FILE) if HARDWARE_FILE else LAPTOP
 DECLARED = parse_any(config, "the study") if config else load_any(DEFAULT)
 SEARCH = DECLARED if isinstance(DECLARED, SearchStudy) else None
 # The runs of a search are the cells of an ordinary study.
@@ -176,11 +180,6 @@ def suite_corpus(wildcards):
 def cell_tokenizer(wildcards):
     """Return the tokenizer of the cell's data set."""
     return f"results/tokenizers/{STUDY.datasets[wildcards.dataset].tokenizer}/manifest.json"
-
-
-def train_memory(wildcards):
-    """Return the megabytes a training job may need."""
-    return slices.memory_mb(STUDY, CELLS[cell_path(wildcards)])
 
 
 def figure_plot(wildcards):

@@ -15,6 +15,8 @@ rule extract_corpus:
     conda:
         "../../envs/train.yaml"
     threads: 1
+    resources:
+        **DATA_RESOURCES,
     params:
         spec=corpus_params,
         source=corpus_source,
@@ -34,6 +36,8 @@ rule train_tokenizer:
     conda:
         "../../envs/train.yaml"
     threads: 1
+    resources:
+        **DATA_RESOURCES,
     params:
         spec=tokenizer_params,
         source=tokenizer_source,
@@ -54,6 +58,8 @@ rule tokenize_corpus:
     conda:
         "../../envs/train.yaml"
     threads: 1
+    resources:
+        **DATA_RESOURCES,
     params:
         spec=canonical_json(slices.tokens()),
     shell:
@@ -72,6 +78,8 @@ rule build_dataset:
     conda:
         "../../envs/train.yaml"
     threads: 1
+    resources:
+        **DATA_RESOURCES,
     params:
         spec=dataset_params,
     shell:

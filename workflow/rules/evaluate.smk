@@ -16,6 +16,8 @@ rule build_suite:
     conda:
         "../../envs/evaluate.yaml"
     threads: 1
+    resources:
+        **DATA_RESOURCES,
     params:
         spec=suite_params,
         code=code_digest("evaluate/suites"),
@@ -36,6 +38,8 @@ rule evaluate_losses:
     conda:
         "../../envs/evaluate.yaml"
     threads: 1
+    resources:
+        **LOSS_RESOURCES,
     params:
         spec=canonical_json(slices.losses(STUDY)),
         validation=validation_arguments,
@@ -57,6 +61,8 @@ rule evaluate_tasks:
     conda:
         "../../envs/evaluate.yaml"
     threads: 1
+    resources:
+        **TASK_RESOURCES,
     params:
         spec=task_params,
         suite=suite_argument,

@@ -16,6 +16,8 @@ rule fit_laws:
     conda:
         "../../envs/fit.yaml"
     threads: 1
+    resources:
+        **ANALYSIS_RESOURCES,
     params:
         spec=canonical_json(slices.fit(STUDY)),
         code=code_digest("laws", "fit", "store/columns", "store/fitted"),

@@ -28,6 +28,8 @@ rule gather_study:
     conda:
         "../../envs/fit.yaml"
     threads: 1
+    resources:
+        **ANALYSIS_RESOURCES,
     params:
         spec=canonical_json(slices.report(DECLARED)),
         code=code_digest("store", "lints"),

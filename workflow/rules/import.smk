@@ -14,6 +14,8 @@ rule fetch_testbed:
     conda:
         "../../envs/fit.yaml"
     threads: 1
+    resources:
+        **DATA_RESOURCES,
     shell:
         "exec python -m scalebed fetch-testbed --out {output:q} > {log:q} 2>&1"
 
@@ -29,6 +31,8 @@ rule import_cells:
     conda:
         "../../envs/fit.yaml"
     threads: 1
+    resources:
+        **ANALYSIS_RESOURCES,
     params:
         spec=canonical_json(slices.imported(STUDY)),
         source=import_source,

@@ -29,6 +29,8 @@ rule plot_figure:
     conda:
         "../../envs/fit.yaml"
     threads: 1
+    resources:
+        **ANALYSIS_RESOURCES,
     params:
         plot=figure_plot,
         spec=figure_params,
@@ -60,6 +62,8 @@ rule write_report:
     conda:
         "../../envs/fit.yaml"
     threads: 1
+    resources:
+        **ANALYSIS_RESOURCES,
     params:
         spec=report_params,
         code=code_digest("figures", "report"),

@@ -14,6 +14,8 @@ rule list_cells:
     conda:
         "../../envs/fit.yaml"
     threads: 1
+    resources:
+        **ANALYSIS_RESOURCES,
     params:
         spec=canonical_json(slices.cell_list(STUDY)),
     shell:
@@ -33,6 +35,8 @@ rule tabulate_cells:
     conda:
         "../../envs/fit.yaml"
     threads: 1
+    resources:
+        **ANALYSIS_RESOURCES,
     params:
         spec=canonical_json(slices.tables(STUDY)),
         code=code_digest("store"),

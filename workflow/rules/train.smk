@@ -2,7 +2,8 @@
 
 NEEDS: results/datasets/<dataset>/manifest.json; the checkpoints of cells that were trained elsewhere.
 MAKES: results/cells/<cell>/{metrics.json,curve.parquet}, and beside them, undeclared because a
-diverged cell has none, model.safetensors and model.json. Resumable state lies in state/<cell>/.
+diverged cell has none, model.safetensors and model.json. Resumable state lies in state/<cell>/, and a
+finished cell leaves its record there: see `scalebed.train.kept`.
 """
 
 
@@ -19,16 +20,19 @@ rule train_cell:
         "benchmarks/results/train_cell/<cell>.jsonl"
     wildcard_constraints:
         recipe=TRAINED,
+    retries: TRAIN_RETRIES
     conda:
         "../../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=train_memory,
+        **TRAIN_RESOURCES,
     params:
         spec=cell_params,
     shell:
         "exec python -m scalebed train-cell --params {params.spec:q} --dataset {input.dataset:q}"
-        " --out {output.metrics:q} --threads {threads} > {log:q} 2>&1"
+        " --out {output.metrics:q} --threads {threads} --ranks {resources.ranks}"
+        " --wait-minutes {resources.runtime}"
+        " --checkpoint-seconds {resources.checkpoint_seconds} > {log:q} 2>&1"
 
 
 rule convert_checkpoint:

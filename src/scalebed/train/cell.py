@@ -11,7 +11,7 @@ from scalebed.files import read_json, sha256_file
 from scalebed.grid import Cell
 from scalebed.model import ModelConfig
 from scalebed.provenance import run_record, state_digest
-from scalebed.train import record
+from scalebed.train import kept, record
 from scalebed.train.backends import backend
 from scalebed.train.checkpoint import StateFolder, open_state
 from scalebed.train.job import Job, Options
@@ -62,10 +62,13 @@ def train_cell(params: dict[str, Any], dataset: Path, out: Path, options: Option
         return _failed(out, run, cell, failure, leads)
     state_path = options.state / cell.path / state_digest(params, dataset_sha256)
     with (
-        open_state(state_path)
+        open_state(state_path, options.wait_seconds)
         if leads
         else contextlib.nullcontext(StateFolder(state_path)) as state
     ):
+        # Ranks were started because there was something to train: see `put_back`.
+        if world()[1] == 1 and kept.restore(state.path, out):
+            return "done"
         try:
             outcome = backend(job.recipe.backend).train(job, state, began)
         except CellFailure as failure:
@@ -75,9 +78,25 @@ def train_cell(params: dict[str, Any], dataset: Path, out: Path, options: Option
             about = {"tokenizer": manifest["tokenizer"], "dataset": manifest["dataset"]}
             if leads:
                 record.write_trained(out, run, job, outcome, about)
-        if leads:
+        if leads and status == "done":
+            kept.keep(state.path, out)
+        elif leads:
             state.discard()
     return status
+
+
+def put_back(params: dict[str, Any], dataset: Path, out: Path, options: Options) -> bool:
+    """Put the record of a cell that was trained already back; tell whether there was one.
+
+    For whoever starts several ranks, which could not all see the same while one of them does it.
+    Parameters and errors are those of `train_cell`.
+    """
+    cell = check_params(params)
+    path = options.state / cell.path / state_digest(params, sha256_file(dataset))
+    if not path.is_dir():
+        return False
+    with open_state(path, options.wait_seconds) as state:
+        return kept.restore(state.path, out)
 
 
 def _failed(out: Path, run: record.RunRecord, cell: Cell, failure: CellFailure, leads: bool) -> str:

@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +33,7 @@ from scalebed.train.ranks import Ranks
 
 _log = logging.getLogger(__name__)
 _KEEP = 2
+_POLL_SECONDS = 2.0
 _SUFFIX = ".safetensors"
 _SHARDED = ".sharded"
 
@@ -206,8 +208,8 @@ def _remove(checkpoint: Path) -> None:
 
 
 @contextlib.contextmanager
-def open_state(path: Path) -> Iterator[StateFolder]:
-    """Create and lock the state folder of a cell.
+def open_state(path: Path, wait_seconds: float = 0.0) -> Iterator[StateFolder]:
+    """Create and lock the state folder of a cell, waiting so long for another trainer to end.
 
     The lock ends with the process however it dies, so it never has to be removed by hand.
 
@@ -216,6 +218,7 @@ def open_state(path: Path) -> Iterator[StateFolder]:
     ScalebedError
         If another process trains the cell, or the folder cannot be written.
     """
+    began = time.monotonic()
     while True:
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -228,7 +231,14 @@ def open_state(path: Path) -> Iterator[StateFolder]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(handle)
-            raise ScalebedError(f"another process is training this cell ({path}/lock)") from None
+            if time.monotonic() - began >= wait_seconds:
+                taken = f"another process is training this cell ({path}/lock)"
+                raise ScalebedError(taken) from None
+            _wait(path, began)
+            continue
+        except OSError as error:
+            os.close(handle)
+            raise ScalebedError(f"cannot lock {path}/lock: {error.strerror or error}") from error
         if _is_current(handle, path / "lock"):
             break
         os.close(handle)
@@ -236,6 +246,13 @@ def open_state(path: Path) -> Iterator[StateFolder]:
         yield StateFolder(path)
     finally:
         os.close(handle)
+
+
+def _wait(path: Path, began: float) -> None:
+    """Wait a little for a lock, and say so the first time."""
+    if time.monotonic() - began < _POLL_SECONDS:
+        _log.info("another process is training this cell (%s/lock); waiting for it to end", path)
+    time.sleep(_POLL_SECONDS)
 
 
 def _is_current(handle: int, path: Path) -> bool:

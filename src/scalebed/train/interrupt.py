@@ -29,20 +29,23 @@ class Stop:
 def stop_on_signal(once: bool = True) -> Iterator[Stop]:
     """Yield a flag that SIGTERM and SIGINT raise instead of ending the process.
 
+    A second SIGINT does what it usually does, so that a stuck process can still be stopped by hand.
+    SIGTERM only ever asks: Slurm sends it several times, to the step, to the job and at the time
+    limit, often before the state is saved, and means it by SIGKILL.
+
     Parameters
     ----------
     once
-        Whether a second signal of the same kind does what it usually does, so that a stuck process
-        can still be stopped. A rank gets a signal from its launcher and perhaps from the queue too,
-        and must not die of it while others save.
+        Whether that holds for SIGINT. A rank gets a signal from its launcher and perhaps from the
+        queue or the terminal too, and must not die of it while others save.
     """
     stop = Stop()
     before = {number: signal.getsignal(number) for number in _SIGNALS}
 
     def ask(number: int, _frame: FrameType | None) -> None:
         stop.signal = signal.Signals(number).name
-        if once:
-            signal.signal(number, before[signal.Signals(number)])
+        if once and number == signal.SIGINT:
+            signal.signal(number, before[signal.SIGINT])
 
     for number in _SIGNALS:
         signal.signal(number, ask)
@@ -50,4 +53,6 @@ def stop_on_signal(once: bool = True) -> Iterator[Stop]:
         yield stop
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # Asked once, SIGTERM stays a mere question until the process has ended with its status.
+            if stop.signal != signal.Signals(number).name or number == signal.SIGINT:
+                signal.signal(number, handler)

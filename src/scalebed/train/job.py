@@ -22,6 +22,8 @@ class Options:
     """CPU threads of each operator."""
     checkpoint_seconds: float = 60.0
     """Time between checkpoints."""
+    wait_seconds: float = 0.0
+    """How long to wait for another process that is training the cell."""
     device: str = "auto"
     """``cpu``, ``cuda``, or ``auto`` for CUDA where there is one."""
     compiled: bool = False

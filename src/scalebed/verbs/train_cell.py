@@ -8,7 +8,7 @@ from typing import Any
 
 _OPTIONS = (
     *("state", "threads", "checkpoint_seconds", "device", "tensorboard"),
-    *("ranks", "shard", "recompute"),
+    *("ranks", "shard", "recompute", "wait_minutes"),
 )
 
 
@@ -21,6 +21,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", default=1, type=int, help="CPU threads")
     parser.add_argument(
         "--checkpoint-seconds", default=60.0, type=float, help="save state this often"
+    )
+    parser.add_argument(
+        "--wait-minutes",
+        default=0.0,
+        type=float,
+        help="wait so long for another process that trains the cell (not at all)",
     )
     parser.add_argument("--device", default="auto", help="cpu, cuda or auto")
     parser.add_argument("--compile", action="store_true", help="use torch.compile")
@@ -68,7 +74,8 @@ def _train(params: Any, args: argparse.Namespace) -> int:
 def _options(args: argparse.Namespace) -> dict[str, Any]:
     """Return the values of `scalebed.train.job.Options` that the command line gives."""
     chosen = {name: getattr(args, name) for name in _OPTIONS}
-    return chosen | {"compiled": args.compile}
+    minutes = chosen.pop("wait_minutes")
+    return chosen | {"compiled": args.compile, "wait_seconds": 60 * minutes}
 
 
 def _with_ranks(params: Any, args: argparse.Namespace) -> int:
@@ -84,8 +91,12 @@ def _with_ranks(params: Any, args: argparse.Namespace) -> int:
     check_ranks(recipe.batch_sequences, args.ranks)
     if recipe.backend != "torch":
         return _train(params, args)
+    from scalebed.train.cell import put_back
+    from scalebed.train.job import Options
     from scalebed.train.launch import launch
 
+    if put_back(params, args.dataset, args.out, Options(**_options(args))):
+        return 0
     return launch(_words(args), args.ranks, args.device, args.state)
 
 

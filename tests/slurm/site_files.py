@@ -1,0 +1,49 @@
+"""The study and the site of the tests: what docs/cluster.md says to edit, edited."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import project
+import yaml
+
+# Long enough to be disturbed, on a tiny model: about twenty seconds on a quiet core.
+SLOW_RATIO = 120
+SLOW_SEEDS = (1, 2, 3, 4)
+
+
+def _study() -> dict[str, Any]:
+    study = copy.deepcopy(project.STUDY)
+    del study["datasets"]["both"]
+    study["allow_repeats"] = True
+    study["grid"].append({"sizes": ["15k"], "ratios": [SLOW_RATIO], "seeds": list(SLOW_SEEDS)})
+    study["fit"]["targets"] = [{"sizes": ["15k"], "ratios": [2]}]
+    return study
+
+
+STUDY = _study()
+
+ROOMY: dict[str, Any] = {
+    "partitions": [{"name": "short", "minutes": 60}, {"name": "long", "minutes": 600}],
+}
+"""Nothing is cut short."""
+
+EAGER: dict[str, Any] = {**ROOMY, "checkpoint_seconds": 1}
+"""State is saved all the time, so that a disturbance comes after a checkpoint."""
+
+
+def write(root: Path, hardware: dict[str, Any]) -> None:
+    """Edit the profile and the hardware file of a project for the test cluster."""
+    profile = root / "profiles/slurm/profile.yaml"
+    values = yaml.safe_load(profile.read_text(encoding="utf-8"))
+    values |= {
+        "slurm-init-seconds-before-status-checks": 3,
+        "latency-wait": 15,
+    }
+    # The data of the tiny study are as small as its evaluations.
+    data = ("extract_corpus", "train_tokenizer", "tokenize_corpus", "build_dataset", "build_suite")
+    values["groups"] |= dict.fromkeys(data, "data")
+    values["set-resources"] |= {rule: {"runtime": 10} for rule in data}
+    profile.write_text(yaml.safe_dump(values), encoding="utf-8")
+    path = root / "profiles/slurm/hardware.yaml"
+    path.write_text(yaml.safe_dump(hardware), encoding="utf-8")

@@ -1,0 +1,52 @@
+"""What jobs ask of a cluster, from the study's sizes and the site's hardware file."""
+
+from functools import partial
+
+from scalebed.plan import resources as needs
+
+
+def train_resource(name, wildcards, attempt):
+    """Return one resource of training a cell."""
+    return needs.resources(CELLS[cell_path(wildcards)], HARDWARE, attempt)[name]
+
+
+def evaluate_resource(name, tokens, wildcards, attempt):
+    """Return one resource of evaluating a cell on so many tokens."""
+    cell = CELLS[cell_path(wildcards)]
+    return needs.evaluation(cell, tokens, HARDWARE, attempt)[name]
+
+
+def small_resource(name, memory, minutes, wildcards, attempt):
+    """Return one resource of a job that needs no GPU."""
+    return needs.small(HARDWARE, memory, minutes, attempt)[name]
+
+
+def every(function, *values):
+    """Return a function for each resource of a job without GPU, by name."""
+    names = ("mem_mb", "runtime", "slurm_partition")
+    return {name: partial(function, name, *values) for name in names}
+
+
+DATA_RESOURCES = every(small_resource, 4000, needs.SMALL_MINUTES)
+ANALYSIS_RESOURCES = every(small_resource, 2000, 10)
+TRAIN_RESOURCES = {
+    name: partial(train_resource, name)
+    for name in (
+        *("mem_mb", "runtime", "slurm_partition"),
+        *("gpu", "ranks", "cpus_per_task", "nodes", "checkpoint_seconds"),
+    )
+}
+LOSS_RESOURCES = TASK_RESOURCES = {}
+# Retries of one training, when it takes several jobs; None leaves it to the profile.
+TRAIN_RETRIES = None
+
+if not IMPORTED:
+    LOSS_TOKENS = sum(spec.max_tokens for spec in STUDY.validation.values())
+    LOSS_RESOURCES = every(evaluate_resource, LOSS_TOKENS)
+    if STUDY.tasks:
+        ITEMS = STUDY.tasks.items if STUDY.tasks.corpus else needs.TASK_ITEMS
+        TASK_TOKENS = len(STUDY.tasks.tasks) * ITEMS * needs.ITEM_TOKENS
+        TASK_RESOURCES = every(evaluate_resource, TASK_TOKENS)
+    SLICES = max((needs.slices(cell, HARDWARE) for cell in CELLS.values()), default=1)
+    if SLICES > 1:
+        TRAIN_RETRIES = SLICES + 3
