@@ -1,19 +1,29 @@
-"""Training throughput of scalebed against a plain step of the same model.
+"""Training throughput of scalebed against a plain step and against open_lm.
 
-    python benchmarks/train.py [--threads 1] [--seconds 20] [--sequences 8]
+    python benchmarks/train.py [--threads 1] [--seconds 20] [--sequences 8] [--sizes 0.1M 1M 10M]
+        [--precision fp32] [--open-lm-python PYTHON]
 
 The plain step is written the way small trainers usually are: one module per layer, one linear
 layer per projection of the SwiGLU, `F.cross_entropy` plus a z-loss, `clip_grad_norm_`, fused AdamW
-over the list of parameters. Steps of both alternate in one process, so that whatever else the
-machine does hits both alike; medians and the ratio of their medians are printed. On one thread CPU
-time is measured, which a busy machine blurs less. The plain step profits here from the settings of
-`prepare_process` (memory kept, denormals flushed), which apply to the whole process. The plain
-model is loaded with the same weights and its loss is checked against ours first.
+over the list of parameters. open_lm's is the step of its own `train_one_epoch` on its own model,
+where open_lm is installed (in another environment: name its Python).
+
+Each trainer runs in a process of its own, as it would in use: what scalebed sets for its process
+(memory that is kept, denormals flushed) is part of its speed. The processes take turns of a few
+steps, so that whatever else the machine does hits all alike; medians over the turns and the ratios
+of those are printed. On one thread CPU time is measured, which a busy machine blurs less. All
+three start from the same weights and train on the same batches; their first losses are compared.
 """
 
 import argparse
+import dataclasses
+import json
 import statistics
+import subprocess
+import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -27,11 +37,12 @@ from scalebed.train.runtime import prepare_process
 from scalebed.train.settings import Recipe
 
 SIZES = {
-    "0.02M": {"width": 16, "layers": 2, "heads": 2, "vocab": 512, "ffn_multiple": 16},
-    "0.06M": {"width": 32, "layers": 2, "heads": 2, "vocab": 512, "ffn_multiple": 16},
+    "39k": {"width": 24, "layers": 2, "heads": 1, "vocab": 512, "ffn_multiple": 16},
     "0.1M": {"width": 32, "layers": 3, "heads": 2, "vocab": 1024, "ffn_multiple": 16},
     "1M": {"width": 128, "layers": 4, "heads": 4, "vocab": 1024, "ffn_multiple": 16},
     "10M": {"width": 384, "layers": 5, "heads": 6, "vocab": 1024, "ffn_multiple": 64},
+    # The smallest model of arXiv 2403.08540, whose vocabulary is 50,432.
+    "11m": {"width": 96, "layers": 8, "heads": 4, "vocab": 50432},
 }
 RECIPE = Recipe(
     batch_sequences=8,
@@ -50,6 +61,11 @@ RECIPE = Recipe(
     backend="torch",
 )
 STEPS = 1 << 16
+TURN_SECONDS = 0.5
+"""Length of a turn; a step that takes longer is a turn."""
+
+Step = Callable[[], float]
+"""Takes one training step and returns its loss."""
 
 
 class PlainBlock(nn.Module):
@@ -110,31 +126,6 @@ class Plain(nn.Module):
         return self.head(self.norm(x))
 
 
-class PlainTraining:
-    def __init__(self, ours: Decoder, source: "Batches") -> None:
-        self.model = Plain(ours)
-        self.source = source
-        self.done = 0
-        decay = RECIPE.weight_decay / RECIPE.lr
-        betas = (RECIPE.beta1, RECIPE.beta2)
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), RECIPE.lr, betas, weight_decay=decay, fused=True
-        )
-
-    def step(self) -> Tensor:
-        batch = torch.from_numpy(self.source.batch(self.done, RECIPE.batch_sequences))
-        logits = self.model(batch[:, :-1]).flatten(0, 1)
-        loss = F.cross_entropy(logits, batch[:, 1:].flatten())
-        objective = loss + RECIPE.z_loss * logits.logsumexp(-1).square().mean()
-        objective.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), RECIPE.grad_clip)
-        self.optimizer.param_groups[0]["lr"] = RECIPE.lr * min(1, (self.done + 1) / 100)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.done += 1
-        return loss.detach()
-
-
 class Batches:
     def __init__(self, vocab: int, context: int, sequences: int) -> None:
         rng = np.random.default_rng(0)
@@ -144,59 +135,167 @@ class Batches:
         return self.batches[step % 16, :batch_sequences]
 
 
+def decoder(config: ModelConfig) -> Decoder:
+    model = Decoder(config)
+    initialise(model, 0)
+    return model
+
+
+def our_step(config: ModelConfig, recipe: Recipe, source: Batches) -> Step:
+    prepare_process(torch.get_num_threads())
+    training = Training(decoder(config), recipe, STEPS, source)
+
+    def step() -> float:
+        training.step()
+        return float(training.curve[training.done - 1, 0])
+
+    return step
+
+
+def plain_step(config: ModelConfig, recipe: Recipe, source: Batches) -> Step:
+    model = Plain(decoder(config))
+    decay = recipe.weight_decay / recipe.lr
+    betas = (recipe.beta1, recipe.beta2)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), recipe.lr, betas, weight_decay=decay, fused=True
+    )
+    done = 0
+
+    def step() -> float:
+        nonlocal done
+        batch = torch.from_numpy(source.batch(done, recipe.batch_sequences))
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16"):
+            logits = model(batch[:, :-1]).flatten(0, 1)
+            loss = F.cross_entropy(logits, batch[:, 1:].flatten())
+            objective = loss + recipe.z_loss * logits.logsumexp(-1).square().mean()
+        objective.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.grad_clip)
+        optimizer.param_groups[0]["lr"] = recipe.lr * min(1, (done + 1) / 100)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        done += 1
+        return float(loss.detach())
+
+    return step
+
+
+def open_lm_step(config: ModelConfig, recipe: Recipe, source: Batches) -> Step:
+    from open_lm_step import make_step
+
+    return make_step(config, recipe, source, decoder(config))
+
+
+TRAINERS = {"ours": our_step, "plain": plain_step, "open_lm": open_lm_step}
+
+
+def work(args: argparse.Namespace) -> None:
+    """Take steps as asked: a line with a number in, a line with seconds and the last loss out."""
+    torch.set_num_threads(args.threads)
+    config = ModelConfig(**SIZES[args.sizes[0]], context=args.context)
+    recipe = dataclasses.replace(RECIPE, batch_sequences=args.sequences, precision=args.precision)
+    source = Batches(config.vocab, args.context, args.sequences)
+    step = TRAINERS[args.worker](config, recipe, source)
+    clock = time.process_time if args.threads == 1 else time.perf_counter
+    for line in sys.stdin:
+        loss, start = 0.0, clock()
+        for _ in range(int(line)):
+            loss = step()
+        print(json.dumps([clock() - start, loss]), flush=True)
+
+
+class Worker:
+    """A trainer in a process of its own."""
+
+    def __init__(self, trainer: str, size: str, args: argparse.Namespace) -> None:
+        python = args.open_lm_python if trainer == "open_lm" else sys.executable
+        names = ("threads", "sequences", "context", "precision")
+        options = [f"--{name}={getattr(args, name)}" for name in names]
+        self._process = subprocess.Popen(
+            [python, __file__, f"--worker={trainer}", f"--sizes={size}", *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.times: list[float] = []
+
+    def run(self, steps: int) -> tuple[float, float]:
+        """Take steps; return the seconds of one and the last loss."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{steps}\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit("a trainer ended; its error is above")
+        seconds, loss = json.loads(line)
+        return seconds / steps, loss
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
 def matmul_rate() -> float:
     """Return the best rate of a large fp32 matrix product, in FLOP/s."""
     a, b = torch.randn(1024, 1024), torch.randn(1024, 1024)
-    best = min(timed(lambda: a @ b) for _ in range(10))
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    best = float("inf")
+    for _ in range(10):
+        start = clock()
+        a @ b
+        best = min(best, clock() - start)
     return 2 * 1024**3 / best
 
 
-def timed(work) -> float:
-    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
-    start = clock()
-    work()
-    return clock() - start
-
-
-def measure(name: str, seconds: float, sequences: int, context: int, peak: float) -> None:
-    config = ModelConfig(**SIZES[name], context=context)
-    model = Decoder(config)
-    initialise(model, 0)
-    source = Batches(config.vocab, context, sequences)
-    plain = PlainTraining(model, source)
-    ours = Training(model, RECIPE, STEPS, source)
-    for _ in range(5):
-        reference = plain.step()
-        ours.step()
-    torch.testing.assert_close(ours.curve[4, 0], reference, rtol=1e-4, atol=0)
-    times: tuple[list[float], list[float]] = ([], [])
+def measure(size: str, args: argparse.Namespace, peak: float) -> None:
+    config = ModelConfig(**SIZES[size], context=args.context)
+    names = [name for name in TRAINERS if name != "open_lm" or args.open_lm_python]
+    workers = {name: Worker(name, size, args) for name in names}
+    first = {name: worker.run(1)[1] for name, worker in workers.items()}
+    if max(first.values()) - min(first.values()) > 1e-2:
+        raise SystemExit(f"{size}: the trainers do not start from one loss: {first}")
+    turn = {name: max(1, int(TURN_SECONDS / worker.run(4)[0])) for name, worker in workers.items()}
     began = time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        times[0].append(timed(ours.step))
-        times[1].append(timed(plain.step))
-    fast, slow = (statistics.median(part) for part in times)
-    tokens = sequences * context
-    share = recipes.flops_exact(config.shape, tokens) / fast / peak
+    while time.perf_counter() - began < args.seconds:
+        for name, worker in workers.items():
+            worker.times.append(worker.run(turn[name])[0])
+    seconds = {name: statistics.median(worker.times) for name, worker in workers.items()}
+    for worker in workers.values():
+        worker.close()
+    tokens = args.sequences * args.context
+    share = recipes.flops_exact(config.shape, tokens) / seconds["ours"] / peak
+    rates = "".join(f"{tokens / seconds[name]:>12,.0f}" for name in names)
+    ratios = "".join(f"{seconds[name] / seconds['ours']:>10.2f}" for name in names[1:])
     print(
-        f"{name:>6} {recipes.count_params(config.shape).total:>10,} {tokens / fast:>12,.0f} "
-        f"{tokens / slow:>12,.0f} {slow / fast:>7.2f} {share:>7.0%}"
+        f"{size:>6}{recipes.count_params(config.shape).total:>12,}{rates}{ratios}{share:>9.0%}",
+        flush=True,
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=20, help="time for each size")
+    parser.add_argument("--seconds", type=float, default=30, help="time for each size")
     parser.add_argument("--sequences", type=int, default=8, help="sequences in a step")
     parser.add_argument("--context", type=int, default=128)
-    parser.add_argument("--sizes", nargs="+", default=list(SIZES)[:-1], choices=SIZES)
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    parser.add_argument("--sizes", nargs="+", default=["0.1M", "1M", "10M"], choices=SIZES)
+    parser.add_argument("--open-lm-python", type=Path, help="Python that has open_lm installed")
+    parser.add_argument("--worker", choices=TRAINERS, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    prepare_process(args.threads)
+    if args.worker:
+        work(args)
+        return
+    torch.set_num_threads(args.threads)
     peak = matmul_rate()
-    print(f"threads {args.threads}, large fp32 products {peak / 1e9:.0f} GFLOP/s")
-    print("  size params (N)  ours, tok/s plain, tok/s   ratio of peak")
-    for name in args.sizes:
-        measure(name, args.seconds, args.sequences, args.context, peak)
+    names = [name for name in TRAINERS if name != "open_lm" or args.open_lm_python]
+    print(f"threads {args.threads}, large fp32 products {peak / 1e9:.0f} GFLOP/s; tokens/s, ratios")
+    columns = "".join(f"{name:>12}" for name in names)
+    columns += "".join(f"{'/ ' + name:>10}" for name in names[1:])
+    print(f"{'size':>6}{'N':>12}{columns}{'of peak':>9}")
+    for size in args.sizes:
+        measure(size, args, peak)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from scalebed.config import Study
 from scalebed.errors import ScalebedError
 from scalebed.files import write_text
 from scalebed.grid import NAME
+from scalebed.hardware import Hardware
 from scalebed.imported import ImportedStudy
 from scalebed.sections import RecipeValues
 
@@ -45,6 +46,11 @@ def study_schema() -> dict[str, Any]:
 def import_schema() -> dict[str, Any]:
     """Return the JSON schema of a study file that imports its cells."""
     return _finished(ImportedStudy.model_json_schema(), "scalebed study of imported cells")
+
+
+def hardware_schema() -> dict[str, Any]:
+    """Return the JSON schema of a hardware file."""
+    return _finished(Hardware.model_json_schema(), "scalebed hardware")
 
 
 def _finished(schema: dict[str, Any], title: str) -> dict[str, Any]:
@@ -80,7 +86,11 @@ def reference() -> str:
     """Return the reference of all keys: one Markdown table a section."""
     parts: list[str] = []
     seen: list[str] = []
-    for title, schema in (("A study", study_schema()), ("An imported study", import_schema())):
+    for title, schema in (
+        ("A study", study_schema()),
+        ("An imported study", import_schema()),
+        ("A hardware file", hardware_schema()),
+    ):
         parts.append(_section(title, schema))
         pending = _references(schema["properties"])
         while pending:

@@ -18,7 +18,7 @@ from scalebed.imported import load_any
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "config").rglob("*.yaml"))
-STUDIES = [path for path in STUDIES if path.parent.name not in ("tasks", "published")]
+STUDIES = [path for path in STUDIES if path.parent.name not in ("tasks", "published", "hardware")]
 
 
 def changed(*path: str | int, value: Any) -> dict[str, Any]:

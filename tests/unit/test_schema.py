@@ -13,6 +13,7 @@ from scalebed import schema
 from scalebed.cli import main
 from scalebed.config import Study, parse_study
 from scalebed.errors import ScalebedError
+from scalebed.hardware import Hardware
 from scalebed.imported import ImportedStudy
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +22,7 @@ IMPORT_VALIDATOR = jsonschema.Draft202012Validator(schema.import_schema())
 STUDIES = [
     path
     for path in sorted((ROOT / "config").rglob("*.yaml"))
-    if not {"tasks", "published"} & set(path.relative_to(ROOT / "config").parts)
+    if not {"tasks", "published", "hardware"} & set(path.relative_to(ROOT / "config").parts)
 ]
 
 
@@ -44,6 +45,7 @@ def test_every_section_is_closed_and_every_key_described():
     for text, model in (
         (schema.study_schema(), Study),
         (schema.import_schema(), ImportedStudy),
+        (schema.hardware_schema(), Hardware),
     ):
         for name, part in [(model.__name__, text), *text["$defs"].items()]:
             assert part["additionalProperties"] is False, name
@@ -87,9 +89,8 @@ def test_the_reference_has_every_key_once():
     sections = [line.removeprefix("### ") for line in lines if line.startswith("### ")]
     assert len(sections) == len(set(sections))
     rows = [line for line in lines if line.startswith("| `")]
-    parts, imported = schema.study_schema(), schema.import_schema()
-    definitions = imported["$defs"] | parts["$defs"]
-    shown = [parts, imported]
+    shown = [schema.study_schema(), schema.import_schema(), schema.hardware_schema()]
+    definitions = {name: part for each in shown for name, part in each["$defs"].items()}
     shown += [part for name, part in definitions.items() if name in sections]
     assert len(rows) == sum(len(part["properties"]) for part in shown)
     # Only the partial recipe of a size has no table of its own; its keys stand under Recipe.

@@ -7,8 +7,10 @@ start at one. As in open_lm.
 """
 
 import math
+from collections.abc import Iterable, Iterator
 
 import torch
+from torch import Tensor
 
 from scalebed.model.decoder import Decoder
 
@@ -21,18 +23,36 @@ def initialise(model: Decoder, seed: int) -> None:
     The numbers are drawn on the CPU, in one stream and in the order of the parameters, so that
     they do not depend on the device.
     """
-    generator = torch.Generator().manual_seed(seed)
+    parameters = dict(model.named_parameters())
+    shapes = ((name, parameter.shape) for name, parameter in parameters.items())
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.ndim == 1:
-                parameter.fill_(1.0)
-                continue
-            std = init_std(name, tuple(parameter.shape))
-            values = torch.empty(parameter.shape)
-            torch.nn.init.trunc_normal_(
-                values, std=std, a=-_CUT * std, b=_CUT * std, generator=generator
-            )
-            parameter.copy_(values)
+        for name, values in initial_values(shapes, seed):
+            parameters[name].copy_(values)
+
+
+def initial_values(
+    shapes: Iterable[tuple[str, tuple[int, ...]]], seed: int
+) -> Iterator[tuple[str, Tensor]]:
+    """Yield the parameters of a decoder one by one, as whole tensors on the CPU.
+
+    Parameters
+    ----------
+    shapes
+        Name and shape of every parameter, in the order of the decoder.
+    seed
+        Seed of the one stream they are drawn from.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for name, shape in shapes:
+        if len(shape) == 1:
+            yield name, torch.ones(shape)
+            continue
+        std = init_std(name, tuple(shape))
+        values = torch.empty(shape)
+        torch.nn.init.trunc_normal_(
+            values, std=std, a=-_CUT * std, b=_CUT * std, generator=generator
+        )
+        yield name, values
 
 
 def init_std(name: str, shape: tuple[int, ...]) -> float:

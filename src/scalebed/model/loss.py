@@ -15,6 +15,10 @@ from torch import Tensor
 _CHUNK_ELEMENTS = {"cpu": 1 << 18, "cuda": 1 << 26}
 """Logits held at a time: 1 MiB on a CPU, where they then stay in cache, 256 MiB on a GPU."""
 
+_FEWEST_ROWS = 128
+"""Positions in a chunk, however large the vocabulary: each chunk reads and writes the gradient of
+the whole head."""
+
 
 class Loss(NamedTuple):
     """The loss of a batch, in nats, each part a scalar averaged over the batch's positions."""
@@ -38,40 +42,73 @@ def _rows(hidden: Tensor, weight: Tensor, targets: Tensor) -> tuple[Tensor, Tens
     return probabilities, top, picked
 
 
+class Parts(NamedTuple):
+    """Losses of a batch without what carries a gradient: scalars, averaged over positions."""
+
+    cross_entropy: Tensor
+    z: Tensor
+
+
+def head_gradient(
+    hidden: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    z_weight: float,
+    total: int,
+    grad_hidden: Tensor | None,
+    grad_weight: Tensor | None,
+    first: bool = True,
+) -> Parts:
+    """Return the losses of a linear head and write the gradient of ce + ζ·z.
+
+    Parameters
+    ----------
+    hidden, weight, targets, z_weight, total
+        See `head_loss`; `hidden` and `weight` of one type.
+    grad_hidden
+        Where the gradient in `hidden` goes; no gradient is taken when None.
+    grad_weight
+        Where that in `weight` goes.
+    first
+        Whether it replaces what `grad_weight` holds, instead of being added to it.
+    """
+    rows = hidden.shape[0]
+    chunk = max(_FEWEST_ROWS, _CHUNK_ELEMENTS[hidden.device.type] // weight.shape[0])
+    cross_entropy = hidden.new_zeros((), dtype=torch.float32)
+    z = torch.zeros_like(cross_entropy)
+    for start in range(0, rows, chunk):
+        part = hidden[start : start + chunk]
+        target = targets[start : start + chunk, None]
+        probabilities, lse, picked = _rows(part, weight, target)
+        cross_entropy += (lse - picked).sum()
+        z += lse.square().sum()
+        if grad_hidden is None or grad_weight is None:
+            continue
+        probabilities *= (lse * (2 * z_weight) + 1) / total
+        minus = torch.full_like(picked, -1 / total)
+        grad_logits = probabilities.scatter_add_(1, target, minus).to(hidden.dtype)
+        torch.mm(grad_logits, weight, out=grad_hidden[start : start + chunk])
+        if first and start == 0:
+            torch.mm(grad_logits.t(), part, out=grad_weight)
+        else:
+            grad_weight.addmm_(grad_logits.t(), part)
+    cross_entropy /= total
+    z /= total
+    return Parts(cross_entropy, z)
+
+
 class _HeadLoss(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, z_weight: float, total: int
     ) -> tuple[Tensor, Tensor, Tensor]:
-        needed = any(ctx.needs_input_grad)
-        rows = hidden.shape[0]
-        chunk = max(1, min(rows, _CHUNK_ELEMENTS[hidden.device.type] // weight.shape[0]))
-        cross_entropy = hidden.new_zeros((), dtype=torch.float32)
-        z = torch.zeros_like(cross_entropy)
-        grad_hidden = torch.empty_like(hidden) if needed else None
-        grad_weight = None
-        for start in range(0, rows, chunk):
-            part = hidden[start : start + chunk]
-            target = targets[start : start + chunk, None]
-            probabilities, lse, picked = _rows(part, weight, target)
-            cross_entropy += (lse - picked).sum()
-            z += lse.square().sum()
-            if grad_hidden is None:
-                continue
-            probabilities *= (lse * (2 * z_weight) + 1) / total
-            minus = torch.full_like(picked, -1 / total)
-            grad_logits = probabilities.scatter_add_(1, target, minus).to(hidden.dtype)
-            torch.mm(grad_logits, weight, out=grad_hidden[start : start + chunk])
-            if grad_weight is None:
-                grad_weight = torch.mm(grad_logits.t(), part)
-            else:
-                grad_weight.addmm_(grad_logits.t(), part)
-        if needed:
-            ctx.save_for_backward(grad_hidden, grad_weight)
-        cross_entropy /= total
-        z /= total
-        ctx.mark_non_differentiable(cross_entropy, z)
-        return torch.add(cross_entropy, z, alpha=z_weight), cross_entropy, z
+        grads: tuple[Tensor, Tensor] | tuple[None, None] = None, None
+        if any(ctx.needs_input_grad):
+            grads = torch.empty_like(hidden), torch.empty_like(weight)
+            ctx.save_for_backward(*grads)
+        parts = head_gradient(hidden, weight, targets, z_weight, total, *grads)
+        ctx.mark_non_differentiable(*parts)
+        return torch.add(parts.cross_entropy, parts.z, alpha=z_weight), *parts
 
     @staticmethod
     @torch.autograd.function.once_differentiable

@@ -17,22 +17,34 @@ CONFIG = "model.json"
 
 
 def save_model(folder: str | Path, model: Decoder, about: dict[str, Any]) -> None:
-    """Write a decoder's weights and, beside them, its configuration.
+    """Write a decoder's weights and, beside them, its configuration; see `save_weights`."""
+    weights = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    save_weights(folder, model.config, weights, about)
+
+
+def save_weights(
+    folder: str | Path,
+    config: ModelConfig,
+    weights: dict[str, torch.Tensor],
+    about: dict[str, Any],
+) -> None:
+    """Write weights and, beside them, the configuration of their decoder.
 
     Parameters
     ----------
     folder
         Where ``model.safetensors`` and ``model.json`` go.
-    model
-        The decoder.
+    config
+        What the decoder is made of.
+    weights
+        Its parameters by name, each an array of its own on the CPU.
     about
         More to record in ``model.json``, such as the tokenizer.
     """
-    weights = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
     with atomic_path(Path(folder) / WEIGHTS) as temporary:
         save_tensors(temporary, weights)
-    config = model.config.record()
-    write_json(Path(folder) / CONFIG, {"model": config, "vocab": config["vocab"], **about})
+    record = config.record()
+    write_json(Path(folder) / CONFIG, {"model": record, "vocab": record["vocab"], **about})
 
 
 def save_tensors(

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from scalebed import recipes
 from scalebed.errors import ScalebedError
 from scalebed.files import read_json, write_json
+from scalebed.hardware import Gpu
+from scalebed.plan.memory import Layout
 from scalebed.provenance import digest
 
 TRIAL_SECONDS = 1.5
@@ -117,6 +119,17 @@ class Calibration:
         return self._times[key]
 
 
+def gpu_step(model: dict[str, Any], recipe: dict[str, Any], layout: Layout, gpu: Gpu) -> Estimate:
+    """Return the time of a step on GPUs: FLOPs over ranks · peak · utilization.
+
+    Recomputing adds a forward pass to the one and the backward pass of two, which does not count
+    as use of the device.
+    """
+    work = recipes.flops_exact(shape_of(model), recipe["batch_sequences"] * model["context"])
+    extra = 4 / 3 if layout.recompute else 1.0
+    return Estimate(extra * work / (layout.ranks * gpu.flops * gpu.utilization), False)
+
+
 def shape_of(model: dict[str, Any]) -> recipes.Shape:
     """Return the architecture in the section ``model`` of a cell's parameters."""
     return recipes.Shape(**{name: model[name] for name in recipes.Shape._fields})
@@ -152,7 +165,7 @@ def _memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def makespan(seconds: list[float], devices: int) -> float:
+def makespan(seconds: list[float], devices: int, widths: list[int] | None = None) -> float:
     """Return the wall seconds of jobs on equal devices, the longest started first.
 
     Parameters
@@ -160,10 +173,13 @@ def makespan(seconds: list[float], devices: int) -> float:
     seconds
         Length of each job.
     devices
-        Jobs that run at a time, each on a device (a core, a GPU) of its own.
+        How many there are (cores, GPUs).
+    widths
+        Devices that each job takes at a time, at most `devices`; one each when left out.
     """
     busy = [0.0] * devices
-    for job in sorted(seconds, reverse=True):
-        first = busy.index(min(busy))
-        busy[first] += job
+    jobs = zip(seconds, widths or [1] * len(seconds), strict=True)
+    for length, width in sorted(jobs, reverse=True):
+        busy.sort()
+        busy[:width] = [busy[width - 1] + length] * width
     return max(busy)

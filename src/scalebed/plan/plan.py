@@ -5,12 +5,13 @@ from typing import Any, NamedTuple
 
 from scalebed import recipes, slices
 from scalebed.config import Study, roles
-from scalebed.errors import ScalebedError
 from scalebed.grid import Cell
+from scalebed.hardware import LAPTOP, Hardware
 from scalebed.plan.estimates import Calibration, makespan, shape_of
 from scalebed.plan.evaluation import Evaluation, Job, estimate_evaluation
+from scalebed.plan.memory import Layout
+from scalebed.plan.site import not_installed, spread_out, step_time
 from scalebed.plan.states import State, Upstream, judge, upstream
-from scalebed.train.backends import require
 
 FEW_STEPS = 100
 """A run with fewer steps than this is mostly warm-up and teaches a law little."""
@@ -30,7 +31,7 @@ class Row(NamedTuple):
     flops: float
     """C = 6ND."""
     seconds: float | None
-    """Seconds of the whole training on one device: estimated, or taken if it is over."""
+    """Seconds of the whole training on its devices: estimated, or taken if it is over."""
     measured: bool
     """False when `seconds` is extrapolated from the FLOPs of a smaller model."""
     epochs: float | None
@@ -38,8 +39,18 @@ class Row(NamedTuple):
     available: int | None
     """Tokens of one epoch, in whole sequences."""
     state: State
+    layout: Layout | None = None
+    """How it is spread over the GPUs of the site; None without GPUs or when it fits none."""
+    unfit: str | None = None
+    """Why it fits none."""
     taken: bool = False
     """Whether it is taken from a checkpoint instead of trained."""
+
+    @property
+    def device_seconds(self) -> float | None:
+        """Seconds summed over the devices it takes."""
+        ranks = self.layout.ranks if self.layout else 1
+        return None if self.seconds is None else ranks * self.seconds
 
 
 class Plan(NamedTuple):
@@ -53,6 +64,8 @@ class Plan(NamedTuple):
     warnings: list[str]
     refusals: list[str]
     """Reasons not to run the study, one sentence each."""
+    hardware: Hardware = LAPTOP
+    """The site it is planned for."""
 
     @property
     def to_train(self) -> list[Row]:
@@ -66,15 +79,19 @@ class Plan(NamedTuple):
 
     @property
     def seconds(self) -> float | None:
-        """Seconds of training summed over cells, on one device; None when any is unknown."""
-        parts = [row.seconds for row in self.to_train]
+        """Seconds of training summed over cells and devices; None when any is unknown."""
+        parts = [row.device_seconds for row in self.to_train]
         return None if None in parts else sum(part for part in parts if part is not None)
 
     @property
     def wall_seconds(self) -> float | None:
         """Seconds of training on all devices together; None when any cell's are unknown."""
-        parts = [row.seconds for row in self.to_train if row.seconds is not None]
-        return makespan(parts, self.devices) if len(parts) == len(self.to_train) else None
+        rows = self.to_train
+        parts = [row.seconds for row in rows if row.seconds is not None]
+        if len(parts) < len(rows):
+            return None
+        widths = [row.layout.ranks if row.layout else 1 for row in rows]
+        return makespan(parts, self.devices, [min(width, self.devices) for width in widths])
 
     def summary(self) -> dict[str, Any]:
         """Return totals, warnings and refusals as built-in values."""
@@ -82,7 +99,8 @@ class Plan(NamedTuple):
             "cells": len(self.rows),
             "to_train": len(self.to_train),
             "flops": self.flops,
-            "core_seconds": self.seconds,
+            "core_seconds": None if self.hardware.gpu else self.seconds,
+            "gpu_seconds": self.seconds if self.hardware.gpu else None,
             "wall_seconds": self.wall_seconds,
             "devices": self.devices,
             "evaluation_seconds": self.evaluation._asdict(),
@@ -98,6 +116,7 @@ def make_plan(
     devices: int,
     core_hours: float | None = None,
     flops: float | None = None,
+    hardware: Hardware = LAPTOP,
 ) -> Plan:
     """Return the plan of a study.
 
@@ -110,9 +129,11 @@ def make_plan(
     calibration
         Times of training steps.
     devices
-        Cells trained at a time.
+        Cores, or GPUs, that cells are trained on at a time.
     core_hours, flops
         Budgets that replace the ones of the study.
+    hardware
+        The site. Where it has GPUs, times follow from FLOPs and cells take as many as they need.
 
     Raises
     ------
@@ -121,12 +142,12 @@ def make_plan(
     """
     data = {name: upstream(study, name, root) for name in study.datasets}
     rows = [
-        _row(study, cell, role, data[cell.dataset], root, calibration)
+        _row(study, cell, role, data[cell.dataset], root, calibration, hardware)
         for cell, role in roles(study).items()
     ]
     evaluation = estimate_evaluation(study, [_job(row) for row in rows], root)
     trained = [row for row in rows if not row.taken]
-    plan = Plan(study.name, rows, devices, evaluation, _warnings(trained), [])
+    plan = Plan(study.name, rows, devices, evaluation, _warnings(trained), [], hardware)
     core_hours = core_hours if core_hours is not None else study.budget.core_hours
     flops = flops if flops is not None else study.budget.flops
     unknown = [row for row in plan.to_train if row.seconds is None]
@@ -136,8 +157,8 @@ def make_plan(
             "against the others"
         )
     refusals = [] if study.allow_repeats else _repeats(rows)
-    refusals += _not_here(study, plan)
-    refusals += _over_budget(plan, core_hours, flops)
+    used = {study.recipes[row.cell.recipe].backend for row in plan.to_train}
+    refusals += not_installed(used) + _unfit(rows) + _over_budget(plan, core_hours, flops)
     return plan._replace(refusals=refusals)
 
 
@@ -148,6 +169,7 @@ def _row(
     data: Upstream,
     root: Path,
     calibration: Calibration,
+    hardware: Hardware,
 ) -> Row:
     spec = slices.cell(study, cell)
     shape = shape_of(spec["model"])
@@ -155,11 +177,13 @@ def _row(
     available = data.epoch_tokens(shape.context)
     state = judge(spec, cell.path, data, root)
     seconds, measured = state.seconds, True
+    spread, unfit = None, None
     taken = "checkpoint" in spec
     if taken:
         seconds = available = None
     elif state.to_train:
-        estimate = calibration.step(spec["model"], spec["recipe"])
+        spread, unfit = spread_out(spec, hardware)
+        estimate = step_time(spec, spread, hardware, calibration)
         seconds = None if estimate is None else estimate.seconds * spec["steps"]
         measured = estimate is not None and estimate.measured
     return Row(
@@ -175,12 +199,14 @@ def _row(
         epochs=None if available is None else spec["tokens"] / max(1, available),
         available=available,
         state=state,
+        layout=spread,
+        unfit=unfit,
         taken=taken,
     )
 
 
 def _job(row: Row) -> Job:
-    rate = None if row.seconds is None else row.seconds / row.tokens
+    rate = None if row.device_seconds is None else row.device_seconds / row.tokens
     return Job(row.cell, row.state.to_train, rate)
 
 
@@ -222,23 +248,22 @@ def _repeats(rows: list[Row]) -> list[str]:
     ]
 
 
-def _not_here(study: Study, plan: Plan) -> list[str]:
-    """Say which backends cells would be trained with that are not installed."""
-    refusals = []
-    for name in sorted({study.recipes[row.cell.recipe].backend for row in plan.to_train}):
-        try:
-            require(name)
-        except ScalebedError as error:
-            refusals.append(str(error))
-    return refusals
+def _unfit(rows: list[Row]) -> list[str]:
+    """Return a refusal for the first cell that fits no number of GPUs."""
+    over = [row for row in rows if row.unfit]
+    if not over:
+        return []
+    more = f" ({len(over) - 1} more cells do not fit)" if len(over) > 1 else ""
+    return [f"{over[0].cell.path} does not fit: {over[0].unfit}{more}"]
 
 
 def _over_budget(plan: Plan, core_hours: float | None, flops: float | None) -> list[str]:
     refusals = []
-    hours = sum(row.seconds or 0 for row in plan.to_train) / 3600
+    hours = sum(row.device_seconds or 0 for row in plan.to_train) / 3600
     if core_hours is not None and hours > core_hours:
+        unit = "GPU-hours" if plan.hardware.gpu else "core-hours"
         refusals.append(
-            f"training would take about {hours:.3g} core-hours, the budget is {core_hours:g}"
+            f"training would take about {hours:.3g} {unit}, the budget is {core_hours:g}"
         )
     if flops is not None and plan.flops > flops:
         refusals.append(f"training would take {plan.flops:.3g} FLOPs, the budget is {flops:.3g}")
@@ -258,6 +283,7 @@ def record(plan: Plan) -> dict[str, Any]:
             "flops": row.flops,
             "seconds": row.seconds,
             "seconds_measured": row.measured,
+            **(row.layout._asdict() if row.layout else dict.fromkeys(Layout._fields)),
             "epochs": row.epochs,
             "state": row.state.name,
             "reason": row.state.reason,

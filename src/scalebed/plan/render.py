@@ -4,6 +4,8 @@ from scalebed.plan.plan import Plan, Row
 
 _HEADER = ("cell", "N", "D", "M", "steps", "FLOPs", "time", "epochs", "role", "state")
 _LEFT = {"cell", "role", "state"}
+_GPU_HEADER = ("GPUs", "GB each")
+_TIME = _HEADER.index("time")
 
 
 def render(plan: Plan, cells: bool = True) -> str:
@@ -23,11 +25,15 @@ def render(plan: Plan, cells: bool = True) -> str:
 def _table(plan: Plan) -> list[str]:
     ordered = sorted(plan.rows, key=lambda row: (row.cell.dataset, row.params, row.cell))
     rows = [_HEADER, *(_columns(row, _naming(plan)) for row in ordered)]
-    widths = [max(len(row[index]) for row in rows) for index in range(len(_HEADER))]
+    if plan.hardware.gpu:
+        more = [_GPU_HEADER, *(_gpu_columns(row) for row in ordered)]
+        rows = [(*row[:_TIME], *extra, *row[_TIME:]) for row, extra in zip(rows, more, strict=True)]
+    header = rows[0]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(header))]
     lines = []
     for row in rows:
         parts = []
-        for text, width, name in zip(row, widths, _HEADER, strict=True):
+        for text, width, name in zip(row, widths, header, strict=True):
             parts.append(text.ljust(width) if name in _LEFT else text.rjust(width))
         lines.append("  ".join(parts).rstrip())
     return lines
@@ -66,6 +72,15 @@ def _columns(row: Row, naming: list[str]) -> tuple[str, ...]:
     )
 
 
+def _gpu_columns(row: Row) -> tuple[str, str]:
+    """Return how many GPUs a cell takes and how, and the memory it needs on each."""
+    spread = row.layout
+    if spread is None:
+        return ("none fits" if row.unfit else "-"), "-"
+    marks = ("sharded",) * spread.sharded + ("recomputing",) * spread.recompute
+    return " ".join((str(spread.ranks), *marks)), f"{spread.bytes_per_rank / 1e9:.1f}"
+
+
 def _totals(plan: Plan) -> list[str]:
     todo = plan.to_train
     counts: dict[str, int] = {}
@@ -75,19 +90,35 @@ def _totals(plan: Plan) -> list[str]:
     measured = all(row.measured for row in todo)
     lines = [f"study {plan.study}: {len(plan.rows)} cells ({states}), {len(todo)} to train"]
     if todo:
-        core = duration(plan.seconds, measured)
-        wall = duration(plan.wall_seconds, measured)
-        unit = "device" if plan.devices == 1 else "devices"
-        flops = f"{plan.flops:.3g}".replace("e+", "e")
-        lines.append(
-            f"training: {flops} FLOPs, {core} on one core; {wall} on {plan.devices} {unit}"
-        )
+        lines.append(_training(plan, measured))
         if not measured and plan.seconds is not None:
-            lines.append("times marked ~ are extrapolated from the FLOPs of a small model")
+            lines.append(_basis(plan))
     losses, tasks = plan.evaluation
     if losses != 0 or tasks != 0:
         lines.append(f"evaluation on one core: losses {_about(losses)}, tasks {_about(tasks)}")
     return lines
+
+
+def _training(plan: Plan, measured: bool) -> str:
+    wall = duration(plan.wall_seconds, measured)
+    flops = f"{plan.flops:.3g}".replace("e+", "e")
+    gpu = plan.hardware.gpu
+    if gpu is None:
+        core = duration(plan.seconds, measured)
+        unit = "device" if plan.devices == 1 else "devices"
+        return f"training: {flops} FLOPs, {core} on one core; {wall} on {plan.devices} {unit}"
+    hours = "?" if plan.seconds is None else f"~{plan.seconds / 3600:,.0f}"
+    return f"training: {flops} FLOPs, {hours} GPU-hours; {wall} on {plan.devices} {gpu.name}"
+
+
+def _basis(plan: Plan) -> str:
+    gpu = plan.hardware.gpu
+    if gpu is None:
+        return "times marked ~ are extrapolated from the FLOPs of a small model"
+    return (
+        f"times marked ~ follow from FLOPs at {gpu.utilization:.0%} of {gpu.flops / 1e12:g} "
+        "TFLOP/s (utilization in the hardware file)"
+    )
 
 
 def _about(seconds: float | None) -> str:

@@ -1,5 +1,6 @@
 """Train one cell from its parameters to its record."""
 
+import contextlib
 import logging
 import time
 from pathlib import Path
@@ -12,8 +13,9 @@ from scalebed.model import ModelConfig
 from scalebed.provenance import run_record, state_digest
 from scalebed.train import record
 from scalebed.train.backends import backend
-from scalebed.train.checkpoint import open_state
+from scalebed.train.checkpoint import StateFolder, open_state
 from scalebed.train.job import Job, Options
+from scalebed.train.ranks import world
 from scalebed.train.settings import CellFailure, Recipe, check_params, check_tokens
 
 _log = logging.getLogger(__name__)
@@ -23,7 +25,7 @@ def train_cell(params: dict[str, Any], dataset: Path, out: Path, options: Option
     """Train a cell, resuming where an earlier attempt stopped, and write its record.
 
     Beside ``out`` (metrics.json, written last) come curve.parquet and, for a finished cell,
-    model.safetensors and model.json.
+    model.safetensors and model.json. Of several ranks only the first locks state and writes.
 
     Parameters
     ----------
@@ -49,6 +51,7 @@ def train_cell(params: dict[str, Any], dataset: Path, out: Path, options: Option
         If the surroundings are at fault: parameters, files, disk, or a second trainer.
     """
     began = time.monotonic()
+    leads = world()[0] == 0
     cell = check_params(params)
     manifest = read_json(dataset)
     dataset_sha256 = sha256_file(dataset)
@@ -56,22 +59,30 @@ def train_cell(params: dict[str, Any], dataset: Path, out: Path, options: Option
     try:
         job = _checked(params, cell, dataset, manifest, options)
     except CellFailure as failure:
-        return _failed(out, run, cell, failure)
+        return _failed(out, run, cell, failure, leads)
     state_path = options.state / cell.path / state_digest(params, dataset_sha256)
-    with open_state(state_path) as state:
+    with (
+        open_state(state_path)
+        if leads
+        else contextlib.nullcontext(StateFolder(state_path)) as state
+    ):
         try:
             outcome = backend(job.recipe.backend).train(job, state, began)
         except CellFailure as failure:
-            status = _failed(out, run, cell, failure)
+            status = _failed(out, run, cell, failure, leads)
         else:
             status = outcome.status
             about = {"tokenizer": manifest["tokenizer"], "dataset": manifest["dataset"]}
-            record.write_trained(out, run, job, outcome, about)
-        state.discard()
+            if leads:
+                record.write_trained(out, run, job, outcome, about)
+        if leads:
+            state.discard()
     return status
 
 
-def _failed(out: Path, run: record.RunRecord, cell: Cell, failure: CellFailure) -> str:
+def _failed(out: Path, run: record.RunRecord, cell: Cell, failure: CellFailure, leads: bool) -> str:
+    if not leads:
+        return "failed"
     _log.warning("%s failed: %s", cell.path, failure)
     record.write_failed(out, run, str(failure))
     return "failed"

@@ -2,7 +2,12 @@
 
 A checkpoint is a safetensors file ``step-<n>.safetensors`` beside ``step-<n>.sha256``. The sum is
 written first and the checkpoint renamed into place last, so a checkpoint that is there is whole
-unless the disk lied; the sum tells.
+unless the disk lied; the sum tells. Ranks that share the weights out write a folder
+``step-<n>.sharded`` together instead; see `scalebed.train.sharded_files`.
+
+Both hold the same tensors under the same names, whole ones as far as a reader can tell, so that
+every way of training can go on from either: ``step``, and ``weights/<parameter>``,
+``exp_avg/<parameter>`` and ``exp_avg_sq/<parameter>`` for each parameter, and ``curve``.
 """
 
 import contextlib
@@ -11,7 +16,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,10 +28,12 @@ from scalebed.errors import ScalebedError
 from scalebed.files import atomic_path, read_json, sha256_file, write_json, write_text
 from scalebed.grid import Cell
 from scalebed.model.saved import save_tensors
+from scalebed.train.ranks import Ranks
 
 _log = logging.getLogger(__name__)
 _KEEP = 2
 _SUFFIX = ".safetensors"
+_SHARDED = ".sharded"
 
 
 class Checkpoint(NamedTuple):
@@ -36,6 +43,38 @@ class Checkpoint(NamedTuple):
     tensors: dict[str, Tensor]
     facts: dict[str, Any]
     """Plain values saved with the tensors, such as the seconds spent so far."""
+
+
+class Saved(NamedTuple):
+    """A checkpoint on disk."""
+
+    step: int
+    path: Path
+    facts: dict[str, Any]
+
+    def fill(self, targets: Mapping[str, Tensor]) -> None:
+        """Copy the tensors of the checkpoint into `targets`, in place.
+
+        Where targets are shards (DTensor), all ranks have to call this together.
+
+        Raises
+        ------
+        ValueError
+            If a tensor is missing or has another shape.
+        """
+        if self.path.is_dir():
+            _sharded_files().fill(self.path, targets)
+            return
+        with safetensors.safe_open(self.path, framework="pt") as file:
+            names = set(file.keys())
+            for name, target in targets.items():
+                if name not in names:
+                    raise ValueError(f"{self.path} has no {name}")
+                part = file.get_slice(name)
+                if tuple(part.get_shape()) != tuple(target.shape):
+                    raise ValueError(f"{name} has not the shape {tuple(target.shape)}")
+                rows, here = local_rows(target)
+                here.copy_(file.get_tensor(name) if rows is None else part[rows])
 
 
 class StateFolder:
@@ -64,10 +103,22 @@ class StateFolder:
         with atomic_path(path) as temporary:
             save_tensors(temporary, tensors, {"facts": json.dumps(checkpoint.facts)})
             write_text(path.with_suffix(".sha256"), sha256_file(temporary) + "\n")
-        for old in self._checkpoints()[_KEEP:]:
-            _remove(old)
+        self._drop_old()
 
-    def newest(self) -> Checkpoint | None:
+    def save_sharded(self, checkpoint: Checkpoint, ranks: Ranks) -> None:
+        """Write a checkpoint from all ranks together and drop all but the last two.
+
+        Raises
+        ------
+        ScalebedError
+            On every rank, if one of them cannot write its part; the earlier ones are untouched.
+        """
+        path = self.path / f"step-{checkpoint.step:09d}{_SHARDED}"
+        _sharded_files().write(path, checkpoint.tensors, checkpoint.facts, ranks)
+        if ranks.leads:
+            self._drop_old()
+
+    def newest(self) -> Saved | None:
         """Return the newest checkpoint that is whole, or None if there is none.
 
         Broken ones are removed with a warning that names them.
@@ -75,8 +126,14 @@ class StateFolder:
         found = self._checkpoints()
         for path in found:
             try:
-                return _read(path)
-            except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+                return _checked(path)
+            except (
+                OSError,
+                ScalebedError,
+                ValueError,
+                KeyError,
+                safetensors.SafetensorError,
+            ) as error:
                 reason = " ".join(str(error).split())
                 _log.warning("checkpoint %s is broken (%s); falling back", path, reason)
                 _remove(path)
@@ -92,20 +149,58 @@ class StateFolder:
                 parent.rmdir()
 
     def _checkpoints(self) -> list[Path]:
-        return sorted(self.path.glob(f"step-*{_SUFFIX}"), reverse=True)
+        """Return the checkpoints, the newest first."""
+        found = [path for kind in (_SUFFIX, _SHARDED) for path in self._glob(kind)]
+        return sorted(found, key=lambda path: path.name, reverse=True)
+
+    def _glob(self, suffix: str) -> Iterator[Path]:
+        return self.path.glob(f"step-*{suffix}")
+
+    def _drop_old(self) -> None:
+        for old in self._checkpoints()[_KEEP:]:
+            _remove(old)
 
 
-def _read(path: Path) -> Checkpoint:
+def _sharded_files() -> Any:
+    """Import what only sharded checkpoints need: two seconds that short cells must not pay."""
+    from scalebed.train import sharded_files
+
+    return sharded_files
+
+
+def local_rows(target: Tensor) -> tuple[slice | None, Tensor]:
+    """Return which rows of the whole tensor a rank holds, and where; None for all of them.
+
+    Shards are those of `torch.chunk` along the first dimension.
+    """
+    if type(target) is Tensor:
+        return None, target
+    from torch.distributed.tensor import DTensor
+
+    assert isinstance(target, DTensor)
+    mesh = target.device_mesh
+    size, rank = mesh.size(), mesh.get_local_rank()
+    rows = -(-target.shape[0] // size)
+    here: Tensor = target.to_local()
+    start = min(rank * rows, target.shape[0])
+    return slice(start, start + here.shape[0]), here
+
+
+def _checked(path: Path) -> Saved:
+    step = int(path.name.removeprefix("step-").partition(".")[0])
+    if path.is_dir():
+        return Saved(step, path, _sharded_files().checked_facts(path))
     expected = path.with_suffix(".sha256").read_text().strip()
     if sha256_file(path) != expected:
         raise ValueError(f"{path.stat().st_size} bytes with another SHA-256 than recorded")
     with safetensors.safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        facts = json.loads(file.metadata()["facts"])
-    return Checkpoint(int(path.stem.removeprefix("step-")), tensors, facts)
+        return Saved(step, path, json.loads(file.metadata()["facts"]))
 
 
 def _remove(checkpoint: Path) -> None:
+    if checkpoint.is_dir():
+        shutil.rmtree(checkpoint)
+        return
     checkpoint.unlink(missing_ok=True)
     checkpoint.with_suffix(".sha256").unlink(missing_ok=True)
 

@@ -26,18 +26,23 @@ class Stop:
 
 
 @contextlib.contextmanager
-def stop_on_signal() -> Iterator[Stop]:
+def stop_on_signal(once: bool = True) -> Iterator[Stop]:
     """Yield a flag that SIGTERM and SIGINT raise instead of ending the process.
 
-    A second signal of the same kind does what it usually does, so that a stuck process can still
-    be stopped.
+    Parameters
+    ----------
+    once
+        Whether a second signal of the same kind does what it usually does, so that a stuck process
+        can still be stopped. A rank gets a signal from its launcher and perhaps from the queue too,
+        and must not die of it while others save.
     """
     stop = Stop()
     before = {number: signal.getsignal(number) for number in _SIGNALS}
 
     def ask(number: int, _frame: FrameType | None) -> None:
         stop.signal = signal.Signals(number).name
-        signal.signal(number, before[signal.Signals(number)])
+        if once:
+            signal.signal(number, before[signal.Signals(number)])
 
     for number in _SIGNALS:
         signal.signal(number, ask)

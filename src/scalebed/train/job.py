@@ -28,6 +28,12 @@ class Options:
     """Whether to use ``torch.compile``."""
     tensorboard: Path | None = None
     """Folder for TensorBoard events."""
+    ranks: int = 1
+    """Processes that train the cell together."""
+    shard: bool | None = None
+    """Whether they share weights and moments out; by the device's memory when None."""
+    recompute: bool | None = None
+    """Whether blocks are computed again in the backward pass; by the memory when None."""
 
 
 class Job(NamedTuple):
@@ -72,3 +78,7 @@ class Outcome(NamedTuple):
     """Seconds in all, summed over attempts."""
     save: Callable[[Path, dict[str, Any]], None]
     """Writes the weights into a folder, with facts about them; called for a finished run only."""
+    ranks: int = 1
+    """Processes that trained it together, in the last attempt."""
+    peak_bytes: int | None = None
+    """Most memory a rank used in the last attempt: of its GPU, else of the machine."""

@@ -66,7 +66,7 @@ class FlatAdamW:
         }
 
     def step(self, lr: float) -> Tensor:
-        """Clip the gradient, update the weights, zero the gradient.
+        """Clip the gradient and update the weights; the gradient stays for who asks to `zero` it.
 
         Returns
         -------
@@ -74,11 +74,17 @@ class FlatAdamW:
             Scalar norm of the gradient before clipping.
         """
         norm = torch.linalg.vector_norm(self.gradient)
-        self.gradient.mul_((self._clip / (norm + _CLIP_EPS)).clamp_(max=1.0))
+        share = (self._clip / (norm + _CLIP_EPS)).clamp_(max=1.0)
+        # On a GPU looking at the norm would wait for it; multiplying by one costs less.
+        if share.is_cuda or share != 1.0:
+            self.gradient.mul_(share)
         self._adamw.param_groups[0]["lr"] = lr
         self._adamw.step()
-        self.gradient.zero_()
         return norm
+
+    def zero(self) -> None:
+        """Set the gradient to zero, for what adds to it."""
+        self.gradient.zero_()
 
     def state(self) -> dict[str, Tensor]:
         """Return everything a resume needs, weights included, by reference."""

@@ -71,6 +71,16 @@ class Progress:
             self._writer.close()
 
 
+class Silent:
+    """Progress that nobody is told: that of the ranks that do not lead."""
+
+    def update(self, done: int, loss: float, seconds: float) -> None:
+        """Tell nobody."""
+
+    def close(self) -> None:
+        """End, which takes nothing."""
+
+
 def _writer(folder: Path) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter

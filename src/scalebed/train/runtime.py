@@ -52,7 +52,16 @@ def _keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, 1 << 30)
 
 
-def choose_device(wanted: str, folder: Path) -> tuple[torch.device, IO[str] | None]:
+def device_bytes(device: torch.device, sharers: int = 1) -> float:
+    """Return the memory of a device; of the machine's, the part of one of `sharers` processes."""
+    if device.type == "cuda":
+        return float(torch.cuda.get_device_properties(device).total_memory)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / sharers
+
+
+def choose_device(
+    wanted: str, folder: Path, local_rank: int | None = None
+) -> tuple[torch.device, IO[str] | None]:
     """Return the device to train on, and the open lock that reserves it.
 
     Parameters
@@ -62,6 +71,8 @@ def choose_device(wanted: str, folder: Path) -> tuple[torch.device, IO[str] | No
     folder
         Where lock files of devices lie. Snakemake's ``gpu`` resource counts devices but assigns
         none, so without ``CUDA_VISIBLE_DEVICES`` trainers of one machine settle it by lock.
+    local_rank
+        Which of the visible devices is meant, for one of several processes; nothing is locked.
 
     Raises
     ------
@@ -75,8 +86,10 @@ def choose_device(wanted: str, folder: Path) -> tuple[torch.device, IO[str] | No
         device = torch.device(wanted)
     except RuntimeError as error:
         raise ScalebedError(f"--device is {wanted!r}, expected cpu, cuda or auto") from error
-    if device.type == "cuda" and (device.index or 0) >= count:
+    if device.type == "cuda" and (device.index or local_rank or 0) >= count:
         raise ScalebedError(f"--device is {wanted}, but this machine has {count} CUDA devices")
+    if device.type == "cuda" and local_rank is not None:
+        return torch.device("cuda", local_rank), None
     if wanted != "cuda" or "CUDA_VISIBLE_DEVICES" in os.environ:
         return device, None
     index, lock = _claim_or_wait(count, folder)
@@ -92,6 +105,27 @@ def _claim_or_wait(count: int, folder: Path) -> tuple[int, IO[str]]:
         except ScalebedError as taken:
             if not told:
                 _log.info("%s; waiting for one", taken)
+                told = True
+            time.sleep(_POLL_SECONDS)
+
+
+def claim_several(wanted: int, count: int, folder: Path) -> tuple[list[int], list[IO[str]]]:
+    """Lock `wanted` of `count` devices, all or none, waiting for others to let go of theirs."""
+    told = False
+    while True:
+        indices, locks = [], []
+        try:
+            for _ in range(wanted):
+                index, lock = claim(count, folder)
+                indices.append(index)
+                locks.append(lock)
+            return indices, locks
+        except ScalebedError as taken:
+            # Holding some while waiting for more could go on for ever between two such cells.
+            for lock in locks:
+                lock.close()
+            if not told:
+                _log.info("%s; waiting for %d", taken, wanted)
                 told = True
             time.sleep(_POLL_SECONDS)
 

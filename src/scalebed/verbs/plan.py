@@ -12,8 +12,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--study", type=Path, default=Path("config/config.yaml"), help="study file")
     add("--budget-core-hours", type=float, metavar="H", help="refuse above this, not the study's")
     add("--budget-flops", type=float, metavar="C", help="refuse above this, not the study's")
-    cores = os.cpu_count() or 1
-    add("--devices", type=int, default=cores, help="cells trained at a time (all cores)")
+    add("--hardware", type=Path, metavar="FILE", help="YAML file of the site: GPUs, queues")
+    add("--devices", type=int, help="cores or GPUs to train on (all cores; the GPUs of a node)")
     add("--no-calibration", action="store_true", help="do not time steps; use times known already")
     add("--summary", action="store_true", help="leave the single cells out")
     add("--json", action="store_true", help="write JSON instead of text")
@@ -23,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Print the plan and refuse it when it is over budget or repeats data."""
     from scalebed.errors import ScalebedError
+    from scalebed.hardware import LAPTOP, load_hardware
     from scalebed.imported import ImportedStudy, load_any
     from scalebed.plan.estimates import Calibration
     from scalebed.plan.plan import make_plan, record
@@ -34,11 +35,15 @@ def run(args: argparse.Namespace) -> None:
         return
     if isinstance(study, ImportedStudy):
         raise ScalebedError(f"{args.study} imports its cells: there is nothing to train or to plan")
-    if args.devices < 1:
-        raise ScalebedError(f"--devices is {args.devices}, expected at least 1")
+    hardware = load_hardware(args.hardware) if args.hardware else LAPTOP
+    devices = args.devices
+    if devices is None:
+        devices = hardware.gpu.per_node if hardware.gpu else os.cpu_count() or 1
+    if devices < 1:
+        raise ScalebedError(f"--devices is {devices}, expected at least 1")
     calibration = Calibration(Path("state/calibration.json"), not args.no_calibration)
     budgets = args.budget_core_hours, args.budget_flops
-    plan = make_plan(study, Path(), calibration, args.devices, *budgets)
+    plan = make_plan(study, Path(), calibration, devices, *budgets, hardware)
     text = json.dumps(record(plan), indent=1) if args.json else render(plan, not args.summary)
     print(text, flush=True)
     if plan.refusals:
