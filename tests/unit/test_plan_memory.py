@@ -48,21 +48,19 @@ def kept_bytes(layers: int, precision: str, recompute: bool) -> int:
 
 
 @pytest.mark.parametrize("recompute", [False, True])
-@pytest.mark.parametrize(
-    ("precision", "least", "most"),
-    # The norms of q and k read bf16 on the CPU and fp32 on a GPU, which is what is planned for.
-    [("fp32", 0.98, 1.05), ("bf16", 0.98, 1.25)],
-)
-def test_planned_activations_are_those_that_autograd_keeps(precision, least, most, recompute):
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_planned_activations_are_those_that_autograd_keeps(precision, recompute):
     shape = recipes.Shape(256, 2, 4, 512, 128, 64)
 
     def planned(layers: int) -> float:
         parts = memory.terms(shape._replace(layers=layers), 7, 1, False, recompute, precision)
-        return parts["activations"]
+        # Plans are for GPUs. On a CPU attention reads q, k and v in fp32 even in bf16 training.
+        kept_layers = layers * (precision == "bf16" and not recompute)
+        return parts["activations"] + kept_layers * 7 * shape.context * 3 * 2 * shape.width
 
     measured = [kept_bytes(layers, precision, recompute) for layers in (2, 5)]
     ratio = (planned(5) - planned(2)) / (measured[1] - measured[0])
-    assert least < ratio < most
+    assert 0.98 < ratio < 1.05
 
 
 def test_sixteen_bytes_a_parameter_are_replicated_or_shared_out():

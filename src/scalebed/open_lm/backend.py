@@ -47,7 +47,7 @@ def train(job: Job, state: StateFolder, began: float) -> Outcome:
         When this attempt began, on the monotonic clock.
     """
     require("open_lm")
-    options, ranks = job.options, int(getattr(job.options, "ranks", 1))
+    options, ranks = job.options, job.options.ranks
     source = SequenceSource(job.dataset, job.config.context, job.cell.seed)
     check_tokens(job.params, len(source) * job.config.context, job.manifest["dataset"])
     device, device_lock = choose_device(options.device, options.state / "devices")
@@ -71,6 +71,7 @@ def train(job: Job, state: StateFolder, began: float) -> Outcome:
         threads=options.threads,
         wall_seconds=run.clock.seconds(),
         save=run.save,
+        ranks=ranks,
     )
 
 

@@ -75,7 +75,7 @@ def arguments(job: Job, layout: Layout, device: str) -> list[str]:
     words += ["--delete-previous-checkpoint", *convert.model_arguments(job.config)]
     if job.options.compiled:
         words.append("--torchcompile")
-    if getattr(job.options, "recompute", None):
+    if job.options.recompute:
         words.append("--grad-checkpointing")
     return words + _distributed(layout.ranks, device, recipe.precision)
 

@@ -5,15 +5,13 @@ from typing import Any, NamedTuple
 
 from scalebed import recipes, slices
 from scalebed.config import Study, roles
-from scalebed.errors import ScalebedError
 from scalebed.grid import Cell
 from scalebed.hardware import LAPTOP, Hardware
 from scalebed.plan.estimates import Calibration, makespan, shape_of
 from scalebed.plan.evaluation import Evaluation, Job, estimate_evaluation
 from scalebed.plan.memory import Layout
-from scalebed.plan.site import spread_out, step_time
+from scalebed.plan.site import not_installed, spread_out, step_time
 from scalebed.plan.states import State, Upstream, judge, upstream
-from scalebed.train.backends import require
 
 FEW_STEPS = 100
 """A run with fewer steps than this is mostly warm-up and teaches a law little."""
@@ -159,7 +157,8 @@ def make_plan(
             "against the others"
         )
     refusals = [] if study.allow_repeats else _repeats(rows)
-    refusals += _unfit(rows) + _not_here(study, plan) + _over_budget(plan, core_hours, flops)
+    used = {study.recipes[row.cell.recipe].backend for row in plan.to_train}
+    refusals += not_installed(used) + _unfit(rows) + _over_budget(plan, core_hours, flops)
     return plan._replace(refusals=refusals)
 
 
@@ -256,17 +255,6 @@ def _unfit(rows: list[Row]) -> list[str]:
         return []
     more = f" ({len(over) - 1} more cells do not fit)" if len(over) > 1 else ""
     return [f"{over[0].cell.path} does not fit: {over[0].unfit}{more}"]
-
-
-def _not_here(study: Study, plan: Plan) -> list[str]:
-    """Say which backends cells would be trained with that are not installed."""
-    refusals = []
-    for name in sorted({study.recipes[row.cell.recipe].backend for row in plan.to_train}):
-        try:
-            require(name)
-        except ScalebedError as error:
-            refusals.append(str(error))
-    return refusals
 
 
 def _over_budget(plan: Plan, core_hours: float | None, flops: float | None) -> list[str]:

@@ -6,6 +6,7 @@ from scalebed.errors import ScalebedError
 from scalebed.hardware import Hardware
 from scalebed.plan.estimates import Calibration, Estimate, gpu_step
 from scalebed.plan.memory import Layout, layout
+from scalebed.train.backends import require
 
 
 def spread_out(spec: dict[str, Any], hardware: Hardware) -> tuple[Layout | None, str | None]:
@@ -27,3 +28,14 @@ def step_time(
     if spread is None:
         return None
     return gpu_step(spec["model"], spec["recipe"], spread, hardware.gpu)
+
+
+def not_installed(backends: set[str]) -> list[str]:
+    """Return a sentence for each backend that is not installed here."""
+    sentences = []
+    for name in sorted(backends):
+        try:
+            require(name)
+        except ScalebedError as error:
+            sentences.append(str(error))
+    return sentences
