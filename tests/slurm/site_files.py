@@ -7,8 +7,8 @@ from typing import Any
 import project
 import yaml
 
-# Long enough to be disturbed, on a tiny model: about twenty seconds on a quiet core.
-SLOW_RATIO = 120
+# Long enough to be disturbed, on a tiny model: about fifteen seconds on a quiet core.
+SLOW_RATIO = 80
 SLOW_SEEDS = (1, 2, 3, 4)
 
 
