@@ -38,9 +38,10 @@ from scalebed.train.settings import Recipe
 
 SIZES = {
     "39k": {"width": 24, "layers": 2, "heads": 1, "vocab": 512, "ffn_multiple": 16},
-    "0.1M": {"width": 32, "layers": 3, "heads": 2, "vocab": 1024, "ffn_multiple": 16},
-    "1M": {"width": 128, "layers": 4, "heads": 4, "vocab": 1024, "ffn_multiple": 16},
-    "10M": {"width": 384, "layers": 5, "heads": 6, "vocab": 1024, "ffn_multiple": 64},
+    # Feed-forward widths are multiples of 256, since open_lm has no others.
+    "0.1M": {"width": 32, "layers": 2, "heads": 2, "vocab": 512},
+    "1M": {"width": 128, "layers": 4, "heads": 4, "vocab": 1024},
+    "10M": {"width": 384, "layers": 5, "heads": 6, "vocab": 1024},
     # The smallest model of arXiv 2403.08540, whose vocabulary is 50,432.
     "11m": {"width": 96, "layers": 8, "heads": 4, "vocab": 50432},
 }
@@ -180,9 +181,10 @@ def plain_step(config: ModelConfig, recipe: Recipe, source: Batches) -> Step:
 
 
 def open_lm_step(config: ModelConfig, recipe: Recipe, source: Batches) -> Step:
-    from open_lm_step import make_step
+    from open_lm_step import OpenLMTraining
 
-    return make_step(config, recipe, source, decoder(config))
+    training = OpenLMTraining(decoder(config), recipe, STEPS, source)
+    return lambda: float(training.step())
 
 
 TRAINERS = {"ours": our_step, "plain": plain_step, "open_lm": open_lm_step}

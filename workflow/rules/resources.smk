@@ -16,6 +16,11 @@ def evaluate_resource(name, tokens, wildcards, attempt):
     return needs.evaluation(cell, tokens, HARDWARE, attempt)[name]
 
 
+def convert_resource(name, wildcards, attempt):
+    """Return one resource of taking a cell from a checkpoint."""
+    return needs.conversion(CELLS[cell_path(wildcards)], HARDWARE, attempt)[name]
+
+
 def small_resource(name, memory, minutes, wildcards, attempt):
     """Return one resource of a job that needs no GPU."""
     return needs.small(HARDWARE, memory, minutes, attempt)[name]
@@ -27,6 +32,7 @@ def every(function, *values):
     return {name: partial(function, name, *values) for name in names}
 
 
+CONVERT_RESOURCES = every(convert_resource)
 DATA_RESOURCES = every(small_resource, 4000, needs.SMALL_MINUTES)
 ANALYSIS_RESOURCES = every(small_resource, 2000, 10)
 TRAIN_RESOURCES = {
@@ -47,6 +53,7 @@ if not IMPORTED:
         ITEMS = STUDY.tasks.items if STUDY.tasks.corpus else needs.TASK_ITEMS
         TASK_TOKENS = len(STUDY.tasks.tasks) * ITEMS * needs.ITEM_TOKENS
         TASK_RESOURCES = every(evaluate_resource, TASK_TOKENS)
-    SLICES = max((needs.slices(cell, HARDWARE) for cell in CELLS.values()), default=1)
+    TO_TRAIN = [cell for cell in CELLS.values() if "checkpoint" not in cell]
+    SLICES = max((needs.slices(cell, HARDWARE) for cell in TO_TRAIN), default=1)
     if SLICES > 1:
         TRAIN_RETRIES = SLICES + 3

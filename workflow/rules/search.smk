@@ -18,6 +18,8 @@ rule choose_ladder:
     conda:
         "../../envs/fit.yaml"
     threads: 1
+    resources:
+        **ANALYSIS_RESOURCES,
     params:
         spec=canonical_json(slices.search(SEARCH)),
         code=code_digest("search", "laws", "fit", "store/columns", "store/schema"),

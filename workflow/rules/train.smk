@@ -50,6 +50,8 @@ rule convert_checkpoint:
     conda:
         "../../envs/train.yaml"
     threads: 1
+    resources:
+        **CONVERT_RESOURCES,
     params:
         spec=cell_params,
         digest=checkpoint_digest,

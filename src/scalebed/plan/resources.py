@@ -40,6 +40,10 @@ SMALL_MINUTES = 240
 """Time a partition for small jobs should allow, since several of them run in one job."""
 
 
+CONVERSION_MINUTES = 60
+"""Reading and writing the largest checkpoints over a slow shared disk."""
+
+
 class Training(NamedTuple):
     """What a training needs in all."""
 
@@ -157,6 +161,13 @@ def evaluation(
     logits = 3 * 4 * 16 * shape.context * shape.vocab
     memory = SNAKEMAKE_MB + 1.5 * PROCESS_MB + 1.5 * (weights + logits) / 1e6
     return small(hardware, round(memory), math.ceil(2 + MARGIN * seconds / 60), attempt)
+
+
+def conversion(spec: dict[str, Any], hardware: Hardware, attempt: int) -> dict[str, int | str]:
+    """Return the resources of taking a cell from a checkpoint, which is held three times."""
+    weights = 3 * 4 * recipes.count_params(_shape(spec)).total
+    memory = SNAKEMAKE_MB + PROCESS_MB + round(weights / 1e6)
+    return small(hardware, memory, CONVERSION_MINUTES, attempt)
 
 
 def small(hardware: Hardware, memory: int, minutes: int, attempt: int) -> dict[str, int | str]:
