@@ -25,6 +25,19 @@ class Stop:
         return self.signal is not None
 
 
+def end_on_sigterm() -> None:
+    """Let SIGTERM end this process with `EXIT_STATUS` while no training is there to be asked.
+
+    Before there is a step to save and after the state is saved it means the same: start again. A
+    queue that sends it twice would otherwise have the process die of the second one.
+    """
+    signal.signal(signal.SIGTERM, _end)
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(EXIT_STATUS)
+
+
 @contextlib.contextmanager
 def stop_on_signal(once: bool = True) -> Iterator[Stop]:
     """Yield a flag that SIGTERM and SIGINT raise instead of ending the process.

@@ -58,10 +58,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _train(params: Any, args: argparse.Namespace) -> int:
     from scalebed.train.cell import train_cell
-    from scalebed.train.interrupt import EXIT_STATUS, Interrupted
+    from scalebed.train.interrupt import EXIT_STATUS, Interrupted, end_on_sigterm
     from scalebed.train.job import Options
     from scalebed.train.ranks import world
 
+    end_on_sigterm()
     try:
         train_cell(params, args.dataset, args.out, Options(**_options(args)))
     except Interrupted as interrupted:
