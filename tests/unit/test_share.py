@@ -47,6 +47,10 @@ def cmdline(pid: int) -> list[str]:
     return []
 
 
+def environ(pid: int) -> str:
+    return Path(f"/proc/{pid}/environ").read_text()
+
+
 class Owner:
     """A process that jobs are started for, as the main process of a workflow is."""
 
@@ -75,7 +79,12 @@ class Owner:
 
     def trainer(self) -> int:
         """Return the server for training."""
-        (pid,) = [pid for pid in self.servers() if cmdline(pid)[-2] == "train"]
+        # One for another environment, which a test before asked for, may still be waiting.
+        (pid,) = [
+            pid
+            for pid in self.servers()
+            if cmdline(pid)[-2] == "train" and f"{lifetime.SWITCH}=" not in environ(pid)
+        ]
         return pid
 
     def end(self) -> None:
@@ -96,8 +105,9 @@ def owner(one_owner: Owner, monkeypatch: pytest.MonkeyPatch) -> Owner:
     """Return an owner whose servers the tests of this file share, named in the environment."""
     monkeypatch.delenv(lifetime.SWITCH, raising=False)
     monkeypatch.setenv(lifetime.VARIABLE, one_owner.text)
-    # `start_training` sets it, and a server is for one environment.
+    # `start_training` and torch set these, and a server is for one environment.
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", one_owner.text.rpartition(":")[2])
     return one_owner
 
 
@@ -115,7 +125,7 @@ class Reference:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.dataset = make_dataset(folder, 30_000)
+        self.dataset = make_dataset(folder, 100_000)
         self.params = make_params(steps=1500)
         self.short = make_params(steps=30)
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -196,7 +206,7 @@ def test_training_is_the_same_and_speaks_to_the_callers_files(owner, reference):
         )
     assert done.returncode == 0, err.read_text()
     assert out.read_text() == ""
-    assert "step 400/400" in err.read_text()
+    assert "step 1500/1500" in err.read_text()
     assert SHARED in err.read_text()
     reference.assert_same("same")
     assert (reference.folder / "same/metrics.json").stat().st_mode & 0o777 == 0o644
@@ -265,12 +275,14 @@ def test_signals_reach_the_training_which_saves_and_exits_75(owner, reference):
 
 
 def test_a_verb_without_handler_ends_the_client_by_the_same_signal(owner, reference, tmp_path):
-    # A pipe that nobody writes to in place of a manifest: the verb waits in its first read.
-    os.mkfifo(tmp_path / "manifest.json")
-    assert SHARED in run(reference.folder, "train-cell", "--help").stderr
-    words = ["train-cell", "--params", json.dumps(reference.short), "--out", "hang/metrics.json"]
+    # A pipe that nobody writes to in place of a record: the verb waits in its first read.
+    os.mkfifo(tmp_path / "metrics.json")
+    assert SHARED in run(reference.folder, "evaluate-losses", "--help").stderr
+    params = {"sets": {}, "resamples": 10, "seed": 0, "numerics": 1}
+    words = ["evaluate-losses", "--params", json.dumps(params), "--validation", "a=none"]
+    words += ["--cell", str(tmp_path / "metrics.json"), "--out", "hang.json"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "scalebed", *words, "--dataset", str(tmp_path / "manifest.json")],
+        [sys.executable, "-m", "scalebed", *words],
         cwd=reference.folder,
         env=environment(),
     )
