@@ -32,6 +32,9 @@ from scalebed.model.saved import save_tensors
 from scalebed.train.ranks import Ranks
 
 _log = logging.getLogger(__name__)
+LOCK = "lock"
+"""Name of the file whose lock says that a cell is being trained."""
+
 _KEEP = 2
 _POLL_SECONDS = 2.0
 _SUFFIX = ".safetensors"
@@ -222,7 +225,7 @@ def open_state(path: Path, wait_seconds: float = 0.0) -> Iterator[StateFolder]:
     while True:
         try:
             path.mkdir(parents=True, exist_ok=True)
-            handle = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+            handle = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         except FileNotFoundError:
             continue  # another trainer finished and removed the folder between the two calls
         except OSError as error:
@@ -239,7 +242,7 @@ def open_state(path: Path, wait_seconds: float = 0.0) -> Iterator[StateFolder]:
         except OSError as error:
             os.close(handle)
             raise ScalebedError(f"cannot lock {path}/lock: {error.strerror or error}") from error
-        if _is_current(handle, path / "lock"):
+        if _is_current(handle, path / LOCK):
             break
         os.close(handle)
     try:

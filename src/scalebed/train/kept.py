@@ -14,6 +14,7 @@ from pathlib import Path
 from scalebed.errors import ScalebedError
 from scalebed.files import atomic_path, read_json, sha256_file
 from scalebed.model.saved import CONFIG, WEIGHTS
+from scalebed.train.checkpoint import LOCK
 
 _log = logging.getLogger(__name__)
 _CURVE = "curve.parquet"
@@ -38,11 +39,11 @@ def keep(state: Path, out: Path) -> None:
     _copy(out.parent / _CURVE, state / _CURVE)
     _copy(out, state / _RECORD)
     # The count of attempts goes too: should the weights be lost, training starts anew.
-    for path in (*state.glob("step-*"), state / "attempts.json"):
+    for path in state.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        elif path.name not in (_CURVE, _RECORD, LOCK):
+            path.unlink()
 
 
 def restore(state: Path, out: Path) -> bool:
