@@ -53,10 +53,10 @@ def sequence_losses(model: "Decoder", sequences: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
         inference = Inference(model)
         for start in range(0, n, rows):
-            batch = torch.from_numpy(sequences[start : start + rows]).to(inference.device)
+            batch = torch.from_numpy(sequences[start : start + rows])
             hidden = inference.hidden(batch[:, :-1])
             losses, _ = inference.token_losses(hidden, batch[:, 1:].reshape(-1))
-            found[start : start + rows] = losses.view(-1, s).cpu().numpy()
+            found[start : start + rows] = losses.view(-1, s).numpy()
     return found
 
 

@@ -1,8 +1,9 @@
 """Log-likelihoods of continuations, with the work on shared beginnings done once.
 
 The choices of an item share their beginning. Requests are grouped by it: its keys and values are
-computed once, and each continuation runs on top of them. Groups whose beginnings are about equally
-long form a batch, sorted by the length of their continuations, so both need little padding. The
+computed once, and each continuation runs on top of them. Groups of as many
+requests and about equally long beginnings form batches, sorted by the length of continuations, so
+both need little padding. The
 head is applied only where a token is scored.
 """
 
@@ -17,10 +18,10 @@ import torch
 from scalebed.model import Decoder
 from scalebed.model.inference import Inference
 
-BATCH_TOKENS = 2048
+BATCH_TOKENS = 1024
 """Positions in a batch; activations of small models then stay in a core's cache."""
 
-_STEP = 8
+_STEP = 16
 """Beginnings of a batch differ by less in length."""
 
 Tokens = tuple[int, ...]
@@ -61,6 +62,11 @@ class _Group(NamedTuple):
     members: list[_Member]
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Length of the beginning in steps of `_STEP`, and number of members."""
+        return -(-len(self.beginning) // _STEP), len(self.members)
+
+    @property
     def longest(self) -> int:
         return max(len(member.tokens) for member in self.members) - 1
 
@@ -76,19 +82,17 @@ def _groups(requests: Sequence[Request], context: int) -> list[_Group]:
 
 
 def _batches(groups: list[_Group]) -> Iterator[list[_Group]]:
-    """Yield groups in batches of about `BATCH_TOKENS`, of beginnings about equally long."""
+    """Yield groups in batches of about `BATCH_TOKENS`, those of a batch of the same shape."""
     batch: list[_Group] = []
-    rows = longest = step = 0
-    keyed = [(-(-len(group.beginning) // _STEP), group.longest, group) for group in groups]
-    for steps, length, group in sorted(keyed, key=lambda one: one[:2]):
-        rows += len(group.members)
-        longest = max(longest, length)
+    longest = 0
+    for group in sorted(groups, key=lambda one: (*one.shape, one.longest)):
+        steps, count = group.shape
+        longest = max(longest, group.longest)
         if batch:
-            full = max(rows * longest, (len(batch) + 1) * steps * _STEP) > BATCH_TOKENS
-            if full or steps != step:
+            each = max(count * longest, steps * _STEP)
+            if group.shape != batch[0].shape or (len(batch) + 1) * each > BATCH_TOKENS:
                 yield batch
-                batch, rows, longest = [], len(group.members), length
-        step = steps
+                batch, longest = [], group.longest
         batch.append(group)
     if batch:
         yield batch
@@ -106,25 +110,19 @@ def _pad(rows: Sequence[Tokens]) -> tuple[np.ndarray, np.ndarray]:
 def _score_batch(model: Inference, batch: list[_Group], score: Score) -> None:
     beginnings, lengths = _pad([group.beginning for group in batch])
     members = [member for group in batch for member in group.members]
-    owners = np.repeat(np.arange(len(batch)), [len(group.members) for group in batch])
     tokens, ends = _pad([member.tokens for member in members])
-    inputs = tokens[:, :-1]
+    inputs = torch.from_numpy(tokens[:, :-1])
     scored = np.arange(inputs.shape[1]) < ends[:, None] - 1
     past = None
     if beginnings.shape[1]:
-        rows = torch.from_numpy(owners).to(model.device)
-        cache = model.cache(torch.from_numpy(beginnings).to(model.device))
-        spread = [(keys[rows], values[rows]) for keys, values in cache]
-        past = spread, torch.from_numpy(lengths[owners]).to(model.device)
-    places = torch.from_numpy(np.flatnonzero(scored)).to(model.device)
-    hidden = model.hidden(torch.from_numpy(inputs).to(model.device), places, past)
-    targets = torch.from_numpy(tokens[:, 1:][scored]).to(model.device)
-    losses, greedy = model.token_losses(hidden, targets)
+        past = model.cache(torch.from_numpy(beginnings)), torch.from_numpy(lengths)
+    hidden = model.hidden(inputs, torch.from_numpy(np.flatnonzero(scored)), past)
+    losses, greedy = model.token_losses(hidden, torch.from_numpy(tokens[:, 1:][scored]))
     # Rows of `scored` in order: every continuation has a token.
     starts = np.concatenate(([0], np.cumsum(ends - 1)[:-1]))
     numbers = [member.number for member in members]
-    score.loglikelihood[numbers] = -np.add.reduceat(losses.double().cpu().numpy(), starts)
-    score.greedy[numbers] = np.logical_and.reduceat(greedy.cpu().numpy(), starts)
+    score.loglikelihood[numbers] = -np.add.reduceat(losses.double().numpy(), starts)
+    score.greedy[numbers] = np.logical_and.reduceat(greedy.numpy(), starts)
 
 
 def score_requests(model: Decoder, requests: Sequence[Request]) -> Score:

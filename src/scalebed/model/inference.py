@@ -9,15 +9,16 @@ defines the model; tests hold the two together.
 Shapes: r rows of c positions, n = r·c, d width, H heads of width w, m positions asked for.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+from torch.nn.functional import silu
 
 from scalebed.model.decoder import NORM_EPS, Block, Decoder, Norm
 from scalebed.model.direct import pair_order
+
+_attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
 Cache = list[tuple[Tensor, Tensor]]
 """Per block, keys and values of shape (rows, positions, d)."""
@@ -43,17 +44,22 @@ def _weights(block: Block, order: Tensor) -> _Weights:
     attention, ffn = block.attention, block.ffn
     q, k, v = attention.qkv.data.chunk(3)
     gate, up = ffn.gate_up.data.chunk(2)
-    gains = [
+    q_gain, k_gain = (
         norm.gain.data[order] if isinstance(norm, Norm) else None
         for norm in (attention.q_norm, attention.k_norm)
-    ]
+    )
     return _Weights(
-        block.attention_norm.gain.data,
-        *(q[order].t(), k[order].t(), v.t()),
-        *gains,
-        attention.out.data.t(),
-        block.ffn_norm.gain.data,
-        *(gate.t(), up.t(), ffn.down.data.t()),
+        attention_gain=block.attention_norm.gain.data,
+        q=q[order].t(),
+        k=k[order].t(),
+        v=v.t(),
+        q_gain=q_gain,
+        k_gain=k_gain,
+        out=attention.out.data.t(),
+        ffn_gain=block.ffn_norm.gain.data,
+        gate=gate.t(),
+        up=up.t(),
+        down=ffn.down.data.t(),
     )
 
 
@@ -72,10 +78,9 @@ class Inference:
 
     def __init__(self, model: Decoder) -> None:
         config = model.config
-        self.device = model.head.device
         self.context = config.context
         self._split = (config.heads, config.head_width)
-        order = pair_order(config.width, config.heads).to(self.device)
+        order = pair_order(config.width, config.heads)
         self._embedding, self._gain = model.embedding.data, model.norm.gain.data
         self._head = model.head.data.t()
         self._blocks = [_weights(cast(Block, block), order) for block in model.blocks]
@@ -110,8 +115,8 @@ class Inference:
         asked
             Numbers of the positions wanted, among all r·c; all of them when None.
         past
-            Texts the rows continue: what `cache` returned, with a row for each row of `tokens`,
-            and how many of its positions are theirs, int64 of shape (r,).
+            Texts the rows continue, each as many rows in turn: what `cache` returned, and the
+            length of each text, int64 of shape (p,).
 
         Returns
         -------
@@ -120,13 +125,12 @@ class Inference:
         """
         c = tokens.shape[1]
         if past is None:
-            x = self._run(tokens, self._turns[:c], asked)
-        else:
-            cache, lengths = past
-            places = lengths[:, None] + torch.arange(c, device=self.device)
-            # Rows of padding may end behind the last position.
-            turn = self._turns[places.clamp_(max=self.context - 1).view(-1)]
-            x = self._run(tokens, turn, asked, cache, _visible(lengths, cache, c))
+            return _normalise(self._run(tokens, self._turns[:c], asked), self._gain)
+        cache, lengths = past
+        places = lengths.repeat_interleave(len(tokens) // len(lengths))[:, None] + torch.arange(c)
+        # Rows of padding may end behind the last position.
+        turn = self._turns[places.clamp_(max=self.context - 1).view(-1)]
+        x = self._run(tokens, turn, asked, (cache, _hidden_padding(lengths, cache)))
         return _normalise(x, self._gain)
 
     def _run(
@@ -134,8 +138,7 @@ class Inference:
         tokens: Tensor,
         turn: Tensor,
         asked: Tensor | None = None,
-        past: Cache | None = None,
-        visible: Tensor | None = None,
+        past: tuple[Cache, Tensor | None] | None = None,
         kept: Cache | None = None,
     ) -> Tensor:
         """Return the residual stream; stop at the last keys and values if these are `kept`."""
@@ -151,21 +154,42 @@ class Inference:
                 if last:
                     break
             q = _turned(_normalise(torch.mm(y, block.q), block.q_gain), turn).view(r, -1, d)
+            parts = [part.unflatten(2, self._split).transpose(1, 2) for part in (q, k, v)]
+            mixed, lse = _attention(*parts, 0.0, True)
             if past is not None:
-                k, v = (torch.cat(parts, 1) for parts in zip(past[i], (k, v), strict=True))
-            mixed = functional.scaled_dot_product_attention(
-                *(part.unflatten(2, self._split).transpose(1, 2) for part in (q, k, v)),
-                attn_mask=visible,
-                is_causal=visible is None,
-            )
+                mixed = self._mix_past(q, mixed, lse, past[0][i], past[1])
             joined = mixed.transpose(1, 2).reshape(x.shape)
             if last and asked is not None:
                 x, joined = x[asked], joined[asked]
             x = x.addmm_(joined, block.out)
             y = _normalise(x, block.ffn_gain)
-            gate = functional.silu(torch.mm(y, block.gate), inplace=True)
+            gate = silu(torch.mm(y, block.gate), inplace=True)
             x.addmm_(gate.mul_(torch.mm(y, block.up)), block.down)
         return x
+
+    def _mix_past(
+        self,
+        q: Tensor,
+        mixed: Tensor,
+        lse: Tensor,
+        past: tuple[Tensor, Tensor],
+        mask: Tensor | None,
+    ) -> Tensor:
+        """Return attention to beginnings and what follows them, given that to the latter.
+
+        With a row for each beginning instead of each continuation, keys and values need no
+        copies. The two are weighed by their shares of the softmax's denominator.
+        """
+        parts = [
+            part.unflatten(2, self._split).transpose(1, 2)
+            for part in (q.view(len(past[0]), -1, q.shape[2]), *past)
+        ]
+        if mask is not None:
+            mask = mask.expand(-1, 1, parts[0].shape[2], -1)
+        before, before_lse = _attention(*parts, 0.0, False, attn_mask=mask)
+        before = before.transpose(1, 2).reshape(len(q), -1, *self._split).transpose(1, 2)
+        before_lse = before_lse.transpose(1, 2).reshape(len(q), -1, self._split[0]).transpose(1, 2)
+        return mixed.lerp_(before, torch.sigmoid(before_lse.sub_(lse)).unsqueeze(3))
 
     def token_losses(self, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return the cross-entropy of each position in nats, and whether its target was likeliest.
@@ -182,8 +206,8 @@ class Inference:
         tuple of Tensor
             fp32 and bool, both of shape (m,).
         """
-        losses = torch.empty(len(targets), device=self.device)
-        greedy = torch.empty(len(targets), dtype=torch.bool, device=self.device)
+        losses = torch.empty(len(targets))
+        greedy = torch.empty(len(targets), dtype=torch.bool)
         # 1 MiB of logits at a time, which a core's cache holds while they are read.
         chunk = max(1, _LOGITS // self._head.shape[1])
         for start in range(0, len(targets), chunk):
@@ -206,12 +230,10 @@ def _turned(x: Tensor, turn: Tensor) -> Tensor:
     return torch.view_as_real(pairs.mul_(turn)).view(x.shape).to(x.dtype)
 
 
-def _visible(lengths: Tensor, cache: Sequence[tuple[Tensor, Tensor]], c: int) -> Tensor:
-    """Return what is added to the scores of c positions behind beginnings: (r, 1, c, q + c)."""
+def _hidden_padding(lengths: Tensor, cache: Cache) -> Tensor | None:
+    """Return what is added to the scores of padded beginnings: (p, 1, 1, q), or None."""
     q = cache[0][0].shape[1]
-    mask = torch.zeros(len(lengths), c, q + c, device=lengths.device, dtype=cache[0][0].dtype)
-    padding = torch.arange(q, device=lengths.device) >= lengths[:, None]
-    mask[:, :, :q].masked_fill_(padding[:, None], -torch.inf)
-    later = torch.ones(c, c, dtype=torch.bool, device=lengths.device).triu(1)
-    mask[:, :, q:].masked_fill_(later, -torch.inf)
-    return mask[:, None]
+    if int(lengths.min()) == q:
+        return None
+    mask = torch.zeros(len(lengths), q)
+    return mask.masked_fill_(torch.arange(q) >= lengths[:, None], -torch.inf)[:, None, None]
