@@ -44,12 +44,12 @@ def sequence_losses(model: "Decoder", sequences: np.ndarray) -> np.ndarray:
     """
     import torch
 
-    from scalebed.evaluate.scoring import BATCH_TOKENS
+    from scalebed.evaluate.scoring import batch_positions
     from scalebed.model.inference import Inference
 
     n, s = sequences.shape[0], sequences.shape[1] - 1
     found = np.empty((n, s))
-    rows = max(1, BATCH_TOKENS // s)
+    rows = max(1, batch_positions(model.config.width) // s)
     with torch.inference_mode():
         inference = Inference(model)
         for start in range(0, n, rows):

@@ -18,8 +18,14 @@ import torch
 from scalebed.model import Decoder
 from scalebed.model.inference import Inference
 
-BATCH_TOKENS = 1024
-"""Positions in a batch; activations of small models then stay in a core's cache."""
+_CACHED = 96 << 10
+_FEWEST = 512
+
+
+def batch_positions(width: int) -> int:
+    """Return the positions of a batch: activations of small models then stay in a core's cache."""
+    return max(_FEWEST, _CACHED // width)
+
 
 _STEP = 16
 """Beginnings of a batch differ by less in length."""
@@ -81,8 +87,8 @@ def _groups(requests: Sequence[Request], context: int) -> list[_Group]:
     return [_Group(beginning, members) for beginning, members in table.items()]
 
 
-def _batches(groups: list[_Group]) -> Iterator[list[_Group]]:
-    """Yield groups in batches of about `BATCH_TOKENS`, those of a batch of the same shape."""
+def _batches(groups: list[_Group], positions: int) -> Iterator[list[_Group]]:
+    """Yield groups in batches of about so many positions, those of a batch of the same shape."""
     batch: list[_Group] = []
     longest = 0
     for group in sorted(groups, key=lambda one: (*one.shape, one.longest)):
@@ -90,7 +96,7 @@ def _batches(groups: list[_Group]) -> Iterator[list[_Group]]:
         longest = max(longest, group.longest)
         if batch:
             each = max(count * longest, steps * _STEP)
-            if group.shape != batch[0].shape or (len(batch) + 1) * each > BATCH_TOKENS:
+            if group.shape != batch[0].shape or (len(batch) + 1) * each > positions:
                 yield batch
                 batch, longest = [], group.longest
         batch.append(group)
@@ -141,6 +147,7 @@ def score_requests(model: Decoder, requests: Sequence[Request]) -> Score:
     score = Score(np.zeros(len(requests)), np.zeros(len(requests), dtype=bool))
     with torch.inference_mode():
         inference = Inference(model)
-        for batch in _batches(_groups(requests, inference.context)):
+        groups = _groups(requests, model.config.context)
+        for batch in _batches(groups, batch_positions(model.config.width)):
             _score_batch(inference, batch, score)
     return score
