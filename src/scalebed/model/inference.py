@@ -21,7 +21,7 @@ from scalebed.model.direct import pair_order
 _attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
 Cache = list[tuple[Tensor, Tensor]]
-"""Per block, keys and values of shape (rows, positions, d)."""
+"""Per block, keys and values of shape (H, rows, positions, w)."""
 
 
 class _Weights(NamedTuple):
@@ -48,12 +48,15 @@ def _weights(block: Block, order: Tensor) -> _Weights:
         norm.gain.data[order] if isinstance(norm, Norm) else None
         for norm in (attention.q_norm, attention.k_norm)
     )
+    # The scale of attention's scores goes with what makes queries.
+    scale = attention.heads**0.5 / len(order) ** 0.5
+    q = q[order] * (scale if q_gain is None else 1.0)
     return _Weights(
         attention_gain=block.attention_norm.gain.data,
-        q=q[order].t(),
+        q=q.t(),
         k=k[order].t(),
         v=v.t(),
-        q_gain=q_gain,
+        q_gain=None if q_gain is None else q_gain * scale,
         k_gain=k_gain,
         out=attention.out.data.t(),
         ffn_gain=block.ffn_norm.gain.data,
@@ -79,7 +82,7 @@ class Inference:
     def __init__(self, model: Decoder) -> None:
         config = model.config
         self.context = config.context
-        self._split = (config.heads, config.head_width)
+        self._heads = (config.heads, config.head_width)
         order = pair_order(config.width, config.heads)
         self._embedding, self._gain = model.embedding.data, model.norm.gain.data
         self._head = model.head.data.t()
@@ -138,27 +141,24 @@ class Inference:
         tokens: Tensor,
         turn: Tensor,
         asked: Tensor | None = None,
-        past: tuple[Cache, Tensor | None] | None = None,
+        past: tuple[Cache, Tensor] | None = None,
         kept: Cache | None = None,
     ) -> Tensor:
         """Return the residual stream; stop at the last keys and values if these are `kept`."""
-        r, d = tokens.shape[0], self._embedding.shape[1]
+        r = tokens.shape[0]
         x = torch.embedding(self._embedding, tokens.reshape(-1))
         for i, block in enumerate(self._blocks):
             last = i + 1 == len(self._blocks)
             y = _normalise(x, block.attention_gain)
-            k = _turned(_normalise(torch.mm(y, block.k), block.k_gain), turn).view(r, -1, d)
-            v = torch.mm(y, block.v).view(r, -1, d)
+            k = self._split(_turned(_normalise(torch.mm(y, block.k), block.k_gain), turn), r)
+            v = self._split(torch.mm(y, block.v), r)
             if kept is not None:
                 kept.append((k, v))
                 if last:
                     break
-            q = _turned(_normalise(torch.mm(y, block.q), block.q_gain), turn).view(r, -1, d)
-            parts = [part.unflatten(2, self._split).transpose(1, 2) for part in (q, k, v)]
-            mixed, lse = _attention(*parts, 0.0, True)
-            if past is not None:
-                mixed = self._mix_past(q, mixed, lse, past[0][i], past[1])
-            joined = mixed.transpose(1, 2).reshape(x.shape)
+            q = self._split(_turned(_normalise(torch.mm(y, block.q), block.q_gain), turn), r)
+            mixed = _attend(q, k, v) if past is None else _attend_past(q, k, v, past[0][i], past[1])
+            joined = mixed.permute(1, 2, 0, 3).reshape(x.shape)
             if last and asked is not None:
                 x, joined = x[asked], joined[asked]
             x = x.addmm_(joined, block.out)
@@ -167,29 +167,9 @@ class Inference:
             x.addmm_(gate.mul_(torch.mm(y, block.up)), block.down)
         return x
 
-    def _mix_past(
-        self,
-        q: Tensor,
-        mixed: Tensor,
-        lse: Tensor,
-        past: tuple[Tensor, Tensor],
-        mask: Tensor | None,
-    ) -> Tensor:
-        """Return attention to beginnings and what follows them, given that to the latter.
-
-        With a row for each beginning instead of each continuation, keys and values need no
-        copies. The two are weighed by their shares of the softmax's denominator.
-        """
-        parts = [
-            part.unflatten(2, self._split).transpose(1, 2)
-            for part in (q.view(len(past[0]), -1, q.shape[2]), *past)
-        ]
-        if mask is not None:
-            mask = mask.expand(-1, 1, parts[0].shape[2], -1)
-        before, before_lse = _attention(*parts, 0.0, False, attn_mask=mask)
-        before = before.transpose(1, 2).reshape(len(q), -1, *self._split).transpose(1, 2)
-        before_lse = before_lse.transpose(1, 2).reshape(len(q), -1, self._split[0]).transpose(1, 2)
-        return mixed.lerp_(before, torch.sigmoid(before_lse.sub_(lse)).unsqueeze(3))
+    def _split(self, x: Tensor, rows: int) -> Tensor:
+        """Return (n, d) as (H, r, c, w), contiguous."""
+        return x.view(rows, -1, *self._heads).permute(2, 0, 1, 3).contiguous()
 
     def token_losses(self, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return the cross-entropy of each position in nats, and whether its target was likeliest.
@@ -223,6 +203,9 @@ class Inference:
 
 _LOGITS = 1 << 18
 
+_LONG = 128
+"""Positions of a row from which the fused kernel of attention is the faster one on a CPU."""
+
 
 def _turned(x: Tensor, turn: Tensor) -> Tensor:
     """Return x of shape (n, d), pairs side by side, turned by a complex (c, d/2) or (n, d/2)."""
@@ -230,10 +213,41 @@ def _turned(x: Tensor, turn: Tensor) -> Tensor:
     return torch.view_as_real(pairs.mul_(turn)).view(x.shape).to(x.dtype)
 
 
-def _hidden_padding(lengths: Tensor, cache: Cache) -> Tensor | None:
-    """Return what is added to the scores of padded beginnings: (p, 1, 1, q), or None."""
-    q = cache[0][0].shape[1]
-    if int(lengths.min()) == q:
-        return None
+def _later(c: int) -> Tensor:
+    """Return what is added to scores to hide later positions, (c, c)."""
+    return torch.full((c, c), -torch.inf).triu_(1)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Return causal attention, all of shape (H, r, c, w)."""
+    heads, r, c, w = q.shape
+    if c > _LONG:
+        parts = (part.transpose(0, 1) for part in (q, k, v))
+        return cast(Tensor, _attention(*parts, 0.0, True, scale=1.0)[0]).transpose(0, 1)
+    scores = torch.bmm(q.view(-1, c, w), k.view(-1, c, w).transpose(1, 2)).add_(_later(c))
+    return torch.bmm(torch.softmax(scores, 2), v.view(-1, c, w)).view(heads, r, c, w)
+
+
+def _attend_past(
+    q: Tensor, k: Tensor, v: Tensor, past: tuple[Tensor, Tensor], mask: Tensor
+) -> Tensor:
+    """Return attention to beginnings (H, p, q, w) and what follows them, (H, r, c, w) like q, k, v.
+
+    Continuations of a beginning are one row to it, so its keys and values need no copies.
+    """
+    heads, _, c, w = q.shape
+    p, before = past[0].shape[1:3]
+    old_k, old_v = (part.view(-1, before, w) for part in past)
+    old = torch.bmm(q.view(heads * p, -1, w), old_k.transpose(1, 2))
+    old.view(heads, p, -1, before).add_(mask)
+    own = torch.bmm(q.view(-1, c, w), k.view(-1, c, w).transpose(1, 2)).add_(_later(c))
+    shares = torch.softmax(torch.cat((old.view(-1, c, before), own), 2), 2)
+    mixed = torch.bmm(shares.view(heads * p, -1, before + c)[:, :, :before], old_v)
+    return mixed.view(-1, c, w).baddbmm_(shares[:, :, before:], v.view(-1, c, w)).view(q.shape)
+
+
+def _hidden_padding(lengths: Tensor, cache: Cache) -> Tensor:
+    """Return what is added to scores to hide the padding of beginnings: (p, 1, q)."""
+    q = cache[0][0].shape[2]
     mask = torch.zeros(len(lengths), q)
-    return mask.masked_fill_(torch.arange(q) >= lengths[:, None], -torch.inf)[:, None, None]
+    return mask.masked_fill_(torch.arange(q) >= lengths[:, None], -torch.inf)[:, None]
