@@ -136,7 +136,7 @@ def score_requests(model: Decoder, requests: Sequence[Request]) -> Score:
     """Return the log-likelihood of every request's continuation after its context.
 
     A request longer than the model's context + 1 loses tokens on the left of its context, as in
-    lm-eval. The model should be in evaluation mode; runs in its precision, on its device.
+    lm-eval. Runs in fp32 on the CPU.
 
     Parameters
     ----------

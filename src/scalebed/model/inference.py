@@ -18,6 +18,12 @@ from torch.nn.functional import silu
 from scalebed.model.decoder import NORM_EPS, Block, Decoder, Norm
 from scalebed.model.direct import pair_order
 
+_LOGITS = 1 << 18
+"""Logits held at a time: 1 MiB, which a core's cache holds while they are read."""
+
+_LONG = 128
+"""Positions of a row up to which plain products are faster than the fused kernel of attention."""
+
 _attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
 Cache = list[tuple[Tensor, Tensor]]
@@ -76,7 +82,7 @@ class Inference:
     Parameters
     ----------
     model
-        The decoder; its weights are read when this is made.
+        The decoder, in fp32 on the CPU; its weights are read when this is made.
     """
 
     def __init__(self, model: Decoder) -> None:
@@ -188,7 +194,6 @@ class Inference:
         """
         losses = torch.empty(len(targets))
         greedy = torch.empty(len(targets), dtype=torch.bool)
-        # 1 MiB of logits at a time, which a core's cache holds while they are read.
         chunk = max(1, _LOGITS // self._head.shape[1])
         for start in range(0, len(targets), chunk):
             part = slice(start, start + chunk)
@@ -199,12 +204,6 @@ class Inference:
             total = logits.sub_(top[:, None]).exp_().sum(1)
             losses[part] = total.log_().add_(top).sub_(picked)
         return losses, greedy
-
-
-_LOGITS = 1 << 18
-
-_LONG = 128
-"""Positions of a row from which the fused kernel of attention is the faster one on a CPU."""
 
 
 def _turned(x: Tensor, turn: Tensor) -> Tensor:
