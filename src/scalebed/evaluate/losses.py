@@ -44,17 +44,19 @@ def sequence_losses(model: "Decoder", sequences: np.ndarray) -> np.ndarray:
     """
     import torch
 
-    from scalebed.evaluate.scoring import BATCH_TOKENS, token_losses
+    from scalebed.evaluate.scoring import batch_positions
+    from scalebed.model.inference import Inference
 
     n, s = sequences.shape[0], sequences.shape[1] - 1
     found = np.empty((n, s))
-    rows = max(1, BATCH_TOKENS // s)
+    rows = max(1, batch_positions(model.config.width) // s)
     with torch.inference_mode():
+        inference = Inference(model)
         for start in range(0, n, rows):
-            batch = torch.from_numpy(sequences[start : start + rows]).to(model.head.device)
-            hidden = model.hidden(batch[:, :-1])
-            losses, _ = token_losses(model, hidden, batch[:, 1:].reshape(-1))
-            found[start : start + rows] = losses.reshape(-1, s)
+            batch = torch.from_numpy(sequences[start : start + rows])
+            hidden = inference.hidden(batch[:, :-1])
+            losses, _ = inference.token_losses(hidden, batch[:, 1:].reshape(-1))
+            found[start : start + rows] = losses.view(-1, s).numpy()
     return found
 
 

@@ -157,7 +157,7 @@ def _of(parameter: Tensor) -> tuple[Tensor, Tensor]:
     return parameter.data, parameter.grad
 
 
-def _pair_order(d: int, heads: int) -> Tensor:
+def pair_order(d: int, heads: int) -> Tensor:
     """Return the rows of a projection in the order that puts the halves of each head in pairs."""
     return torch.arange(d).view(heads, 2, -1).transpose(1, 2).reshape(-1)
 
@@ -202,7 +202,7 @@ class _BlockGradient:
         self._norms: tuple[Norm, ...] = ()
         if config.qk_norm:
             self._norms = (cast(Norm, attention.q_norm), cast(Norm, attention.k_norm))
-        self._order = _pair_order(d, config.heads)
+        self._order = pair_order(d, config.heads)
         self._rows = torch.cat((self._order, d + self._order, torch.arange(2 * d, 3 * d)))
         self._sorted = torch.empty_like(self._qkv)
         self._sorted_grad = torch.empty_like(self._qkv)
