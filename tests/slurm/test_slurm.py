@@ -19,7 +19,8 @@ pytestmark = pytest.mark.slurm
 
 def cell(project: Project, seed: int) -> Path:
     """Return the folder of a slow cell."""
-    name = f"dataset=tales/size=15k/ratio={site_files.SLOW_RATIO}/recipe=base/seed={seed}"
+    ratio = site_files.SLOW_RATIOS[seed]
+    name = f"dataset=tales/size=15k/ratio={ratio}/recipe=base/seed={seed}"
     return project.root / "results/cells" / name
 
 
@@ -90,7 +91,7 @@ class Driver:
         found: list[str] = []
 
         def running() -> bool:
-            found[:] = slurm.jobs(f"15k_{site_files.SLOW_RATIO}_base_{seed}")
+            found[:] = slurm.jobs(f"15k_{site_files.SLOW_RATIOS[seed]}_base_{seed}")
             return bool(found) and self.steps[seed][-1] > 0
 
         self.wait(running, 300)
