@@ -39,6 +39,11 @@ class Shape(NamedTuple):
     ffn_multiple: int = 256
 
 
+def shape_of(model: dict[str, Any]) -> Shape:
+    """Return the architecture in the section ``model`` of a cell's parameters."""
+    return Shape(**{name: model[name] for name in Shape._fields})
+
+
 def ffn_width(width: int, multiple: int) -> int:
     """Return the SwiGLU width h = multiple * ceil(floor(8d/3) / multiple).
 

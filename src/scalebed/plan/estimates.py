@@ -84,7 +84,7 @@ class Calibration:
         key = _key(model, recipe)
         if key in self._times:
             return Estimate(self._times[key], True)
-        shape = shape_of(model)
+        shape = recipes.shape_of(model)
         tokens = recipe["batch_sequences"] * model["context"]
         work = recipes.flops_exact(shape, tokens)
         if self.measure and work < _LIGHT_STEP:
@@ -106,7 +106,7 @@ class Calibration:
         if key not in self._times and not self.measure:
             return None
         tokens = 4 * _REFERENCE_MODEL["context"]
-        work = recipes.flops_exact(shape_of(_REFERENCE_MODEL), tokens)
+        work = recipes.flops_exact(recipes.shape_of(_REFERENCE_MODEL), tokens)
         if key not in self._times:
             self._time(key, _REFERENCE_MODEL, small)
         return work / self._times[key]
@@ -125,14 +125,10 @@ def gpu_step(model: dict[str, Any], recipe: dict[str, Any], layout: Layout, gpu:
     Recomputing adds a forward pass to the one and the backward pass of two, which does not count
     as use of the device.
     """
-    work = recipes.flops_exact(shape_of(model), recipe["batch_sequences"] * model["context"])
+    tokens = recipe["batch_sequences"] * model["context"]
+    work = recipes.flops_exact(recipes.shape_of(model), tokens)
     extra = 4 / 3 if layout.recompute else 1.0
     return Estimate(extra * work / (layout.ranks * gpu.flops * gpu.utilization), False)
-
-
-def shape_of(model: dict[str, Any]) -> recipes.Shape:
-    """Return the architecture in the section ``model`` of a cell's parameters."""
-    return recipes.Shape(**{name: model[name] for name in recipes.Shape._fields})
 
 
 def _key(model: dict[str, Any], recipe: dict[str, Any]) -> str:

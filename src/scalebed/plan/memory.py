@@ -176,7 +176,7 @@ def layout(model: dict[str, Any], recipe: dict[str, Any], hardware: "Hardware") 
     ScalebedError
         If the cell fits no number of them.
     """
-    shape = recipes.Shape(**{name: model[name] for name in recipes.Shape._fields})
+    shape = recipes.shape_of(model)
     batch, precision = recipe["batch_sequences"], recipe["precision"]
     known = shape, batch, recipe["micro_sequences"], precision
     gpu = hardware.gpu

@@ -7,7 +7,7 @@ from scalebed import recipes, slices
 from scalebed.config import Study, roles
 from scalebed.grid import Cell
 from scalebed.hardware import LAPTOP, Hardware
-from scalebed.plan.estimates import Calibration, makespan, shape_of
+from scalebed.plan.estimates import Calibration, makespan
 from scalebed.plan.evaluation import Evaluation, Job, estimate_evaluation
 from scalebed.plan.memory import Layout
 from scalebed.plan.site import not_installed, spread_out, step_time
@@ -172,7 +172,7 @@ def _row(
     hardware: Hardware,
 ) -> Row:
     spec = slices.cell(study, cell)
-    shape = shape_of(spec["model"])
+    shape = recipes.shape_of(spec["model"])
     params = recipes.count_params(shape).total
     available = data.epoch_tokens(shape.context)
     state = judge(spec, cell.path, data, root)

@@ -70,7 +70,7 @@ def training(spec: dict[str, Any], hardware: Hardware) -> Training:
     ScalebedError
         If the site has no node that can hold it.
     """
-    shape = _shape(spec)
+    shape = recipes.shape_of(spec["model"])
     work = recipes.flops_exact(shape, spec["tokens"])
     ranks = _ranks(spec, hardware)
     if hardware.gpu is None:
@@ -154,7 +154,7 @@ def evaluation(
     The forward pass of a token costs a third of training on it. All evaluations go to one
     partition, since the jobs of a group have to agree on it.
     """
-    shape = _shape(spec)
+    shape = recipes.shape_of(spec["model"])
     seconds = recipes.flops_exact(shape, tokens) / 3 / hardware.core_flops
     weights = 3 * 4 * recipes.count_params(shape).total
     # A batch of logits in fp32 and what is computed from them; batches are bounded by tokens.
@@ -165,7 +165,7 @@ def evaluation(
 
 def conversion(spec: dict[str, Any], hardware: Hardware, attempt: int) -> dict[str, int | str]:
     """Return the resources of taking a cell from a checkpoint, which is held three times."""
-    weights = 3 * 4 * recipes.count_params(_shape(spec)).total
+    weights = 3 * 4 * recipes.count_params(recipes.shape_of(spec["model"])).total
     memory = SNAKEMAKE_MB + PROCESS_MB + round(weights / 1e6)
     return small(hardware, memory, CONVERSION_MINUTES, attempt)
 
@@ -206,7 +206,3 @@ def _partitions(hardware: Hardware, gpu: bool) -> dict[str, float]:
 def _growing(memory: int, attempt: int) -> int:
     """Return more memory for a second attempt, and twice as much from the third on."""
     return round(memory * min(2.0, 0.5 + 0.5 * attempt))
-
-
-def _shape(spec: dict[str, Any]) -> recipes.Shape:
-    return recipes.Shape(**{name: spec["model"][name] for name in recipes.Shape._fields})

@@ -98,16 +98,3 @@ class FlatAdamW:
     def state(self) -> dict[str, Tensor]:
         """Return everything a resume needs, weights included, by reference."""
         return {"weights": self.weights, **self._state}
-
-    def load(self, saved: dict[str, Tensor]) -> None:
-        """Take over a saved state.
-
-        Raises
-        ------
-        ValueError
-            If it is the state of another model.
-        """
-        for name, value in self.state().items():
-            if name not in saved or saved[name].shape != value.shape:
-                raise ValueError(f"{name} has not the shape {tuple(value.shape)}")
-            value.copy_(saved[name])

@@ -139,7 +139,7 @@ def _clear(out: Path) -> None:
 def _metrics(run: RunRecord) -> dict[str, Any]:
     """Return everything in metrics.json that follows from the parameters; the rest is empty."""
     params = run.params
-    shape = recipes.Shape(**{name: params["model"][name] for name in recipes.Shape._fields})
+    shape = recipes.shape_of(params["model"])
     counts = recipes.count_params(shape)
     tokens = params["tokens"]
     return {
