@@ -35,6 +35,8 @@ def end_on_sigterm() -> None:
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:
+    # Python gives its own handlers up while it shuts down, but keeps to what is ignored.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(EXIT_STATUS)
 
 
@@ -66,6 +68,6 @@ def stop_on_signal(once: bool = True) -> Iterator[Stop]:
         yield stop
     finally:
         for number, handler in before.items():
-            # Asked once, SIGTERM stays a mere question until the process has ended with its status.
-            if stop.signal != signal.Signals(number).name or number == signal.SIGINT:
-                signal.signal(number, handler)
+            # Once asked, the process is about to end: asking again changes nothing.
+            ending = stop and handler is _end
+            signal.signal(number, signal.SIG_IGN if ending else handler)
