@@ -86,8 +86,9 @@ def main() -> None:
     if args.apart:
         environment["SCALEBED_SHARE"] = "0"
     common = ("--cores", str(args.cores), "--configfile", str(args.study.resolve()))
-    before = ("build_dataset", "tokenize_corpus", "build_suite", "train_tokenizer")
-    snakemake(folder, environment, "cells", "--until", *before, *common)
+    # `--until` stops at the rules it names, so data sets need a call of their own.
+    for before in (("tokenize_corpus", "build_suite"), ("build_dataset",)):
+        snakemake(folder, environment, "cells", "--until", *before, *common)
     cpu, load = reap(), os.getloadavg()[0]
     start = time.perf_counter()
     snakemake(folder, environment, "cells", *common)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import yaml
 from project import STUDY, Project
 
 from scalebed.share import lifetime
@@ -41,6 +43,18 @@ def test_small_jobs_share_processes(finished: Project) -> None:
         logs = [path.read_text() for path in (finished.root / "logs" / rule).rglob("*.log")]
         assert len(logs) == 12
         assert all("s of CPU, at most" in text for text in logs)
+
+
+def test_long_cells_are_trained_first(finished: Project) -> None:
+    log = next((finished.root / ".snakemake/log").glob("*.log")).read_text()
+    text = yaml.safe_load((finished.root / "study.yaml").read_text())
+    widths = {name: size["width"] for name, size in text["sizes"].items()}
+    starts = re.findall(
+        r"rule train_cell:.*?wildcards: dataset=(\w+), size=(\w+), ratio=(\d+)", log, re.DOTALL
+    )
+    for name in text["datasets"]:
+        order = [(widths[size], int(ratio)) for dataset, size, ratio in starts if dataset == name]
+        assert order == [(16, 2), (10, 4), (12, 2), (10, 2), (8, 4), (8, 2)]
 
 
 def test_predictions_are_printed(finished: Project) -> None:

@@ -35,6 +35,7 @@ rule evaluate_losses:
         "results/cells/<cell>/losses.json",
     log:
         "logs/evaluate_losses/<cell>.log",
+    priority: LOSS_PRIORITY
     conda:
         "../../envs/evaluate.yaml"
     threads: 1
@@ -58,6 +59,7 @@ rule evaluate_tasks:
         "results/cells/<cell>/tasks.json",
     log:
         "logs/evaluate_tasks/<cell>.log",
+    priority: TASK_PRIORITY
     conda:
         "../../envs/evaluate.yaml"
     threads: 1

@@ -1,4 +1,4 @@
-"""What jobs ask of a cluster, from the study's sizes and the site's hardware file."""
+"""What jobs ask of a cluster and which come first, from the study's sizes and the site's hardware."""
 
 from functools import partial
 
@@ -26,6 +26,16 @@ def small_resource(name, memory, minutes, wildcards, attempt):
     return needs.small(HARDWARE, memory, minutes, attempt)[name]
 
 
+def train_priority(wildcards):
+    """Return the FLOPs of training a cell: the longest first, lest it runs alone at the end."""
+    return needs.training_flops(CELLS[cell_path(wildcards)])
+
+
+def evaluate_priority(tokens, wildcards):
+    """Return the FLOPs of evaluating a cell on so many tokens."""
+    return needs.evaluation_flops(CELLS[cell_path(wildcards)], tokens)
+
+
 def every(function, *values):
     """Return a function for each resource of a job without GPU, by name."""
     names = ("mem_mb", "runtime", "slurm_partition")
@@ -43,16 +53,19 @@ TRAIN_RESOURCES = {
     )
 }
 LOSS_RESOURCES = TASK_RESOURCES = {}
+LOSS_PRIORITY = TASK_PRIORITY = 0
 # Retries of one training, when it takes several jobs; None leaves it to the profile.
 TRAIN_RETRIES = None
 
 if not IMPORTED:
     LOSS_TOKENS = sum(spec.max_tokens for spec in STUDY.validation.values())
     LOSS_RESOURCES = every(evaluate_resource, LOSS_TOKENS)
+    LOSS_PRIORITY = partial(evaluate_priority, LOSS_TOKENS)
     if STUDY.tasks:
         ITEMS = STUDY.tasks.items if STUDY.tasks.corpus else needs.TASK_ITEMS
         TASK_TOKENS = len(STUDY.tasks.tasks) * ITEMS * needs.ITEM_TOKENS
         TASK_RESOURCES = every(evaluate_resource, TASK_TOKENS)
+        TASK_PRIORITY = partial(evaluate_priority, TASK_TOKENS)
     TO_TRAIN = [cell for cell in CELLS.values() if "checkpoint" not in cell]
     SLICES = max((needs.slices(cell, HARDWARE) for cell in TO_TRAIN), default=1)
     if SLICES > 1:

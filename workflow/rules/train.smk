@@ -20,6 +20,7 @@ rule train_cell:
         "benchmarks/results/train_cell/<cell>.jsonl"
     wildcard_constraints:
         recipe=TRAINED,
+    priority: train_priority
     retries: TRAIN_RETRIES
     conda:
         "../../envs/train.yaml"

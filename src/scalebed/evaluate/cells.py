@@ -45,6 +45,7 @@ def load_cell(metrics: Path, record: Mapping[str, Any], threads: int) -> "Decode
 
     from scalebed.model import load_model
     from scalebed.model.saved import WEIGHTS
+    from scalebed.train.runtime import keep_freed_memory
 
     weights = metrics.parent / WEIGHTS
     if not weights.is_file():
@@ -56,5 +57,6 @@ def load_cell(metrics: Path, record: Mapping[str, Any], threads: int) -> "Decode
             f"{weights} has SHA-256 {found[:12]}…, expected {record['weights_sha256'][:12]}…",
         )
     torch.set_num_threads(threads)
+    keep_freed_memory()
     model, _ = load_model(metrics.parent)
     return model

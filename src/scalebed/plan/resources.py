@@ -55,6 +55,16 @@ class Training(NamedTuple):
     """Time of the whole training, in as many jobs as it takes."""
 
 
+def training_flops(spec: dict[str, Any]) -> float:
+    """Return the FLOPs of training a cell."""
+    return recipes.flops_exact(recipes.shape_of(spec["model"]), spec["tokens"])
+
+
+def evaluation_flops(spec: dict[str, Any], tokens: int) -> float:
+    """Return the FLOPs of a forward pass over `tokens`: a third of training on them."""
+    return recipes.flops_exact(recipes.shape_of(spec["model"]), tokens) / 3
+
+
 def training(spec: dict[str, Any], hardware: Hardware) -> Training:
     """Return what training a cell needs.
 
@@ -71,7 +81,7 @@ def training(spec: dict[str, Any], hardware: Hardware) -> Training:
         If the site has no node that can hold it.
     """
     shape = recipes.shape_of(spec["model"])
-    work = recipes.flops_exact(shape, spec["tokens"])
+    work = training_flops(spec)
     ranks = _ranks(spec, hardware)
     if hardware.gpu is None:
         rate = hardware.core_flops
@@ -151,11 +161,10 @@ def evaluation(
 ) -> dict[str, int | str]:
     """Return the resources of evaluating a cell on a core, on so many tokens.
 
-    The forward pass of a token costs a third of training on it. All evaluations go to one
-    partition, since the jobs of a group have to agree on it.
+    All evaluations go to one partition, since the jobs of a group have to agree on it.
     """
     shape = recipes.shape_of(spec["model"])
-    seconds = recipes.flops_exact(shape, tokens) / 3 / hardware.core_flops
+    seconds = evaluation_flops(spec, tokens) / hardware.core_flops
     weights = 3 * 4 * recipes.count_params(shape).total
     # A batch of logits in fp32 and what is computed from them; batches are bounded by tokens.
     logits = 3 * 4 * 16 * shape.context * shape.vocab

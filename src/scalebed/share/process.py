@@ -35,7 +35,9 @@ def run(words: list[str]) -> NoReturn:
         if not (stop.code is None or isinstance(stop.code, int)):
             raise
         status = stop.code or 0
-    if threading.active_count() > 1:
+    # Daemons, such as the monitor of progress bars, nobody waits for.
+    others = set(threading.enumerate()) - {threading.main_thread()}
+    if any(not thread.daemon for thread in others):
         sys.exit(status)
     atexit._run_exitfuncs()
     sys.stdout.flush()

@@ -36,15 +36,15 @@ def prepare_process(threads: int) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Denormal numbers carry nothing here and cost a hundred cycles each.
     torch.set_flush_denormal(True)
-    _keep_freed_memory()
+    keep_freed_memory()
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Let glibc reuse freed blocks instead of returning them to the system.
 
-    Every step allocates the same activations; by default the larger ones are mapped and unmapped
-    each time, which showed as over a thousand page faults a step. Other C libraries have no
-    mallopt and are left as they are.
+    Every step, and every batch of an evaluation, allocates the same activations; by default the
+    larger ones are mapped and unmapped each time, which showed as over a thousand page faults a
+    step. Other C libraries have no mallopt and are left as they are.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
