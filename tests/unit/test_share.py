@@ -341,7 +341,12 @@ def test_a_server_does_not_grow(owner, reference):
 
 
 def open_files(pid: int) -> int:
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    """Return the fewest open files of a moment: clients have their answer before all are closed."""
+    counts = []
+    for _ in range(10):
+        counts.append(len(list(Path(f"/proc/{pid}/fd").iterdir())))
+        time.sleep(0.05)
+    return min(counts)
 
 
 def resident_mb(pid: int) -> float:
