@@ -75,6 +75,8 @@ def test_values_come_from_the_records(study):
     assert row["params"] == metrics["counts"]["params"]
     assert row["flops"] == 6.0 * row["params"] * row["tokens"]
     assert row["width"] == metrics["params"]["model"]["width"]
+    assert (row["device"], row["ranks"]) == ("cpu", metrics["ranks"])
+    assert row["peak_bytes"] == metrics["peak_bytes"]
     tasks = read(study / "tables", "tasks").to_pylist()
     assert {row["task"] for row in tasks if row["in_average"]} == set(records.AVERAGE)
     assert {row["version"] for row in tasks} == {"1.0"}
@@ -94,7 +96,8 @@ def test_provenance_adds_up(study):
     facts = {row["key"]: row["value"] for row in read(study / "tables", "provenance").to_pylist()}
     cells = read(study / "tables", "cells").to_pylist()
     assert facts["cells_done"] == str(len(cells) - 2)
-    assert float(facts["train_device_seconds"]) == pytest.approx(sum(c["seconds"] for c in cells))
+    spent = sum(cell["seconds"] * cell["ranks"] for cell in cells)
+    assert float(facts["train_device_seconds"]) == pytest.approx(spent)
     assert facts["git_commit"] == records.RUN["git_commit"]
     assert facts["version_torch"] == "2.13.0"
 

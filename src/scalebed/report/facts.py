@@ -44,7 +44,7 @@ _LABELS = {
     "tokens_trained": "Tokens trained on",
     "flops_trained": "Training compute, 6ND",
     "flops_exact_trained": "Training compute with attention",
-    "train_device_seconds": "Time in training steps",
+    "train_device_seconds": "Time in training steps, all devices",
     "train_wall_seconds": "Wall time of training jobs",
     "evaluate_losses_seconds": "Time evaluating losses",
     "evaluate_tasks_seconds": "Time evaluating tasks",

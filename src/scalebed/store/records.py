@@ -38,13 +38,16 @@ _METRICS = {
         name: name
         for name in (
             *("tokens", "token_multiplier", "flops", "flops_exact", "steps", "batch_tokens"),
-            *("epochs", "train_loss", "seconds", "tokens_per_second", "backend"),
-            "weights_sha256",
+            *("epochs", "train_loss", "seconds", "tokens_per_second", "device", "ranks"),
+            *("peak_bytes", "backend", "weights_sha256"),
         )
     },
 }
 # What a trained cell may lack; imported cells lack more, so the schema allows more.
-_ABSENT = ("reason", "epochs", "train_loss", "tokens_per_second", "weights_sha256")
+_ABSENT = (
+    *("reason", "epochs", "train_loss", "tokens_per_second", "device", "ranks", "peak_bytes"),
+    "weights_sha256",
+)
 _ACCEPTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "str": ("text", lambda value: isinstance(value, str)),
     "int": ("a whole number", lambda value: type(value) is int),

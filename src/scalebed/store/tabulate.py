@@ -116,7 +116,7 @@ def _provenance(
     facts["tokens_trained"] = sum(row["tokens"] for row in rows if row["status"] == "done")
     for name in ("flops", "flops_exact"):
         facts[f"{name}_trained"] = sum(row[name] for row in rows if row["status"] == "done")
-    facts["train_device_seconds"] = sum(row["seconds"] for row in rows)
+    facts["train_device_seconds"] = sum(row["seconds"] * (row["ranks"] or 1) for row in rows)
     for name in records[0].seconds:
         facts[f"{name}_seconds"] = sum(record.seconds[name] for record in records)
     facts.update(_runs(run for record in records for run in record.runs.values()))
