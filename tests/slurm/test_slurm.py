@@ -99,11 +99,12 @@ class Driver:
 
 
 def disturb(driver: Driver, slurm: Cluster) -> None:
-    """Do to each cell what happens on clusters, while all are training."""
+    """Do to each cell what happens on clusters, while it is training."""
     limited, killed, requeued, orphan = site_files.SLOW_SEEDS
-    jobs = driver.jobs = {seed: driver.job(slurm, seed) for seed in site_files.SLOW_SEEDS}
-    # A minute is over soon or already; Slurm looks twice a minute, warns, and kills.
+    jobs = driver.jobs = {limited: driver.job(slurm, limited)}
+    # Slurm warns two minutes ahead, so as soon as it looks, which it does twice a minute.
     slurm.call("scontrol", "update", f"JobId={jobs[limited]}", "TimeLimit=1")
+    jobs |= {seed: driver.job(slurm, seed) for seed in (killed, requeued, orphan)}
     slurm.call("scancel", "--signal=KILL", jobs[killed])
     # The drained node takes no jobs until it is resumed; those that run are left alone.
     node = f"NodeName={slurm.host}"
