@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from scalebed.model import Decoder, ModelConfig, initialise
 from scalebed.provenance import digest
 from scalebed.train.cell import train_cell
 from scalebed.train.checkpoint import Checkpoint, open_state
+from scalebed.train.interrupt import EXIT_STATUS
 from scalebed.train.job import Options
 from scalebed.train.loop import Training
 from scalebed.train.ranks import Ranks
@@ -178,6 +180,22 @@ def test_a_killed_rank_ends_all_and_any_other_ranks_go_on(dataset, tmp_path, ref
     record = run(tmp_path, PARAMS, dataset, "out", *WAYS["replicated"], *RARELY)
     assert record["attempts"] == 2
     torch.testing.assert_close(curve_of(tmp_path / "out"), reference, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize(("once", "status"), [(False, 0), (True, EXIT_STATUS)])
+def test_only_a_rank_that_failed_does_not_heed_sigterm_any_more(once, status):
+    """A launcher sends it to those left, whose failure it has to hear of."""
+    code = f"""
+import os, signal
+from scalebed.train.interrupt import end_on_sigterm, stop_on_signal
+end_on_sigterm()
+try:
+    with stop_on_signal(once={once}):
+        raise RuntimeError
+except RuntimeError:
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == status
 
 
 def test_bf16_on_two_ranks_starts_as_on_one_and_stays_close(dataset, tmp_path):

@@ -64,10 +64,16 @@ def stop_on_signal(once: bool = True) -> Iterator[Stop]:
 
     for number in _SIGNALS:
         signal.signal(number, ask)
+    failed = False
     try:
         yield stop
+    except BaseException:
+        failed = True
+        raise
     finally:
+        # Once asked, the process is about to end: asking again changes nothing. Nor does it for a
+        # rank that failed, most likely because another is gone: its launcher now sends SIGTERM, and
+        # has to hear of the failure instead.
+        ending = stop or (failed and not once)
         for number, handler in before.items():
-            # Once asked, the process is about to end: asking again changes nothing.
-            ending = stop and handler is _end
-            signal.signal(number, signal.SIG_IGN if ending else handler)
+            signal.signal(number, signal.SIG_IGN if ending and handler is _end else handler)
