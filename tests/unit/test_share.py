@@ -108,6 +108,9 @@ def owner(one_owner: Owner, monkeypatch: pytest.MonkeyPatch) -> Owner:
     # `start_training` and torch set these, and a server is for one environment.
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", one_owner.text.rpartition(":")[2])
+    # So does Snakemake for jobs of one thread; a server with more threads would not serve.
+    for name in ("OMP", "OPENBLAS", "MKL"):
+        monkeypatch.setenv(f"{name}_NUM_THREADS", "1")
     return one_owner
 
 
