@@ -31,11 +31,12 @@ from typing import Any
 import numpy as np
 from scipy.optimize import curve_fit, least_squares, minimize
 
-from scalebed.fit import engine, fit_law
-from scalebed.fit.kernels import powers
-from scalebed.fit.noise import stream
+from scalebed.fit import fit_law
+from scalebed.fit.solvers import profiled
+from scalebed.fit.solvers.kernels import powers
 from scalebed.laws import get_law
-from scalebed.laws.base import Array
+from scalebed.laws.forms.base import Array
+from scalebed.predict.scatter import stream
 
 DELTA = 1e-3
 TRUTH = np.array([1.8172, 482.01, 2085.43, 0.3478, 0.3658])
@@ -270,8 +271,8 @@ def tied_row(repeats: int, resamples: int, peers: int) -> Rows:
     def peer() -> None:
         theirs[:] = tied_peer(samples[:peers])
 
-    times = medians({"ours": lambda: engine.refit(TIED, x, samples), "peer": peer}, repeats)
-    found = engine.refit(TIED, x, samples)
+    times = medians({"ours": lambda: profiled.refit(TIED, x, samples), "peer": peer}, repeats)
+    found = profiled.refit(TIED, x, samples)
     slack = 1e-14 * np.sum(samples[:peers] ** 2, 1) * np.sqrt(found.rss[:peers])
     worst = float(np.max((found.rss[:peers] - slack) / np.array(theirs) - 1))
     total = times["peer"] / peers * resamples
@@ -289,7 +290,7 @@ def tied_row(repeats: int, resamples: int, peers: int) -> Rows:
 
 
 def whole_job(draws: int, threads: int, sets: int = 3, tasks: int = 48) -> None:
-    """Draws as in `scalebed.fit.joint`: one sigma a draw, noise of cells, both laws refitted."""
+    """Draws as in `scalebed.predict.stages`: one sigma a draw, noise, both laws refitted."""
     points = (PARAMS, TOKENS)
     losses = np.array([5.4, 4.6, 3.9, 3.4, 3.1, 2.7])
     target = (np.array([1.4e9, 6.9e9]), np.array([9e11, 1.38e11]))
@@ -301,7 +302,7 @@ def whole_job(draws: int, threads: int, sets: int = 3, tasks: int = 48) -> None:
         scale = 0.005 * np.sqrt(20 / rng.chisquare(20, draws))[:, None]
         factors = np.clip(1 + scale * rng.standard_normal((draws, 6)), 0.5, 2.0)
         rows = TIED.value(TIED_TRUTH, points) * factors[:, :5]
-        fitted = engine.refit(TIED, points, rows, threads=threads)
+        fitted = profiled.refit(TIED, points, rows, threads=threads)
         means = TIED.predict(fitted.theta, target)
         predicted = means * np.clip(1 + scale * rng.standard_normal(means.shape), 0.5, 2.0)
         drawn = losses * factors
@@ -316,7 +317,7 @@ def whole_job(draws: int, threads: int, sets: int = 3, tasks: int = 48) -> None:
             errors[task] += curve_of
             np.clip(errors[task], 0, 1, out=errors[task])
             noise.append(scale * rng.standard_normal(means.shape))
-        laws = engine.refit(DECAY, (drawn,), errors, domain, threads=threads)
+        laws = profiled.refit(DECAY, (drawn,), errors, domain, threads=threads)
         for theta, rest in zip(laws.theta, noise, strict=True):
             np.clip(DECAY.predict(theta, (predicted,)) + rest, 0.0, 1.0)
 
@@ -367,7 +368,7 @@ import time
 start = time.perf_counter()
 import numpy as np
 from scalebed.fit import engine
-from scalebed.fit.kernels import powers
+from scalebed.fit.solvers.kernels import powers
 from scalebed.laws import get_law
 loaded = time.perf_counter()
 x = (np.array([1e7, 8e7, 2e8, 4e8, 1e7, 3e7]), np.array([2e8, 2e9, 3e9, 8e9, 3e9, 9e9]))

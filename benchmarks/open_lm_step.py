@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from scalebed.model import Decoder
-from scalebed.open_lm import convert
 from scalebed.train.loop import Source
-from scalebed.train.settings import Recipe
+from scalebed.train.open_lm import convert
+from scalebed.train.params import Recipe
 
 
 class OpenLMTraining:

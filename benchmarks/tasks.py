@@ -33,10 +33,10 @@ from evaluation_cells import TASKS, VOCAB, World
 from hflm import hflm
 from lm_eval.evaluator import evaluate
 
-from scalebed import recipes
+from scalebed.core import arithmetic
 from scalebed.data.tokenizer import load_tokenizer
-from scalebed.evaluate.adapter import CellLM
 from scalebed.evaluate.encoding import Encoder
+from scalebed.evaluate.lm_eval_model import CellLM
 from scalebed.evaluate.loading import load_local, quiet, read_items
 from scalebed.evaluate.suites.build import build_suite
 from scalebed.model import Decoder, ModelConfig, initialise
@@ -101,7 +101,7 @@ def measure(name: str, world: World, rounds: int, count: int, batches: list) -> 
     total = sum(map(len, items.values()))
     rates = {key: total / statistics.median(part) for key, part in times.items()}
     best = max(rates[f"HFLM {size}"] for size in batches)
-    params = recipes.count_params(config.shape).total
+    params = arithmetic.count_params(config.shape).total
     print(f"{name}: {params:,} parameters, context {config.context}, {total} items")
     print("  items/s: " + ", ".join(f"{key} {rate:,.0f}" for key, rate in rates.items()))
     print(f"  ratio {rates['ours'] / best:.2f}, with kept tokens {rates['kept'] / best:.2f}")

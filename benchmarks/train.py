@@ -30,11 +30,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from scalebed import recipes
+from scalebed.core import arithmetic
 from scalebed.model import Decoder, ModelConfig, initialise
 from scalebed.train.loop import Training
+from scalebed.train.params import Recipe
 from scalebed.train.runtime import prepare_process
-from scalebed.train.settings import Recipe
 
 SIZES = {
     "39k": {"width": 24, "layers": 2, "heads": 1, "vocab": 512, "ffn_multiple": 16},
@@ -267,11 +267,11 @@ def measure(size: str, args: argparse.Namespace, peak: float) -> None:
     for worker in workers.values():
         worker.close()
     tokens = args.sequences * args.context
-    share = recipes.flops_exact(config.shape, tokens) / seconds["ours"] / peak
+    share = arithmetic.flops_exact(config.shape, tokens) / seconds["ours"] / peak
     rates = "".join(f"{tokens / seconds[name]:>12,.0f}" for name in names)
     ratios = "".join(f"{seconds[name] / seconds['ours']:>10.2f}" for name in names[1:])
     print(
-        f"{size:>6}{recipes.count_params(config.shape).total:>12,}{rates}{ratios}{share:>9.0%}",
+        f"{size:>6}{arithmetic.count_params(config.shape).total:>12,}{rates}{ratios}{share:>9.0%}",
         flush=True,
     )
 

@@ -7,12 +7,12 @@ import sys
 def _main() -> int:
     # Under a workflow that shares processes nothing else need be imported.
     if "SCALEBED_SHARE_OWNER" in os.environ:
-        from scalebed.share.client import run_shared
+        from scalebed.commands.shared_process.client import run_shared
 
         status = run_shared(sys.argv[1:])
         if status is not None:
             return status
-    from scalebed.cli import main
+    from scalebed.commands.cli import main
 
     return main()
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import testbed
 
-from scalebed.fit.settings import parse_settings
-from scalebed.fit.study import fit_study
-from scalebed.laws.base import Array
+from scalebed.laws.forms.base import Array
+from scalebed.predict.settings import parse_settings
+from scalebed.predict.study import fit_study
 
 DATASETS = ("c4_original", "rpj", "rw_original")
 # E, Eq. 3 A and B, alpha, eta, Eq. 4 a and b, M*: the authors' code run on their data.

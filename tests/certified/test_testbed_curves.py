@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import testbed
 
-from scalebed.fit.rays import fit_ray, log_slope, ray_intervals
+from scalebed.checks.explore.constant_ratio import fit_ray, log_slope, ray_intervals
+from scalebed.checks.explore.random_designs import beaten, draws, fit_designs, windows
+from scalebed.checks.explore.task_threshold import best_gain, sweep
 from scalebed.fit.result import fit_law
-from scalebed.fit.subsets import beaten, draws, fit_designs, windows
-from scalebed.fit.threshold import best_gain, sweep
 from scalebed.laws import get_law
 
 RATIOS = (20, 40, 80, 160, 320, 640)

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from testbed import folder
 
-from scalebed import slices
-from scalebed.fit.joint import loss_stage
-from scalebed.fit.noise import OWN_DOF, Sigma, choose_sigma, scatter, scatter_of
+from scalebed.checks.intervals import Problem, get_method
+from scalebed.checks.intervals.calibrate import summarise, winkler
+from scalebed.checks.intervals.held_out import Evaluation
+from scalebed.core.provenance import canonical_json
 from scalebed.fit.result import fit_law
-from scalebed.fit.runs import collect_runs, read_tables
-from scalebed.fit.settings import parse_settings
-from scalebed.imported import load_any
-from scalebed.intervals import Problem, get_method
-from scalebed.intervals.calibrate import summarise, winkler
-from scalebed.intervals.held_out import Evaluation
 from scalebed.laws import get_law
-from scalebed.provenance import canonical_json
-from scalebed.store.imports import tabulate_import
+from scalebed.plan import rule_params
+from scalebed.predict.runs import collect_runs, read_tables
+from scalebed.predict.scatter import OWN_DOF, Sigma, choose_sigma, scatter, scatter_of
+from scalebed.predict.settings import parse_settings
+from scalebed.predict.stages import loss_stage
+from scalebed.study.load import load_any
+from scalebed.tables.imports.tabulate import tabulate_import
 
 STUDY = Path(__file__).parents[2] / "config" / "studies" / "testbed.yaml"
 RESPONSES = ("c4_val", "average", "all_46")
@@ -30,8 +30,8 @@ RESPONSES = ("c4_val", "average", "all_46")
 def evaluation(tmp_path_factory):
     root = tmp_path_factory.mktemp("intervals")
     study = load_any(STUDY)
-    tabulate_import(json.loads(canonical_json(slices.imported(study))), folder(), root)
-    settings = parse_settings(canonical_json(slices.fit(study)))
+    tabulate_import(json.loads(canonical_json(rule_params.imported(study))), folder(), root)
+    settings = parse_settings(canonical_json(rule_params.fit(study)))
     return Evaluation(collect_runs(read_tables(root), settings.averages), settings)
 
 

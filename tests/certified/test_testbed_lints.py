@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 import testbed
 
-from scalebed import recipes
-from scalebed.lints import lint
-from scalebed.store.schema import ARGUMENTS, CELLS, LOSSES, TASKS
+from scalebed.core import arithmetic
+from scalebed.tables.declared.cells import ARGUMENTS, CELLS, LOSSES, TASKS
+from scalebed.tables.lints import lint
 
 SIZES = (*testbed.SMALL, "open_lm_1b", "open_lm_7b")
-SHAPES = dict(zip(SIZES, recipes.SIZE_TABLES["gadre2024"].values(), strict=True))
+SHAPES = dict(zip(SIZES, arithmetic.SIZE_TABLES["gadre2024"].values(), strict=True))
 HYPER = {"lr": "lr", "warmup": "warmup", "wd": "wd", "cd": "cooldown_lr"}
 HYPER |= {"global_bs": "batch_sequences", "acc": "accumulation"}
 WORDS = {"--lr": "lr", "--warmup": "warmup", "--wd": "wd", "--lr-cooldown-end": "cooldown_lr"}
@@ -62,7 +62,7 @@ def _tables() -> dict[str, pd.DataFrame]:
         row = {"cell": cell, "dataset": record["dataset_name"], "size": model, "recipe": "base"}
         row |= {"ratio": round(20 * hyper["chinchilla_multiplier"]), "seed": 124, "status": "done"}
         row |= {"params": hyper["params"], "tokens": hyper["tokens"], **SHAPES[model]}
-        row["flops"] = recipes.flops(row["params"], row["tokens"])
+        row["flops"] = arithmetic.flops(row["params"], row["tokens"])
         found["cells"].append(row)
         found["losses"] += [{"cell": cell, **row} for row in _losses(record)]
         for task, accuracy in sorted(evaluation["eval_metrics"]["icl"].items()):

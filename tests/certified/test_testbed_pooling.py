@@ -5,11 +5,11 @@ import pytest
 import testbed
 
 from scalebed.fit import Options
-from scalebed.fit.pooling import fit_pooled
-from scalebed.fit.runs import collect_runs
-from scalebed.fit.spread import choose_spread
-from scalebed.fit.stacked import Points
+from scalebed.fit.pooling.fit import fit_pooled
+from scalebed.fit.pooling.spread import choose_spread
+from scalebed.fit.pooling.stacked import Points
 from scalebed.laws import get_law
+from scalebed.predict.runs import collect_runs
 
 TIED = get_law("tied")
 

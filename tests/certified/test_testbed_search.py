@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 import testbed
 
-from scalebed import recipes
+from scalebed.core import arithmetic
 from scalebed.search.choose import choose
-from scalebed.search.read import read_grid
+from scalebed.tables.imports.search_grid import read_grid
 
-SHAPES = [recipes.Shape(**size) for size in recipes.SIZE_TABLES["gadre2024"].values()]
-COUNTS = [recipes.count_params(shape).total for shape in SHAPES]
+SHAPES = [arithmetic.Shape(**size) for size in arithmetic.SIZE_TABLES["gadre2024"].values()]
+COUNTS = [arithmetic.count_params(shape).total for shape in SHAPES]
 KEPT = {"lambda": 2379.3, "eta": 0.17395, "E": 1.4199, "1400m": 2.0939, "6900m": 1.8109}
 CHOSEN = {"lambda": 1738.8, "eta": 0.16462, "E": 1.3063, "1400m": 2.0695, "6900m": 1.7621}
 # Compute of the five runs of the loss law.

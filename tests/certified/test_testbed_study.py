@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from testbed import SUBSET, folder
 
-from scalebed import slices
-from scalebed.cli import main
-from scalebed.fit.study import fit_files
-from scalebed.imported import load_any
-from scalebed.importers import fetch, testbed
-from scalebed.provenance import canonical_json
-from scalebed.store.imports import tabulate_import
+from scalebed.commands.cli import main
+from scalebed.core.provenance import canonical_json
+from scalebed.plan import rule_params
+from scalebed.predict.study import fit_files
+from scalebed.study.load import load_any
+from scalebed.tables.imports import fetch, testbed
+from scalebed.tables.imports.tabulate import tabulate_import
 
 STUDY = Path(__file__).parents[2] / "config" / "studies" / "testbed.yaml"
 
@@ -25,10 +25,12 @@ def imported(tmp_path_factory):
     source = folder()
     root = tmp_path_factory.mktemp("testbed")
     study = load_any(STUDY)
-    tabulate_import(json.loads(canonical_json(slices.imported(study))), source, root / "tables")
-    fit_files(root / "tables", root / "fits", canonical_json(slices.fit(study)))
-    names = [f"tables/{name}" for name in slices.CELL_TABLES]
-    names += [f"fits/{name}" for name in slices.FIT_TABLES]
+    tabulate_import(
+        json.loads(canonical_json(rule_params.imported(study))), source, root / "tables"
+    )
+    fit_files(root / "tables", root / "fits", canonical_json(rule_params.fit(study)))
+    names = [f"tables/{name}" for name in rule_params.CELL_TABLES]
+    names += [f"fits/{name}" for name in rule_params.FIT_TABLES]
     return {Path(name).name: pd.read_parquet(root / f"{name}.parquet") for name in names}
 
 
@@ -175,7 +177,7 @@ def test_a_broken_evaluation_costs_its_tasks_and_is_named(tmp_path):
 
 
 def test_a_folder_without_a_testbed_is_refused(tmp_path, capsys):
-    params = canonical_json(slices.imported(load_any(STUDY)))
+    params = canonical_json(rule_params.imported(load_any(STUDY)))
     words = ["import-cells", "--params", params, "--source", str(tmp_path)]
     assert main([*words, "--out", str(tmp_path / "tables")]) == 2
     assert f"{tmp_path} has no models/*.json" in capsys.readouterr().err

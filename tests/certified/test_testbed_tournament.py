@@ -7,22 +7,27 @@ import numpy as np
 import pytest
 from testbed import folder
 
-from scalebed import slices
-from scalebed.fit.noise import stream
-from scalebed.fit.runs import collect_runs, read_tables
-from scalebed.fit.settings import parse_settings
-from scalebed.fit.studies import StudyFit
-from scalebed.imported import load_any
-from scalebed.provenance import canonical_json
-from scalebed.reliability import classify_tasks
-from scalebed.store.imports import tabulate_import
-from scalebed.tournament import Rules, make_splits, run_tournament, verdicts
-from scalebed.tournament.differences import cluster_draws, differences
-from scalebed.tournament.entries import error_entries, loss_entries
-from scalebed.tournament.play import members, own_entry
-from scalebed.tournament.scores import error_scores, joined, loss_score, predicted_losses
-from scalebed.tournament.splits import cell_numbers
-from scalebed.tournament.verdict import asked
+from scalebed.checks.reliability import classify_tasks
+from scalebed.checks.tournament import Rules, make_splits, run_tournament, verdicts
+from scalebed.checks.tournament.differences import cluster_draws, differences
+from scalebed.checks.tournament.entries import error_entries, loss_entries
+from scalebed.checks.tournament.play import members, own_entry
+from scalebed.checks.tournament.scores import (
+    error_scores,
+    joined,
+    loss_score,
+    predicted_losses,
+)
+from scalebed.checks.tournament.splits import cell_numbers
+from scalebed.checks.tournament.verdict import asked
+from scalebed.core.provenance import canonical_json
+from scalebed.plan import rule_params
+from scalebed.predict.open_study import StudyFit
+from scalebed.predict.runs import collect_runs, read_tables
+from scalebed.predict.scatter import stream
+from scalebed.predict.settings import parse_settings
+from scalebed.study.load import load_any
+from scalebed.tables.imports.tabulate import tabulate_import
 
 STUDY = Path(__file__).parents[2] / "config" / "studies" / "testbed.yaml"
 
@@ -72,8 +77,10 @@ PAIRED = {
 def study(tmp_path_factory):
     source, root = folder(), tmp_path_factory.mktemp("tournament")
     shipped = load_any(STUDY)
-    tabulate_import(json.loads(canonical_json(slices.imported(shipped))), source, root / "tables")
-    settings = parse_settings(canonical_json(slices.fit(shipped)))
+    tabulate_import(
+        json.loads(canonical_json(rule_params.imported(shipped))), source, root / "tables"
+    )
+    settings = parse_settings(canonical_json(rule_params.fit(shipped)))
     tables = read_tables(root / "tables")
     return StudyFit(root, "testbed", collect_runs(tables, settings.averages), settings, tables)
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from training_cells import make_params
 
-from scalebed.files import read_json
-from scalebed.train.backends import installed
+from scalebed.core.backends import installed
+from scalebed.core.files import read_json
 from scalebed.train.cell import train_cell
 from scalebed.train.job import Options
 

@@ -13,18 +13,18 @@ import torch
 from real import cell_params, needs_open_lm, train
 from training_cells import make_dataset, start_training
 
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import read_json, sha256_file, write_json
+from scalebed.core.provenance import state_digest
 from scalebed.data.sequences import SequenceSource
-from scalebed.errors import ScalebedError
 from scalebed.evaluate.losses import evaluate_losses
-from scalebed.files import read_json, sha256_file, write_json
 from scalebed.model import Decoder, ModelConfig, initialise
-from scalebed.open_lm import command, convert, shards
-from scalebed.open_lm.events import Events
-from scalebed.open_lm.published import convert_cell
-from scalebed.provenance import state_digest
 from scalebed.train.interrupt import Stop
 from scalebed.train.job import Job, Options
-from scalebed.train.settings import Recipe, check_params
+from scalebed.train.open_lm import command, convert, shards
+from scalebed.train.open_lm.events import Events
+from scalebed.train.open_lm.published import convert_cell
+from scalebed.train.params import Recipe, check_params
 
 pytestmark = [pytest.mark.open_lm, needs_open_lm]
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from real import needs_open_lm
 
+from scalebed.core.arithmetic import SIZE_TABLES
 from scalebed.model import Decoder, ModelConfig, initialise
-from scalebed.open_lm import convert
-from scalebed.recipes import SIZE_TABLES
+from scalebed.train.open_lm import convert
 
 pytestmark = [
     pytest.mark.open_lm,

@@ -12,7 +12,7 @@ import site_files
 from cluster import Cluster
 from project import Project
 
-from scalebed.files import sha256_file
+from scalebed.core.files import sha256_file
 
 pytestmark = pytest.mark.slurm
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from scalebed.core.files import read_json, sha256_file, write_json
 from scalebed.data.corpus import extract_corpus
 from scalebed.data.tokenizer import train_tokenizer
 from scalebed.data.tokens import tokenize_corpus
 from scalebed.evaluate.suites import BUILDERS
 from scalebed.evaluate.suites.build import build_suite
-from scalebed.files import read_json, sha256_file, write_json
 from scalebed.model import Decoder, ModelConfig, initialise, save_model
 from scalebed.model.saved import WEIGHTS
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import synthetic_study as synthetic
 
-from scalebed.fit.runs import collect_runs
-from scalebed.fit.settings import Settings
-from scalebed.fit.studies import StudyFit
+from scalebed.predict.open_study import StudyFit
+from scalebed.predict.runs import collect_runs
+from scalebed.predict.settings import Settings
 
 Row = dict[str, Any]
 

@@ -13,7 +13,7 @@ from lm_eval.models.huggingface import HFLM
 from torch import Tensor
 from transformers.modeling_outputs import CausalLMOutput
 
-from scalebed.files import read_json
+from scalebed.core.files import read_json
 from scalebed.model import Decoder
 
 

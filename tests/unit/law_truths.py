@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalebed.laws.base import Array, Inputs, Law
+from scalebed.laws.forms.base import Array, Inputs, Law
 
 SIZES = np.geomspace(1e7, 1e9, 5)
 MULTIPLIERS = np.geomspace(5, 320, 5)

@@ -5,12 +5,12 @@ from typing import Any
 
 from small_study import study_values
 
-from scalebed import recipes
-from scalebed.files import write_parquet
-from scalebed.grid import Cell
-from scalebed.searched import SearchStudy
-from scalebed.store.schema import CELLS, LOSSES
-from scalebed.store.tables import from_rows
+from scalebed.core import arithmetic
+from scalebed.core.cells import Cell
+from scalebed.core.files import write_parquet
+from scalebed.study.search import SearchStudy
+from scalebed.tables.arrow import from_rows
+from scalebed.tables.declared.cells import CELLS, LOSSES
 
 
 def search_values(**changes: Any) -> dict[str, Any]:
@@ -52,8 +52,8 @@ def write_tables(study: SearchStudy, losses: dict[str, float | None], folder: Pa
     expanded = study.expanded()
     for run in expanded.runs:
         cell, loss = study.cell(run), losses[f"{run.size} {run.recipe}"]
-        params = recipes.count_params(expanded.sizes[run.size].shape).total
-        steps = recipes.steps_for(params, cell.ratio, run.batch_sequences * 64)
+        params = arithmetic.count_params(expanded.sizes[run.size].shape).total
+        steps = arithmetic.steps_for(params, cell.ratio, run.batch_sequences * 64)
         cells.append(_cell(cell, params, steps, run.batch_sequences, loss))
         if loss is not None:
             row = {"cell": cell.path, "validation": study.search.loss, "loss": loss}
@@ -74,7 +74,7 @@ def _cell(cell: Cell, params: int, steps: int, batch: int, loss: float | None) -
         "params": params,
         "tokens": tokens,
         "token_multiplier": tokens / params,
-        "flops": recipes.flops(params, tokens),
+        "flops": arithmetic.flops(params, tokens),
         "steps": steps,
         "backend": "torch",
     }

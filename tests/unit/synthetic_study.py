@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from scalebed.fit.settings import Settings, parse_settings
 from scalebed.laws import get_law
+from scalebed.predict.settings import Settings, parse_settings
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]

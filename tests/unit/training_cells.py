@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from scalebed.files import sha256_file, write_json
+from scalebed.core.files import sha256_file, write_json
 
 # Two threads that share a busy core spend their time waiting for each other.
 torch.set_num_threads(1)

@@ -7,10 +7,10 @@ import pytest
 import torch
 from project import STUDY, Project
 
-from scalebed.files import sha256_file
+from scalebed.core.backends import installed
+from scalebed.core.files import sha256_file
 from scalebed.model import Decoder, ModelConfig, initialise
-from scalebed.open_lm import convert
-from scalebed.train.backends import installed
+from scalebed.train.open_lm import convert
 
 SIZES = {name: spec | {"ffn_multiple": 256} for name, spec in STUDY["sizes"].items()}
 TAKEN = STUDY | {

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from project import STUDY, Project
 
-from scalebed.figures.registry import FIGURES
+from scalebed.study.figures import FIGURES
 
 CELLS = 12
 AFTER_FIT = Counter(gather_study=1, plot_figure=len(FIGURES), write_report=1)
@@ -104,12 +104,12 @@ CODE_EDITS: dict[str, tuple[str, str, Counter[str]]] = {
         Counter(evaluate_tasks=CELLS) + AFTER_CELLS,
     ),
     "edit a figure": (
-        "src/scalebed/figures/error_vs_loss.py",
+        "src/scalebed/report/figures/error_vs_loss.py",
         "# x\n",
         Counter(plot_figure=1, write_report=1),
     ),
     "edit the style of figures": (
-        "src/scalebed/figures/style.py",
+        "src/scalebed/report/figures/style.py",
         "# x\n",
         Counter(plot_figure=len(FIGURES), write_report=1),
     ),
@@ -128,7 +128,7 @@ def test_edit_of_the_code(name: str, checkout: Project) -> None:
 
 
 def test_bump_of_the_numerics(checkout: Project) -> None:
-    recipes = checkout.root / "src/scalebed/recipes.py"
+    recipes = checkout.root / "src/scalebed/core/arithmetic.py"
     text = recipes.read_text(encoding="utf-8")
     assert "\nNUMERICS = " in text
     recipes.write_text(text.replace("\nNUMERICS = ", "\nNUMERICS = 1000 + "), encoding="utf-8")

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from project import REPOSITORY, Project
 
-from scalebed.config import Study, load_study
-from scalebed.figures.registry import FIGURES
-from scalebed.imported import load_any
+from scalebed.study.figures import FIGURES
+from scalebed.study.load import load_any
+from scalebed.study.trained import Study, load_study
 
 
 def shipped() -> list[Path]:
@@ -61,9 +61,9 @@ def test_the_default_target_is_the_default_study(project: Project) -> None:
 
 def test_the_workflow_parses_without_heavy_imports(project: Project) -> None:
     probe = (
-        "import sys, scalebed.slices, scalebed.plan.resources, scalebed.config,"
-        " scalebed.data.readers, scalebed.provenance,"
-        " scalebed.evaluate.digests, scalebed.figures.registry;"
+        "import sys, scalebed.plan.rule_params, scalebed.plan.resources, scalebed.study.trained,"
+        " scalebed.data.readers, scalebed.core.provenance,"
+        " scalebed.evaluate.digests, scalebed.report.figures.registry;"
         "heavy = {'torch','pandas','scipy','numpy','lm_eval','duckdb','pyarrow','altair'};"
         "print(sorted(heavy & set(sys.modules)))"
     )

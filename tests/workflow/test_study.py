@@ -15,7 +15,7 @@ import pytest
 import yaml
 from project import STUDY, Project
 
-from scalebed.share import lifetime
+from scalebed.commands.shared_process import lifetime
 
 
 def test_the_study_ends_in_a_report_and_a_database(finished: Project) -> None:

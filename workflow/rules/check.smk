@@ -20,7 +20,7 @@ rule calibrate:
     resources:
         **ANALYSIS_RESOURCES,
     params:
-        code=code_digest("intervals", "laws", "fit", "store/columns", "store/checked"),
+        code=code_digest("scalebed.checks.intervals.calibrate"),
     shell:
         "exec python -m scalebed calibrate results/studies/{wildcards.study}"
         " --out results/studies/{wildcards.study}/checks > {log:q} 2>&1"
@@ -41,7 +41,7 @@ rule compare:
     resources:
         **ANALYSIS_RESOURCES,
     params:
-        code=code_digest("tournament", "laws", "fit", "store/columns", "store/checked"),
+        code=code_digest("scalebed.checks.tournament"),
     shell:
         "exec python -m scalebed compare results/studies/{wildcards.study} --only tournament"
         " --workers {threads} --out results/studies/{wildcards.study}/checks > {log:q} 2>&1"
@@ -62,7 +62,7 @@ rule compare_tasks:
     resources:
         **ANALYSIS_RESOURCES,
     params:
-        code=code_digest("reliability", "fit/runs", "fit/columns", "store/checked"),
+        code=code_digest("scalebed.checks.reliability"),
     shell:
         "exec python -m scalebed compare results/studies/{wildcards.study} --only reliability"
         " --out results/studies/{wildcards.study}/checks > {log:q} 2>&1"
@@ -83,7 +83,7 @@ rule contrast:
     resources:
         **ANALYSIS_RESOURCES,
     params:
-        code=code_digest("contrast", "laws", "fit", "store/columns", "store/checked"),
+        code=code_digest("scalebed.checks.contrasts"),
     shell:
         "exec python -m scalebed contrast results/studies/{wildcards.study}"
         " --out results/studies/{wildcards.study}/checks > {log:q} 2>&1"

@@ -2,15 +2,17 @@
 
 from pathlib import Path
 
-from scalebed import grid, slices
-from scalebed.imported import ImportedStudy, load_any, parse_any
-from scalebed.hardware import LAPTOP, load_hardware
+from scalebed.core.cells import CELL, NAME
+from scalebed.plan import rule_params
+from scalebed.study.imported import ImportedStudy, load_any, parse_any
+from scalebed.study.hardware import LAPTOP, load_hardware
 from scalebed.data.localfiles import fingerprint, path_digest
 from scalebed.data.readers import source_digest
-from scalebed.provenance import canonical_json, code_digest
-from scalebed.searched import SearchStudy
-from scalebed.share.lifetime import offer
-from scalebed.train.backends import require_for
+from scalebed.core.imports import code_digest
+from scalebed.core.provenance import canonical_json
+from scalebed.study.search import SearchStudy
+from scalebed.commands.shared_process.lifetime import offer
+from scalebed.core.backends import require_for
 
 # A study comes from `--configfile`; without one it is the default study. There is no `configfile:`
 # directive, because Snakemake would merge the default study into any other.
@@ -25,20 +27,22 @@ SEARCH = DECLARED if isinstance(DECLARED, SearchStudy) else None
 # The runs of a search are the cells of an ordinary study.
 STUDY = DECLARED if SEARCH is None else SEARCH.study()
 IMPORTED = isinstance(STUDY, ImportedStudy)
-FIGURES = slices.figures(DECLARED)
+FIGURES = rule_params.figures(DECLARED)
 TABLES = collect(
-    "results/studies/{{study}}/tables/{table}.parquet", table=slices.CELL_TABLES
+    "results/studies/{{study}}/tables/{table}.parquet", table=rule_params.CELL_TABLES
 )
 FITS = collect(
     "results/studies/{{study}}/fits/{table}.parquet",
-    table=[] if SEARCH else slices.FIT_TABLES,
+    table=[] if SEARCH else rule_params.FIT_TABLES,
 )
 SEARCHED = collect(
     "results/studies/{{study}}/search/{table}.parquet",
-    table=["runs", *slices.SEARCH_TABLES] if SEARCH else [],
+    table=["runs", *rule_params.SEARCH_TABLES] if SEARCH else [],
 )
 CELLS = (
-    {} if IMPORTED else {cell.path: slices.cell(STUDY, cell) for cell in STUDY.cells()}
+    {}
+    if IMPORTED
+    else {cell.path: rule_params.cell(STUDY, cell) for cell in STUDY.cells()}
 )
 if not (IMPORTED or workflow.deployment_settings.deployment_method):
     require_for(CELLS, Path("results/cells"))
@@ -52,8 +56,8 @@ TAKEN = (
     )
     or "(?!)"
 )
-TRAINED = rf"(?!({TAKEN})/){grid.NAME}"
-TASK_PARAMS = "" if IMPORTED else canonical_json(slices.tasks(STUDY))
+TRAINED = rf"(?!({TAKEN})/){NAME}"
+TASK_PARAMS = "" if IMPORTED else canonical_json(rule_params.tasks(STUDY))
 EVALUATIONS = ["losses"] if IMPORTED or not STUDY.tasks else ["losses", "tasks"]
 CELL_RECORDS = collect(
     "results/cells/{cell}/{record}.json",
@@ -64,35 +68,35 @@ CELL_RECORDS = collect(
 CELL_CURVES = collect("results/cells/{cell}/curve.parquet", cell=CELLS)
 CORPUS_MANIFESTS = collect(
     "results/corpora/{corpus}/manifest.json",
-    corpus=[] if IMPORTED else slices.corpora_used(STUDY),
+    corpus=[] if IMPORTED else rule_params.corpora_used(STUDY),
 )
 
 
 pathvars:
-    cell=grid.CELL,
+    cell=CELL,
 
 
 wildcard_constraints:
-    corpus=grid.NAME,
-    tokenizer=grid.NAME,
-    dataset=grid.NAME,
-    suite=grid.NAME,
-    size=grid.NAME,
+    corpus=NAME,
+    tokenizer=NAME,
+    dataset=NAME,
+    suite=NAME,
+    size=NAME,
     ratio=r"\d+",
-    recipe=grid.NAME,
+    recipe=NAME,
     seed=r"\d+",
-    study=grid.NAME,
+    study=NAME,
     figure="|".join(FIGURES),
 
 
 def cell_path(wildcards):
     """Return the path of the cell a job is about."""
-    return grid.CELL.format(**wildcards)
+    return CELL.format(**wildcards)
 
 
 def corpus_params(wildcards):
     """Return how a corpus is read and split."""
-    return canonical_json(slices.corpus(STUDY, wildcards.corpus))
+    return canonical_json(rule_params.corpus(STUDY, wildcards.corpus))
 
 
 def corpus_source(wildcards):
@@ -103,7 +107,7 @@ def corpus_source(wildcards):
 
 def tokenizer_params(wildcards):
     """Return how a tokenizer comes about."""
-    return canonical_json(slices.tokenizer(STUDY, wildcards.tokenizer))
+    return canonical_json(rule_params.tokenizer(STUDY, wildcards.tokenizer))
 
 
 def tokenizer_source(wildcards):
@@ -123,7 +127,7 @@ def tokenizer_corpora(wildcards):
 
 def dataset_params(wildcards):
     """Return the composition of a data set."""
-    return canonical_json(slices.dataset(STUDY, wildcards.dataset))
+    return canonical_json(rule_params.dataset(STUDY, wildcards.dataset))
 
 
 def dataset_tokens(wildcards):
@@ -169,7 +173,7 @@ def validation_arguments(wildcards):
 
 def suite_params(wildcards):
     """Return how the items of the suite are made."""
-    return canonical_json(slices.suite(STUDY))
+    return canonical_json(rule_params.suite(STUDY))
 
 
 def suite_corpus(wildcards):
@@ -194,13 +198,13 @@ def figure_params(wildcards):
 
 def figure_code(wildcards):
     """Return a digest of the code that draws a figure."""
-    shared = ("figures/frames", "figures/render", "figures/style")
-    return code_digest(f"figures/{figure_plot(wildcards)}", *shared)
+    figure = f"scalebed.report.figures.{figure_plot(wildcards)}"
+    return code_digest(figure, "scalebed.report.figures.render")
 
 
 def report_params(wildcards):
     """Return what the report is called, and the options of the figures in it."""
-    return canonical_json(slices.report(DECLARED) | {"figures": FIGURES})
+    return canonical_json(rule_params.report(DECLARED) | {"figures": FIGURES})
 
 
 def suite_manifest(wildcards):

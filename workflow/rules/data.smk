@@ -61,7 +61,7 @@ rule tokenize_corpus:
     resources:
         **DATA_RESOURCES,
     params:
-        spec=canonical_json(slices.tokens()),
+        spec=canonical_json(rule_params.tokens()),
     shell:
         "exec python -m scalebed tokenize-corpus --params {params.spec:q} --corpus {input.corpus:q}"
         " --tokenizer {input.tokenizer:q} --out {output:q} > {log:q} 2>&1"

@@ -20,7 +20,7 @@ rule build_suite:
         **DATA_RESOURCES,
     params:
         spec=suite_params,
-        code=code_digest("evaluate/suites"),
+        code=code_digest("scalebed.evaluate.suites.build"),
     shell:
         "exec python -m scalebed build-suite --params {params.spec:q} --corpus {input.corpus:q}"
         " --out {output:q} > {log:q} 2>&1"
@@ -42,7 +42,7 @@ rule evaluate_losses:
     resources:
         **LOSS_RESOURCES,
     params:
-        spec=canonical_json(slices.losses(STUDY)),
+        spec=canonical_json(rule_params.losses(STUDY)),
         validation=validation_arguments,
     shell:
         "exec python -m scalebed evaluate-losses --params {params.spec:q} --cell {input.cell:q}"

@@ -19,8 +19,8 @@ rule fit_laws:
     resources:
         **ANALYSIS_RESOURCES,
     params:
-        spec=canonical_json(slices.fit(STUDY)),
-        code=code_digest("laws", "fit", "store/columns", "store/fitted"),
+        spec=canonical_json(rule_params.fit(STUDY)),
+        code=code_digest("scalebed.predict.study"),
     shell:
         "exec python -m scalebed fit-laws --params {params.spec:q}"
         " --tables results/studies/{wildcards.study}/tables"

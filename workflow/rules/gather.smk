@@ -15,13 +15,13 @@ rule gather_study:
         search=SEARCHED,
         checks=collect(
             "results/studies/{{study}}/checks/{table}.parquet",
-            table=slices.checks(STUDY),
+            table=rule_params.checks(STUDY),
         ),
     output:
         database="results/studies/{study}/study.duckdb",
         copies=collect(
             "results/studies/{{study}}/parquet/{table}.parquet",
-            table=slices.DATABASE_TABLES,
+            table=rule_params.DATABASE_TABLES,
         ),
     log:
         "logs/gather_study/{study}.log",
@@ -31,8 +31,8 @@ rule gather_study:
     resources:
         **ANALYSIS_RESOURCES,
     params:
-        spec=canonical_json(slices.report(DECLARED)),
-        code=code_digest("store", "lints"),
+        spec=canonical_json(rule_params.report(DECLARED)),
+        code=code_digest("scalebed.tables.database"),
         published=published_argument,
     shell:
         "exec python -m scalebed gather-study --params {params.spec:q}"

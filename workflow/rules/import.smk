@@ -34,10 +34,10 @@ rule import_cells:
     resources:
         **ANALYSIS_RESOURCES,
     params:
-        spec=canonical_json(slices.imported(STUDY)),
+        spec=canonical_json(rule_params.imported(STUDY)),
         source=import_source,
         content=import_content,
-        code=code_digest("importers", "store", "search"),
+        code=code_digest("scalebed.tables.imports.tabulate"),
     shell:
         "exec python -m scalebed import-cells --params {params.spec:q}"
         " --source {params.source:q} --out results/studies/{wildcards.study}/tables"

@@ -66,7 +66,7 @@ rule write_report:
         **ANALYSIS_RESOURCES,
     params:
         spec=report_params,
-        code=code_digest("figures", "report"),
+        code=code_digest("scalebed.report.page"),
     shell:
         "exec python -m scalebed write-report --params {params.spec:q}"
         " --database {input.database:q} --figures results/studies/{wildcards.study}/figures"

@@ -21,8 +21,8 @@ rule choose_ladder:
     resources:
         **ANALYSIS_RESOURCES,
     params:
-        spec=canonical_json(slices.search(SEARCH)),
-        code=code_digest("search", "laws", "fit", "store/columns", "store/schema"),
+        spec=canonical_json(rule_params.search(SEARCH)),
+        code=code_digest("scalebed.search.propose"),
     shell:
         "exec python -m scalebed choose-ladder --params {params.spec:q}"
         " --tables results/studies/{wildcards.study}/tables"

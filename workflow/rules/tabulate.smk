@@ -17,7 +17,7 @@ rule list_cells:
     resources:
         **ANALYSIS_RESOURCES,
     params:
-        spec=canonical_json(slices.cell_list(STUDY)),
+        spec=canonical_json(rule_params.cell_list(STUDY)),
     shell:
         "exec python -m scalebed list-cells --params {params.spec:q} --out {output:q}"
         " > {log:q} 2>&1"
@@ -38,8 +38,8 @@ rule tabulate_cells:
     resources:
         **ANALYSIS_RESOURCES,
     params:
-        spec=canonical_json(slices.tables(STUDY)),
-        code=code_digest("store"),
+        spec=canonical_json(rule_params.tables(STUDY)),
+        code=code_digest("scalebed.tables.tabulate"),
     shell:
         "exec python -m scalebed tabulate-cells --params {params.spec:q} --cells results/cells"
         " --out results/studies/{wildcards.study}/tables > {log:q} 2>&1"

@@ -3,7 +3,7 @@
 NEEDS: results/datasets/<dataset>/manifest.json; the checkpoints of cells that were trained elsewhere.
 MAKES: results/cells/<cell>/{metrics.json,curve.parquet}, and beside them, undeclared because a
 diverged cell has none, model.safetensors and model.json. Resumable state lies in state/<cell>/, and a
-finished cell leaves its record there: see `scalebed.train.kept`.
+finished cell leaves its record there: see `scalebed.train.finished`.
 """
 
 
@@ -12,8 +12,8 @@ rule train_cell:
     input:
         dataset="results/datasets/{dataset}/manifest.json",
     output:
-        metrics=f"results/cells/{grid.CELL}/metrics.json",
-        curve=f"results/cells/{grid.CELL}/curve.parquet",
+        metrics=f"results/cells/{CELL}/metrics.json",
+        curve=f"results/cells/{CELL}/curve.parquet",
     log:
         "logs/train_cell/<cell>.log",
     benchmark:
@@ -42,8 +42,8 @@ rule convert_checkpoint:
         checkpoint=cell_checkpoint,
         tokenizer=cell_tokenizer,
     output:
-        metrics=f"results/cells/{grid.CELL}/metrics.json",
-        curve=f"results/cells/{grid.CELL}/curve.parquet",
+        metrics=f"results/cells/{CELL}/metrics.json",
+        curve=f"results/cells/{CELL}/curve.parquet",
     log:
         "logs/convert_checkpoint/<cell>.log",
     wildcard_constraints:

@@ -8,13 +8,13 @@ from typing import Any
 import pyarrow
 from pyarrow import compute, parquet
 
-from scalebed.data import verify
+from scalebed.core import verify
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import atomic_path, quarantine, read_json, write_json
 from scalebed.data.documents import Document
 from scalebed.data.readers import check_reader, get_reader, source_digest
 from scalebed.data.shuffle import Keyed, Shuffler
 from scalebed.data.splits import check_percentages, split_of
-from scalebed.errors import ScalebedError
-from scalebed.files import atomic_path, quarantine, read_json, write_json
 
 logger = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import sha256_file, write_json
 from scalebed.data.corpus import read_manifest
 from scalebed.data.tokens import check_same_tokenizer
-from scalebed.errors import ScalebedError
-from scalebed.files import sha256_file, write_json
 
 
 def build_dataset(params: Mapping[str, Any], tokens: Sequence[Path], out: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from scalebed.errors import ScalebedError
+from scalebed.core.errors import ScalebedError
 
 
 class Document(NamedTuple):

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, cast
 
-from scalebed.errors import ScalebedError
-from scalebed.files import sha256_file
-from scalebed.provenance import digest
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import sha256_file
+from scalebed.core.provenance import digest
 
 _BLOCK = 1 << 20
 # Up to this size the content of files decides whether a corpus is stale, beyond it size and time:

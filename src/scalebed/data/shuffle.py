@@ -12,9 +12,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from scalebed.core.errors import ScalebedError
 from scalebed.data.documents import Document
 from scalebed.data.splits import document_hash
-from scalebed.errors import ScalebedError
 
 _BUCKETS = 256
 SPILL_CHARACTERS = 256 << 20

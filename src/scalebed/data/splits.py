@@ -7,7 +7,7 @@ document where it was, and no training text can slide into the validation set.
 import hashlib
 from collections.abc import Mapping
 
-from scalebed.errors import ScalebedError
+from scalebed.core.errors import ScalebedError
 
 SPLITS = ("train", "val", "tasks")
 # Percentages count in hundredths of a percent.

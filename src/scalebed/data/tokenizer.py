@@ -14,10 +14,10 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from scalebed.data import verify
+from scalebed.core import verify
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import atomic_path, write_json
 from scalebed.data.corpus import iter_documents, read_manifest
-from scalebed.errors import ScalebedError
-from scalebed.files import atomic_path, write_json
 
 logger = logging.getLogger(__name__)
 

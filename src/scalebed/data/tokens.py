@@ -9,10 +9,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import atomic_path, write_json
 from scalebed.data.corpus import iter_documents, read_manifest
 from scalebed.data.tokenizer import Tokenizer, load_tokenizer
-from scalebed.errors import ScalebedError
-from scalebed.files import atomic_path, write_json
 
 logger = logging.getLogger(__name__)
 

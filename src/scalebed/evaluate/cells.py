@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scalebed.errors import ScalebedError
-from scalebed.files import quarantine, read_json, sha256_file
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import quarantine, read_json, sha256_file
 
 if TYPE_CHECKING:
     from scalebed.model import Decoder

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from scalebed.errors import ScalebedError
-from scalebed.provenance import digest
+from scalebed.core.errors import ScalebedError
+from scalebed.core.provenance import digest
 
 TASK_FOLDER = Path(__file__).parent / "tasks" / "cloze"
 """Task files of the locally built suites."""

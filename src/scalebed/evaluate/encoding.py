@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from scalebed.core.files import atomic_path
 from scalebed.data.tokenizer import Tokenizer
 from scalebed.evaluate.scoring import Request, Tokens
-from scalebed.files import atomic_path
 
 logger = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scalebed.data import verify
+from scalebed.core import verify
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import quarantine
 from scalebed.data.corpus import read_manifest
-from scalebed.errors import ScalebedError
 from scalebed.evaluate.digests import TASK_FOLDER, read_task, task_digest
-from scalebed.files import quarantine
 
 
 class Documents(list[dict[str, Any]]):

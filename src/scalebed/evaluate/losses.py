@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scalebed.errors import ScalebedError
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import read_json, write_json
+from scalebed.core.provenance import run_record
 from scalebed.evaluate.bootstrap import interval, resample_sequences, resample_tokens
 from scalebed.evaluate.cells import load_cell, read_cell_record
-from scalebed.files import read_json, write_json
-from scalebed.provenance import run_record
 
 if TYPE_CHECKING:
     from scalebed.model import Decoder

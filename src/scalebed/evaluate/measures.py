@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scalebed.errors import ScalebedError
+from scalebed.core.errors import ScalebedError
 
 _PREFERRED = ("acc", "exact_match", "em", "contains", "f1")
 

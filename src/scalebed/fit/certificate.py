@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scalebed.fit.newton import Problem
-from scalebed.fit.objectives import terms
-from scalebed.laws.base import Array, Mask
+from scalebed.fit.solvers.newton import Problem
+from scalebed.fit.solvers.objectives import terms
+from scalebed.laws.forms.base import Array, Mask
 
 _GRADIENT = 1e-6
 # A scaled Jacobian worse than this leaves fewer than four digits to some parameter.

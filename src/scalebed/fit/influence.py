@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from scalebed.fit.certificate import jacobian
-from scalebed.fit.general import prepare
-from scalebed.fit.objectives import terms
 from scalebed.fit.result import FitResult
-from scalebed.laws.base import Array, Inputs
+from scalebed.fit.solvers.general import prepare
+from scalebed.fit.solvers.objectives import terms
+from scalebed.laws.forms.base import Array, Inputs
 
 
 class Influence(NamedTuple):

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from scalebed.errors import ScalebedError
-from scalebed.laws.base import Array, Law, names
+from scalebed.core.errors import ScalebedError
+from scalebed.laws.forms.base import Array, Law, names
 
 OBJECTIVES: Final = ("sse", "log_sse", "huber_log")
 

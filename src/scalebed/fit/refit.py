@@ -8,11 +8,11 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from scalebed.fit import engine
-from scalebed.fit.general import descend, prepare, search
 from scalebed.fit.options import Options
-from scalebed.laws.base import Array, Inputs, Law, Mask, SharedExponentLaw
-from scalebed.laws.exponential import ExponentialSum
+from scalebed.fit.solvers import profiled
+from scalebed.fit.solvers.general import descend, prepare, search
+from scalebed.laws.forms.base import Array, Inputs, Law, Mask, SharedExponentLaw
+from scalebed.laws.forms.exponential import ExponentialSum
 
 _POOR = 1e-5
 _CHUNK = 4096
@@ -69,7 +69,7 @@ def refit(
     start : array (p,), optional
         Fit of the data the samples are made from; found when not given and needed.
     domain : (float, float), optional
-        Interval of the exponent of a law with one, see `scalebed.fit.engine.Design`.
+        Interval of the exponent of a law with one, see `scalebed.fit.solvers.profiled.Design`.
     threads : int
         Cores to use; results do not depend on it.
     centres : mapping of str to array (rows,), optional
@@ -85,7 +85,7 @@ def refit(
     """
     options = options or Options()
     if options.plain and one_exponent(law):
-        best = engine.refit(cast(SharedExponentLaw, law), x, y, domain, weights, threads)
+        best = profiled.refit(cast(SharedExponentLaw, law), x, y, domain, weights, threads)
         return Optima(best.theta, best.rss / 2, best.gradient, best.at_edge)
     if start is None:
         start = _start(law, x, y, options)
@@ -115,7 +115,7 @@ def _powers(
     rows: int,
     threads: int,
 ) -> Optima:
-    from scalebed.fit.kernels import powers
+    from scalebed.fit.solvers.kernels import powers
 
     found = powers.fit(
         cast(ExponentialSum, law),

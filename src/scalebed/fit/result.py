@@ -8,13 +8,13 @@ from typing import cast
 
 import numpy as np
 
-from scalebed.errors import ScalebedError
+from scalebed.core.errors import ScalebedError
 from scalebed.fit.certificate import Certificate, certify
-from scalebed.fit.engine import Design, Optimum, polish
-from scalebed.fit.general import prepare, search
 from scalebed.fit.options import Options
 from scalebed.fit.refit import one_exponent
-from scalebed.laws.base import Array, Inputs, Law, SharedExponentLaw, names
+from scalebed.fit.solvers.general import prepare, search
+from scalebed.fit.solvers.profiled import Design, Optimum, polish
+from scalebed.laws.forms.base import Array, Inputs, Law, SharedExponentLaw, names
 
 _AGREE = 1e-9
 

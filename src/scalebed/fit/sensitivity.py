@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scalebed.fit.result import FitResult
-from scalebed.laws.base import Array, Inputs
+from scalebed.laws.forms.base import Array, Inputs
 
 
 def unit(fit: FitResult, values: Array) -> Array:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from scalebed.errors import ScalebedError
+from scalebed.core.errors import ScalebedError
 
 if TYPE_CHECKING:
-    from scalebed.laws.base import Law
+    from scalebed.laws.forms.base import Law
 
 KINDS: Final[dict[str, tuple[str, ...]]] = {
     "loss": (

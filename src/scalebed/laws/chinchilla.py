@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalebed.laws.base import Array, ComputeOptimal, Inputs, Parameter, value_refusal
-from scalebed.laws.designs import design_refusal, levels
-from scalebed.laws.exponential import ExponentialSum, positive_refusal
+from scalebed.laws.forms.base import Array, ComputeOptimal, Inputs, Parameter, value_refusal
+from scalebed.laws.forms.designs import design_refusal, levels
+from scalebed.laws.forms.exponential import ExponentialSum, positive_refusal
 
 _EXPONENTS = (0.01, 3.0)
 _LEVELS = 3

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalebed.laws.base import Array, Inputs, Parameter, value_refusal
-from scalebed.laws.exponential import ExponentialSum, positive_refusal
+from scalebed.laws.forms.base import Array, Inputs, Parameter, value_refusal
+from scalebed.laws.forms.exponential import ExponentialSum, positive_refusal
 
 
 class Compute(ExponentialSum):

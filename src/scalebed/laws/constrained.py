@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalebed.laws.base import Array, Inputs, Mask, Parameter
-from scalebed.laws.formula import EXPONENTS, Formula, Scaling
-from scalebed.laws.jets import Jet
-from scalebed.laws.search import axes, best, slopes, thinned
+from scalebed.laws.forms.base import Array, Inputs, Mask, Parameter
+from scalebed.laws.forms.formula import EXPONENTS, Formula, Scaling
+from scalebed.laws.forms.jets import Jet
+from scalebed.laws.forms.starts import axes, best, slopes, thinned
 
 # Below the first a repetition is worth nothing, above the second as much as new tokens.
 _DECAYS = (0.01, 1e4)

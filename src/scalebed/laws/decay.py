@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalebed.laws.base import Array, Inputs, Parameter, value_refusal
-from scalebed.laws.exponential import ExponentialSum
+from scalebed.laws.forms.base import Array, Inputs, Parameter, value_refusal
+from scalebed.laws.forms.exponential import ExponentialSum
 
 # gamma is searched in units of 1 / (spread of the losses): below the first the curve is a straight
 # line over the data, above the second it is a step between two points.

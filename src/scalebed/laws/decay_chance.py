@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalebed.laws.base import Array, Frame, Inputs, Parameter
-from scalebed.laws.formula import Formula
-from scalebed.laws.jets import Jet
-from scalebed.laws.rates import rates
-from scalebed.laws.search import best, slopes, thinned
+from scalebed.laws.forms.base import Array, Frame, Inputs, Parameter
+from scalebed.laws.forms.formula import Formula
+from scalebed.laws.forms.jets import Jet
+from scalebed.laws.forms.rates import rates
+from scalebed.laws.forms.starts import best, slopes, thinned
 
 
 class DecayChance(Formula):

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalebed.laws.base import Array, Index, Inputs, Parameter
-from scalebed.laws.designs import levels
-from scalebed.laws.formula import Formula
-from scalebed.laws.jets import Jet, box_cox
-from scalebed.laws.search import axes, best, slopes, thinned
+from scalebed.laws.forms.base import Array, Index, Inputs, Parameter
+from scalebed.laws.forms.designs import levels
+from scalebed.laws.forms.formula import Formula
+from scalebed.laws.forms.jets import Jet, box_cox
+from scalebed.laws.forms.starts import axes, best, slopes, thinned
 
 _REFERENCE = 1e8
 _POWERS = (-1.0, 1.0)

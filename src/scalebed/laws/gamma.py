@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalebed.laws.base import Array, ComputeOptimal, Inputs, Parameter
-from scalebed.laws.formula import EXPONENTS, Formula, Scaling
-from scalebed.laws.jets import Jet
+from scalebed.laws.forms.base import Array, ComputeOptimal, Inputs, Parameter
+from scalebed.laws.forms.formula import EXPONENTS, Formula, Scaling
+from scalebed.laws.forms.jets import Jet
+from scalebed.laws.forms.optimal import balanced
+from scalebed.laws.forms.starts import axes, best, slopes, thinned
 from scalebed.laws.kaplan import joined
-from scalebed.laws.optimal import balanced
-from scalebed.laws.search import axes, best, slopes, thinned
 
 _OUTER = (0.05, 5.0)
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalebed.laws.base import Array, ComputeOptimal, Inputs, Parameter
-from scalebed.laws.formula import Formula, Scaling
-from scalebed.laws.jets import Jet, log_sum
-from scalebed.laws.optimal import balanced
-from scalebed.laws.search import axes, best, slopes, thinned
+from scalebed.laws.forms.base import Array, ComputeOptimal, Inputs, Parameter
+from scalebed.laws.forms.formula import Formula, Scaling
+from scalebed.laws.forms.jets import Jet, log_sum
+from scalebed.laws.forms.optimal import balanced
+from scalebed.laws.forms.starts import axes, best, slopes, thinned
 
 # The exponent of D also shapes the corner between the two limits: near 0 it is the larger of the
 # two terms, above 2 no published fit lies.

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalebed.laws.base import Array, Inputs, Parameter
-from scalebed.laws.formula import Scaling
-from scalebed.laws.jets import Jet
+from scalebed.laws.forms.base import Array, Inputs, Parameter
+from scalebed.laws.forms.formula import Scaling
+from scalebed.laws.forms.jets import Jet
 from scalebed.laws.kaplan import PARAMETERS, Kaplan, joined, searched
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalebed.laws.base import Array, Inputs, Parameter
-from scalebed.laws.formula import Formula
-from scalebed.laws.jets import Jet
-from scalebed.laws.search import slopes
+from scalebed.laws.forms.base import Array, Inputs, Parameter
+from scalebed.laws.forms.formula import Formula
+from scalebed.laws.forms.jets import Jet
+from scalebed.laws.forms.starts import slopes
 
 
 class LogCompute(Formula):

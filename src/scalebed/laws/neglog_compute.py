@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalebed.laws.base import Array, Inputs, Parameter
-from scalebed.laws.formula import EXPONENTS, Formula, Scaling
-from scalebed.laws.jets import Jet
+from scalebed.laws.forms.base import Array, Inputs, Parameter
+from scalebed.laws.forms.formula import EXPONENTS, Formula, Scaling
+from scalebed.laws.forms.jets import Jet
+from scalebed.laws.forms.starts import best, slopes, thinned
 from scalebed.laws.neglog import missed, straightened
-from scalebed.laws.search import best, slopes, thinned
 
 
 class NegLogCompute(Formula):

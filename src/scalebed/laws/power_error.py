@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalebed.laws.base import Array, Inputs, Parameter
-from scalebed.laws.exponential import ExponentialSum
-from scalebed.laws.formula import common_refusal
+from scalebed.laws.forms.base import Array, Inputs, Parameter
+from scalebed.laws.forms.exponential import ExponentialSum
+from scalebed.laws.forms.formula import common_refusal
 
 
 class PowerError(ExponentialSum):

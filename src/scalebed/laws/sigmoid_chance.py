@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalebed.laws.base import Array, Inputs, Parameter
-from scalebed.laws.formula import Formula
-from scalebed.laws.jets import Jet, logistic
-from scalebed.laws.rates import middles, rates
-from scalebed.laws.search import best, thinned
+from scalebed.laws.forms.base import Array, Inputs, Parameter
+from scalebed.laws.forms.formula import Formula
+from scalebed.laws.forms.jets import Jet, logistic
+from scalebed.laws.forms.rates import middles, rates
+from scalebed.laws.forms.starts import best, thinned
 from scalebed.laws.sigmoid import turning_grid, turning_groups
 
 

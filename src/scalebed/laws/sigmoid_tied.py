@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalebed.laws.base import Array, ComputeOptimal, Inputs, Parameter
-from scalebed.laws.formula import EXPONENTS, Formula, Scaling
-from scalebed.laws.jets import Jet, logistic
-from scalebed.laws.optimal import balanced
-from scalebed.laws.search import best, slopes, thinned
+from scalebed.laws.forms.base import Array, ComputeOptimal, Inputs, Parameter
+from scalebed.laws.forms.formula import EXPONENTS, Formula, Scaling
+from scalebed.laws.forms.jets import Jet, logistic
+from scalebed.laws.forms.optimal import balanced
+from scalebed.laws.forms.starts import best, slopes, thinned
 
 # Beyond it the sigmoid is 0 or 1 to seven digits.
 _LARGEST = 15.0

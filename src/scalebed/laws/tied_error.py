@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalebed.laws.base import Array, Inputs, Parameter
-from scalebed.laws.formula import common_refusal
+from scalebed.laws.forms.base import Array, Inputs, Parameter
+from scalebed.laws.forms.formula import common_refusal
 from scalebed.laws.tied import Tied
 
 

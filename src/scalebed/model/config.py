@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Self
 
-from scalebed import recipes
-from scalebed.errors import ScalebedError
+from scalebed.core import arithmetic
+from scalebed.core.errors import ScalebedError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,12 +74,12 @@ class ModelConfig:
     @property
     def ffn_width(self) -> int:
         """Width h of the feed-forward layer."""
-        return recipes.ffn_width(self.width, self.ffn_multiple)
+        return arithmetic.ffn_width(self.width, self.ffn_multiple)
 
     @property
-    def shape(self) -> recipes.Shape:
-        """The architecture as the arithmetic of `scalebed.recipes` takes it."""
-        return recipes.Shape(
+    def shape(self) -> arithmetic.Shape:
+        """The architecture as the arithmetic of `scalebed.core.arithmetic` takes it."""
+        return arithmetic.Shape(
             width=self.width,
             layers=self.layers,
             heads=self.heads,

@@ -110,8 +110,8 @@ class Block(nn.Module):
 class Decoder(nn.Module):
     """A language model.
 
-    Its parameters number `scalebed.recipes.count_params`(shape).total, plus 2d gains of qk-norm a
-    block, which the paper leaves out of N. They are uninitialised: see
+    Its parameters number `scalebed.core.arithmetic.count_params`(shape).total, plus 2d gains of
+    qk-norm a block, which the paper leaves out of N. They are uninitialised: see
     `scalebed.model.initialise`.
     """
 

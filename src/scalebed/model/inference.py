@@ -1,7 +1,7 @@
 """Forward pass of a trained decoder, for evaluation.
 
-The weights are fixed, so what `scalebed.model.direct` does at every step is done once: rows of the
-projections of queries and keys are put in the order that makes rotations complex products.
+The weights are fixed, so what `scalebed.model.gradient` does at every step is done once: rows of
+the projections of queries and keys are put in the order that makes rotations complex products.
 Everything is one kernel where it can be, in place where nothing else reads the array, and the last
 block goes no further than the positions somebody asked for. `scalebed.model.Decoder` stays what
 defines the model; tests hold the two together.
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import silu
 
 from scalebed.model.decoder import NORM_EPS, Block, Decoder, Norm
-from scalebed.model.direct import pair_order
+from scalebed.model.gradient import pair_order
 
 _LOGITS = 1 << 18
 """Logits held at a time: 1 MiB, which a core's cache holds while they are read."""

@@ -7,8 +7,8 @@ import safetensors
 import safetensors.torch
 import torch
 
-from scalebed.errors import ScalebedError
-from scalebed.files import atomic_path, read_json, write_json
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import atomic_path, read_json, write_json
 from scalebed.model.config import ModelConfig
 from scalebed.model.decoder import Decoder
 
@@ -50,7 +50,7 @@ def save_weights(
 def save_tensors(
     path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None
 ) -> None:
-    """Write a safetensors file; to be used inside `scalebed.files.atomic_path`.
+    """Write a safetensors file; to be used inside `scalebed.core.files.atomic_path`.
 
     Raises
     ------

@@ -11,12 +11,12 @@ import platform
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scalebed import recipes
-from scalebed.errors import ScalebedError
-from scalebed.files import read_json, write_json
-from scalebed.hardware import Gpu
-from scalebed.plan.memory import Layout
-from scalebed.provenance import digest
+from scalebed.core import arithmetic
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import read_json, write_json
+from scalebed.core.provenance import digest
+from scalebed.study.hardware import Gpu
+from scalebed.train.memory import Layout
 
 TRIAL_SECONDS = 1.5
 """Length of one calibration."""
@@ -84,9 +84,9 @@ class Calibration:
         key = _key(model, recipe)
         if key in self._times:
             return Estimate(self._times[key], True)
-        shape = recipes.shape_of(model)
+        shape = arithmetic.shape_of(model)
         tokens = recipe["batch_sequences"] * model["context"]
-        work = recipes.flops_exact(shape, tokens)
+        work = arithmetic.flops_exact(shape, tokens)
         if self.measure and work < _LIGHT_STEP:
             return Estimate(self._time(key, model, recipe), True)
         reference = self._reference(recipe)
@@ -94,7 +94,7 @@ class Calibration:
             return None
         guess = work / reference
         sequences = recipe["micro_sequences"] or recipe["batch_sequences"]
-        too_large = recipes.training_bytes(shape, sequences) > _MEMORY_SHARE * _memory_bytes()
+        too_large = arithmetic.training_bytes(shape, sequences) > _MEMORY_SHARE * _memory_bytes()
         if not self.measure or too_large or guess > HEAVIEST_STEP:
             return Estimate(guess, False)
         return Estimate(self._time(key, model, recipe), True)
@@ -106,13 +106,13 @@ class Calibration:
         if key not in self._times and not self.measure:
             return None
         tokens = 4 * _REFERENCE_MODEL["context"]
-        work = recipes.flops_exact(recipes.shape_of(_REFERENCE_MODEL), tokens)
+        work = arithmetic.flops_exact(arithmetic.shape_of(_REFERENCE_MODEL), tokens)
         if key not in self._times:
             self._time(key, _REFERENCE_MODEL, small)
         return work / self._times[key]
 
     def _time(self, key: str, model: dict[str, Any], recipe: dict[str, Any]) -> float:
-        from scalebed.train.calibrate import step_seconds
+        from scalebed.plan.step_seconds import step_seconds
 
         self._times[key] = step_seconds(model, recipe, TRIAL_SECONDS)
         write_json(self.path, self._times)
@@ -126,7 +126,7 @@ def gpu_step(model: dict[str, Any], recipe: dict[str, Any], layout: Layout, gpu:
     as use of the device.
     """
     tokens = recipe["batch_sequences"] * model["context"]
-    work = recipes.flops_exact(recipes.shape_of(model), tokens)
+    work = arithmetic.flops_exact(arithmetic.shape_of(model), tokens)
     extra = 4 / 3 if layout.recompute else 1.0
     return Estimate(extra * work / (layout.ranks * gpu.flops * gpu.utilization), False)
 
@@ -144,7 +144,7 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count() or 1,
         "python": platform.python_version(),
         "torch": importlib.metadata.version("torch"),
-        "numerics": recipes.NUMERICS,
+        "numerics": arithmetic.NUMERICS,
     }
 
 

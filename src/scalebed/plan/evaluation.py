@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from scalebed.config import Study
-from scalebed.errors import ScalebedError
-from scalebed.files import read_json
-from scalebed.grid import Cell
+from scalebed.core.cells import Cell
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import read_json
+from scalebed.study.trained import Study
 
 STARTUP_SECONDS = 3.0
 """Importing torch and loading a model, once a job."""

@@ -3,15 +3,16 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scalebed import recipes, slices
-from scalebed.config import Study, roles
-from scalebed.grid import Cell
-from scalebed.hardware import LAPTOP, Hardware
+from scalebed.core import arithmetic
+from scalebed.core.cells import Cell
+from scalebed.plan import rule_params
 from scalebed.plan.estimates import Calibration, makespan
 from scalebed.plan.evaluation import Evaluation, Job, estimate_evaluation
-from scalebed.plan.memory import Layout
 from scalebed.plan.site import not_installed, spread_out, step_time
 from scalebed.plan.states import State, Upstream, judge, upstream
+from scalebed.study.hardware import LAPTOP, Hardware
+from scalebed.study.trained import Study, roles
+from scalebed.train.memory import Layout
 
 FEW_STEPS = 100
 """A run with fewer steps than this is mostly warm-up and teaches a law little."""
@@ -171,9 +172,9 @@ def _row(
     calibration: Calibration,
     hardware: Hardware,
 ) -> Row:
-    spec = slices.cell(study, cell)
-    shape = recipes.shape_of(spec["model"])
-    params = recipes.count_params(shape).total
+    spec = rule_params.cell(study, cell)
+    shape = arithmetic.shape_of(spec["model"])
+    params = arithmetic.count_params(shape).total
     available = data.epoch_tokens(shape.context)
     state = judge(spec, cell.path, data, root)
     seconds, measured = state.seconds, True
@@ -193,7 +194,7 @@ def _row(
         tokens=spec["tokens"],
         steps=spec["steps"],
         warmup_steps=spec["recipe"]["warmup_steps"],
-        flops=recipes.flops(params, spec["tokens"]),
+        flops=arithmetic.flops(params, spec["tokens"]),
         seconds=seconds,
         measured=measured,
         epochs=None if available is None else spec["tokens"] / max(1, available),

@@ -7,10 +7,10 @@ twice too much waits a little longer. Nothing here is part of a cell's identity.
 import math
 from typing import Any, NamedTuple
 
-from scalebed import recipes
-from scalebed.errors import ScalebedError
-from scalebed.hardware import Hardware
-from scalebed.plan.memory import layout
+from scalebed.core import arithmetic
+from scalebed.core.errors import ScalebedError
+from scalebed.study.hardware import Hardware
+from scalebed.train.memory import layout
 
 START_MINUTES = 5
 """Starting Snakemake on the node, importing torch and saving state at the end, generously."""
@@ -57,12 +57,12 @@ class Training(NamedTuple):
 
 def training_flops(spec: dict[str, Any]) -> float:
     """Return the FLOPs of training a cell."""
-    return recipes.flops_exact(recipes.shape_of(spec["model"]), spec["tokens"])
+    return arithmetic.flops_exact(arithmetic.shape_of(spec["model"]), spec["tokens"])
 
 
 def evaluation_flops(spec: dict[str, Any], tokens: int) -> float:
     """Return the FLOPs of a forward pass over `tokens`: a third of training on them."""
-    return recipes.flops_exact(recipes.shape_of(spec["model"]), tokens) / 3
+    return arithmetic.flops_exact(arithmetic.shape_of(spec["model"]), tokens) / 3
 
 
 def training(spec: dict[str, Any], hardware: Hardware) -> Training:
@@ -71,7 +71,7 @@ def training(spec: dict[str, Any], hardware: Hardware) -> Training:
     Parameters
     ----------
     spec
-        The cell's slice, `scalebed.slices.cell`.
+        The cell's slice, `scalebed.plan.rule_params.cell`.
     hardware
         The site.
 
@@ -80,13 +80,13 @@ def training(spec: dict[str, Any], hardware: Hardware) -> Training:
     ScalebedError
         If the site has no node that can hold it.
     """
-    shape = recipes.shape_of(spec["model"])
+    shape = arithmetic.shape_of(spec["model"])
     work = training_flops(spec)
     ranks = _ranks(spec, hardware)
     if hardware.gpu is None:
         rate = hardware.core_flops
         sequences = spec["recipe"]["micro_sequences"] or spec["recipe"]["batch_sequences"]
-        needed = 1.5 * recipes.training_bytes(shape, sequences)
+        needed = 1.5 * arithmetic.training_bytes(shape, sequences)
     else:
         gpu = hardware.gpu
         if ranks > gpu.per_node:
@@ -96,7 +96,7 @@ def training(spec: dict[str, Any], hardware: Hardware) -> Training:
         rate = gpu.flops * gpu.utilization * ranks
         # Rank 0 holds weights and both moments while it writes a checkpoint, and once more as a
         # copy; every rank has a process.
-        needed = 2 * 16 * recipes.count_params(shape).total + (ranks - 1) * PROCESS_MB * 1e6
+        needed = 2 * 16 * arithmetic.count_params(shape).total + (ranks - 1) * PROCESS_MB * 1e6
     seconds = max(work / rate, spec["steps"] * STEP_SECONDS)
     return Training(
         ranks,
@@ -122,7 +122,7 @@ def resources(spec: dict[str, Any], hardware: Hardware, attempt: int) -> dict[st
     Parameters
     ----------
     spec
-        The cell's slice, `scalebed.slices.cell`.
+        The cell's slice, `scalebed.plan.rule_params.cell`.
     hardware
         The site.
     attempt
@@ -163,9 +163,9 @@ def evaluation(
 
     All evaluations go to one partition, since the jobs of a group have to agree on it.
     """
-    shape = recipes.shape_of(spec["model"])
+    shape = arithmetic.shape_of(spec["model"])
     seconds = evaluation_flops(spec, tokens) / hardware.core_flops
-    weights = 3 * 4 * recipes.count_params(shape).total
+    weights = 3 * 4 * arithmetic.count_params(shape).total
     # A batch of logits in fp32 and what is computed from them; batches are bounded by tokens.
     logits = 3 * 4 * 16 * shape.context * shape.vocab
     memory = SNAKEMAKE_MB + 1.5 * PROCESS_MB + 1.5 * (weights + logits) / 1e6
@@ -174,7 +174,7 @@ def evaluation(
 
 def conversion(spec: dict[str, Any], hardware: Hardware, attempt: int) -> dict[str, int | str]:
     """Return the resources of taking a cell from a checkpoint, which is held three times."""
-    weights = 3 * 4 * recipes.count_params(recipes.shape_of(spec["model"])).total
+    weights = 3 * 4 * arithmetic.count_params(arithmetic.shape_of(spec["model"])).total
     memory = SNAKEMAKE_MB + PROCESS_MB + round(weights / 1e6)
     return small(hardware, memory, CONVERSION_MINUTES, attempt)
 

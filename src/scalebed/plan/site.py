@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from scalebed.errors import ScalebedError
-from scalebed.hardware import Hardware
+from scalebed.core.backends import require
+from scalebed.core.errors import ScalebedError
 from scalebed.plan.estimates import Calibration, Estimate, gpu_step
-from scalebed.plan.memory import Layout, layout
-from scalebed.train.backends import require
+from scalebed.study.hardware import Hardware
+from scalebed.train.memory import Layout, layout
 
 
 def spread_out(spec: dict[str, Any], hardware: Hardware) -> tuple[Layout | None, str | None]:

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scalebed import slices
-from scalebed.config import Study
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import read_json, sha256_file
+from scalebed.core.provenance import state_digest
 from scalebed.data.localfiles import path_digest
 from scalebed.data.readers import source_digest
-from scalebed.errors import ScalebedError
-from scalebed.files import read_json, sha256_file
-from scalebed.provenance import state_digest
+from scalebed.plan import rule_params
+from scalebed.study.trained import Study
 
 CELLS = "results/cells"
 _ABSENT = "none"
@@ -98,16 +98,17 @@ def upstream(study: Study, name: str, root: Path) -> Upstream:
         sha256 = sha256_file(manifest)
     corpora = sorted({*spec.sources, *study.tokenizers[spec.tokenizer].corpora})
     wanted = [
-        (f"results/corpora/{corpus}", corpus, slices.corpus(study, corpus)) for corpus in corpora
+        (f"results/corpora/{corpus}", corpus, rule_params.corpus(study, corpus))
+        for corpus in corpora
     ]
     wanted += [
         (
             f"results/tokenizers/{spec.tokenizer}",
             spec.tokenizer,
-            slices.tokenizer(study, spec.tokenizer),
+            rule_params.tokenizer(study, spec.tokenizer),
         )
     ]
-    wanted += [(f"results/datasets/{name}", name, slices.dataset(study, name))]
+    wanted += [(f"results/datasets/{name}", name, rule_params.dataset(study, name))]
     changes = []
     for folder, label, params in wanted:
         record = root / folder / "manifest.json"

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from scalebed.store.reader import StudyDatabase
+from scalebed.tables.reader import StudyDatabase
 
 _TARGETS = """
 WITH average AS (SELECT cell, avg(error) AS value FROM tasks WHERE in_average GROUP BY cell),

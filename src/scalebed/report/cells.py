@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from scalebed.store.reader import StudyDatabase
+from scalebed.tables.reader import StudyDatabase
 
 _CELLS = """
 SELECT c.*, l.loss, l.loss_sequences_lower AS loss_lower, l.loss_sequences_upper AS loss_upper,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from scalebed.report.numbers import count, duration, plural, scientific
-from scalebed.store.reader import StudyDatabase
+from scalebed.tables.reader import StudyDatabase
 
 _COMPUTE = """
 SELECT dataset,

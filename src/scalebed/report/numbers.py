@@ -2,7 +2,7 @@
 
 import math
 
-from scalebed.figures.style import compact, superscript
+from scalebed.report.figures.style import compact, superscript
 
 MINUS = "−"
 

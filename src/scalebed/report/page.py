@@ -9,15 +9,16 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from scalebed.figures.registry import SEARCH_FIGURES, get_figure, usual_figures
-from scalebed.figures.render import javascript, specification, to_svg
-from scalebed.files import read_text, write_text
-from scalebed.report import answer, checked, facts, numbers, published, search
+from scalebed.core.files import read_text, write_text
+from scalebed.report import answer, checks_section, facts, numbers, published, search
+from scalebed.report.cautions import Evidence, cautions, cell_label
 from scalebed.report.cells import cell_frame, records, rises, spearman
-from scalebed.report.checks import Evidence, cautions, cell_label
-from scalebed.report.laws import fitted, raised
+from scalebed.report.figures.registry import get_figure, usual_figures
+from scalebed.report.figures.render import javascript, specification, to_svg
+from scalebed.report.formulas import fitted, raised
 from scalebed.report.pooled import pooled
-from scalebed.store.reader import StudyDatabase
+from scalebed.study.figures import SEARCH_FIGURES
+from scalebed.tables.reader import StudyDatabase
 
 # A table longer than this belongs into a query, not on a page.
 MOST_ROWS = 400
@@ -99,10 +100,10 @@ def page_context(
         "fits": fits,
         "other_fits": other_fits,
         "pooled": pooled(study),
-        "calibration": checked.calibration(study),
-        "tournament": checked.tournament(study),
-        "contrasts": checked.contrasts(study),
-        "reliability": checked.reliability(study),
+        "calibration": checks_section.calibration(study),
+        "tournament": checks_section.tournament(study),
+        "contrasts": checks_section.contrasts(study),
+        "reliability": checks_section.reliability(study),
         "cautions": cautions(Evidence(study, cells, fits, other_fits, targets, held_out)),
         "rises": len(found),
         "compared": compared,
@@ -146,7 +147,7 @@ def _figures(
         if drawn is not None:
             text, svg = (read_text(drawn / f"{name}.{kind}") for kind in ("json", "svg"))
         else:
-            spec = specification(entry["plot"], study, entry["options"])
+            spec = specification(get_figure(entry["plot"]), study, entry["options"])
             text, svg = json.dumps(spec, separators=(",", ":"), ensure_ascii=False), to_svg(spec)
         still = base64.b64encode(svg.encode()).decode()
         figure = get_figure(entry["plot"])

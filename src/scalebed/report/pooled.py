@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scalebed.store.reader import StudyDatabase
+from scalebed.tables.reader import StudyDatabase
 
 _TARGETS = """
 SELECT c.dataset, c.size, c.ratio, c.seed, o.measured, o.predicted AS pooled, o.lower, o.upper,

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from scalebed.errors import ScalebedError
+from scalebed.core.errors import ScalebedError
 from scalebed.search.power import Bootstrap, fit_power
-from scalebed.store.reader import StudyDatabase
+from scalebed.tables.reader import StudyDatabase
 
 _SEARCH = """
 SELECT count(*) AS configurations, count(DISTINCT (width, layers, heads)) AS shapes,

@@ -5,7 +5,7 @@ from typing import Any
 from scalebed.report import facts
 from scalebed.report.numbers import count, fixed, scientific
 from scalebed.report.text import align
-from scalebed.store.reader import StudyDatabase
+from scalebed.tables.reader import StudyDatabase
 
 _TOTAL = """
 SELECT count(*) AS runs, count(DISTINCT (width, layers, heads)) AS shapes, sum(flops) AS flops,

@@ -5,7 +5,7 @@ from typing import Any
 
 from scalebed.report import answer
 from scalebed.report.numbers import count, fixed, percent, times
-from scalebed.store.reader import StudyDatabase
+from scalebed.tables.reader import StudyDatabase
 
 _HEADINGS = (
     *("data set", "size", "M", "N", "compute", "", "predicted", "interval", "measured"),

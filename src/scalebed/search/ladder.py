@@ -5,11 +5,11 @@ from typing import Any
 
 import yaml
 
-from scalebed.config import parse_study
-from scalebed.errors import ScalebedError
+from scalebed.core.errors import ScalebedError
 from scalebed.search.rungs import Picked
-from scalebed.searched import CARRIED, SearchStudy
-from scalebed.sections import RecipeValues, Size
+from scalebed.study.search import CARRIED, SearchStudy
+from scalebed.study.sections import RecipeValues, Size
+from scalebed.study.trained import parse_study
 
 _OVER_TRAIN = 16  # 320 / 20, as in the default fit of the paper
 _WIDTH = 100

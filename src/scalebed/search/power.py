@@ -6,7 +6,7 @@ import numpy as np
 
 from scalebed.fit.refit import refit
 from scalebed.laws import get_law
-from scalebed.laws.base import Array, Index
+from scalebed.laws.forms.base import Array, Index
 
 LAW: Final = get_law("compute")
 

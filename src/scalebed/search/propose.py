@@ -6,19 +6,20 @@ from typing import Any
 
 import pyarrow
 
-from scalebed import recipes
-from scalebed.errors import ScalebedError
-from scalebed.files import write_parquet, write_text
-from scalebed.search.choose import mark, summarise
-from scalebed.search.expand import Expanded
+from scalebed.core import arithmetic
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import write_parquet, write_text
+from scalebed.search.choose import summarise
 from scalebed.search.ladder import ladder_yaml
 from scalebed.search.power import Bootstrap
 from scalebed.search.rungs import Picked, pick
-from scalebed.search.sections import SEARCHED
 from scalebed.search.trends import Trend, fit_trend, optima
-from scalebed.searched import SearchStudy
-from scalebed.store.schema import CELLS, LOSSES, SEARCH, SEARCH_FITS, SEARCH_RUNGS
-from scalebed.store.tables import from_rows, read_table
+from scalebed.study.search import SearchStudy
+from scalebed.study.search_runs import Expanded
+from scalebed.study.search_sections import SEARCHED
+from scalebed.tables.arrow import from_rows, read_table
+from scalebed.tables.declared.cells import CELLS, LOSSES, SEARCH, SEARCH_FITS, SEARCH_RUNGS
+from scalebed.tables.imports.frontier import mark
 
 Row = dict[str, Any]
 
@@ -95,7 +96,7 @@ def run_rows(
                 "configuration": f"{run.size} {run.recipe}",
                 "cell": path,
                 "warmup": run.warmup_steps,
-                "nominal_flops": recipes.flops(cell["params"], ratio * cell["params"]),
+                "nominal_flops": arithmetic.flops(cell["params"], ratio * cell["params"]),
                 "loss": measured.get(path) if cell["status"] == "done" else None,
             }
         )

@@ -7,12 +7,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from scalebed import recipes
-from scalebed.errors import ScalebedError
-from scalebed.search.expand import recipe_name, size_name
-from scalebed.search.sections import SEARCHED, Rung, Search
+from scalebed.core import arithmetic
+from scalebed.core.errors import ScalebedError
 from scalebed.search.trends import Trend
-from scalebed.sections import Size
+from scalebed.study.search_runs import recipe_name, size_name
+from scalebed.study.search_sections import SEARCHED, Rung, Search
+from scalebed.study.sections import Size
 
 Row = dict[str, Any]
 
@@ -43,7 +43,7 @@ class Picked(NamedTuple):
 
     def flops(self, ratio: int) -> float:
         """Return the compute at a token multiplier."""
-        return recipes.flops(self.params, ratio * self.params)
+        return arithmetic.flops(self.params, ratio * self.params)
 
 
 def pick(
@@ -103,7 +103,7 @@ def _asked(rung: Rung) -> str:
 
 
 def _count(size: Size | None) -> int:
-    return recipes.count_params(size.shape).total if size else 0
+    return arithmetic.count_params(size.shape).total if size else 0
 
 
 def _rung(

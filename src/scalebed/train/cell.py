@@ -6,17 +6,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from scalebed.errors import ScalebedError
-from scalebed.files import read_json, sha256_file
-from scalebed.grid import Cell
+from scalebed.core.backends import backend
+from scalebed.core.cells import Cell
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import read_json, sha256_file
+from scalebed.core.provenance import run_record, state_digest
 from scalebed.model import ModelConfig
-from scalebed.provenance import run_record, state_digest
-from scalebed.train import kept, record
-from scalebed.train.backends import backend
+from scalebed.train import finished, record
 from scalebed.train.checkpoint import StateFolder, open_state
+from scalebed.train.distributed.ranks import world
 from scalebed.train.job import Job, Options
-from scalebed.train.ranks import world
-from scalebed.train.settings import CellFailure, Recipe, check_params, check_tokens
+from scalebed.train.params import CellFailure, Recipe, check_params, check_tokens
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def train_cell(params: dict[str, Any], dataset: Path, out: Path, options: Option
         else contextlib.nullcontext(StateFolder(state_path)) as state
     ):
         # Ranks were started because there was something to train: see `put_back`.
-        if world()[1] == 1 and kept.restore(state.path, out):
+        if world()[1] == 1 and finished.restore(state.path, out):
             return "done"
         try:
             outcome = backend(job.recipe.backend).train(job, state, began)
@@ -79,7 +79,7 @@ def train_cell(params: dict[str, Any], dataset: Path, out: Path, options: Option
             if leads:
                 record.write_trained(out, run, job, outcome, about)
         if leads and status == "done":
-            kept.keep(state.path, out)
+            finished.keep(state.path, out)
         elif leads:
             state.discard()
     return status
@@ -96,7 +96,7 @@ def put_back(params: dict[str, Any], dataset: Path, out: Path, options: Options)
     if not path.is_dir():
         return False
     with open_state(path, options.wait_seconds) as state:
-        return kept.restore(state.path, out)
+        return finished.restore(state.path, out)
 
 
 def _failed(out: Path, run: record.RunRecord, cell: Cell, failure: CellFailure, leads: bool) -> str:

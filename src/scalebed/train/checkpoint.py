@@ -3,7 +3,7 @@
 A checkpoint is a safetensors file ``step-<n>.safetensors`` beside ``step-<n>.sha256``. The sum is
 written first and the checkpoint renamed into place last, so a checkpoint that is there is whole
 unless the disk lied; the sum tells. Ranks that share the weights out write a folder
-``step-<n>.sharded`` together instead; see `scalebed.train.sharded_files`.
+``step-<n>.sharded`` together instead; see `scalebed.train.distributed.sharded_files`.
 
 Both hold the same tensors under the same names, whole ones as far as a reader can tell, so that
 every way of training can go on from either: ``step``, and ``weights/<parameter>``,
@@ -25,11 +25,11 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from scalebed.errors import ScalebedError
-from scalebed.files import atomic_path, read_json, sha256_file, write_json, write_text
-from scalebed.grid import Cell
+from scalebed.core.cells import Cell
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import atomic_path, read_json, sha256_file, write_json, write_text
 from scalebed.model.saved import save_tensors
-from scalebed.train.ranks import Ranks
+from scalebed.train.distributed.ranks import Ranks
 
 _log = logging.getLogger(__name__)
 LOCK = "lock"
@@ -168,7 +168,7 @@ class StateFolder:
 
 def _sharded_files() -> Any:
     """Import what only sharded checkpoints need: two seconds that short cells must not pay."""
-    from scalebed.train import sharded_files
+    from scalebed.train.distributed import sharded_files
 
     return sharded_files
 

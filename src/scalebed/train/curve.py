@@ -7,9 +7,9 @@ import pyarrow
 import torch
 from torch import Tensor
 
-from scalebed.files import write_parquet
+from scalebed.core.files import write_parquet
+from scalebed.train.params import Recipe
 from scalebed.train.schedule import learning_rate
-from scalebed.train.settings import Recipe
 
 LOSS, Z_LOSS, GRAD_NORM = range(3)
 """Columns of the array kept while training."""

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from scalebed.grid import Cell
+from scalebed.core.cells import Cell
 from scalebed.model import ModelConfig
-from scalebed.train.settings import Recipe
+from scalebed.train.params import Recipe
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 from scalebed.model import Decoder, Loss
-from scalebed.model.direct import Gradient
+from scalebed.model.gradient import Gradient
 from scalebed.model.loss import Parts
 from scalebed.train import curve as curves
 from scalebed.train.checkpoint import Checkpoint, Saved, StateFolder
+from scalebed.train.distributed.ranks import Ranks
 from scalebed.train.interrupt import Interrupted, Stop
 from scalebed.train.optimizer import FlatAdamW
+from scalebed.train.params import Recipe
 from scalebed.train.progress import Progress, Silent
-from scalebed.train.ranks import Ranks
 from scalebed.train.schedule import learning_rate
-from scalebed.train.settings import Recipe
 
 # Reading values from the device stops it, so the curve is looked at only so often.
 _LOOK = 25
@@ -75,7 +75,7 @@ class Training:
     ranks
         Who trains it; this process alone when left out.
     by_hand
-        Whether to take the gradient by `scalebed.model.direct` where that is possible.
+        Whether to take the gradient by `scalebed.model.gradient` where that is possible.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ each, whatever the number of layers.
 import torch
 from torch import Tensor, nn
 
-from scalebed.train.settings import Recipe
+from scalebed.train.params import Recipe
 
 # Every parameter starts on a cache line, so that kernels take the same path in every process and
 # sums come out bit-identical after a resume. The padding is zero and stays so.

@@ -8,7 +8,7 @@ from typing import Any
 
 import tqdm
 
-from scalebed.errors import ScalebedError
+from scalebed.core.errors import ScalebedError
 
 _log = logging.getLogger(__name__)
 _LINE_SECONDS = 10.0

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from scalebed import recipes
-from scalebed.errors import ScalebedError
-from scalebed.files import sha256_file, write_json
+from scalebed.core import arithmetic
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import sha256_file, write_json
 from scalebed.model.saved import CONFIG, WEIGHTS
 from scalebed.train.curve import train_loss, write_curve
 from scalebed.train.job import Job, Outcome
@@ -139,8 +139,8 @@ def _clear(out: Path) -> None:
 def _metrics(run: RunRecord) -> dict[str, Any]:
     """Return everything in metrics.json that follows from the parameters; the rest is empty."""
     params = run.params
-    shape = recipes.shape_of(params["model"])
-    counts = recipes.count_params(shape)
+    shape = arithmetic.shape_of(params["model"])
+    counts = arithmetic.count_params(shape)
     tokens = params["tokens"]
     return {
         "cell": params["cell"],
@@ -157,8 +157,8 @@ def _metrics(run: RunRecord) -> dict[str, Any]:
         "steps": params["steps"],
         "batch_tokens": params["recipe"]["batch_sequences"] * shape.context,
         "token_multiplier": tokens / counts.total,
-        "flops": recipes.flops(counts.total, tokens),
-        "flops_exact": recipes.flops_exact(shape, tokens),
+        "flops": arithmetic.flops(counts.total, tokens),
+        "flops_exact": arithmetic.flops_exact(shape, tokens),
         "epochs": None if run.dataset_tokens is None else tokens / run.dataset_tokens,
         "train_loss": None,
         "seconds": 0.0,

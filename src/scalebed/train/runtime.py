@@ -10,7 +10,7 @@ from typing import IO
 
 import torch
 
-from scalebed.errors import ScalebedError
+from scalebed.core.errors import ScalebedError
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 5.0

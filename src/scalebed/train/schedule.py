@@ -2,7 +2,7 @@
 
 import math
 
-from scalebed.train.settings import Recipe
+from scalebed.train.params import Recipe
 
 
 def learning_rate(recipe: Recipe, steps: int, step: int) -> float:

@@ -17,9 +17,9 @@ import pkgutil
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, cast
 
+from scalebed.core.errors import ScalebedError
+from scalebed.core.provenance import digest
 from scalebed.data.documents import Description, Document, Option, check_options
-from scalebed.errors import ScalebedError
-from scalebed.provenance import digest
 
 
 class Reader(Protocol):

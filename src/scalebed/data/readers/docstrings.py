@@ -10,11 +10,11 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from scalebed.core.errors import ScalebedError
 from scalebed.data.documents import Description, Document, Option
 from scalebed.data.markup import first_occurrences
 from scalebed.data.packages import Package
 from scalebed.data.text import normalise_code
-from scalebed.errors import ScalebedError
 
 _DEFAULT = {
     "altair": "6.3.0",

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from scalebed.core.errors import ScalebedError
 from scalebed.data import localfiles
 from scalebed.data.documents import REQUIRED, Description, Document, Option
 from scalebed.data.text import normalise_prose
-from scalebed.errors import ScalebedError
 
 OPTIONS = {
     "paths": Option((str, list), REQUIRED, "a glob pattern or a list of them"),

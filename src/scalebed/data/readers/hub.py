@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from scalebed.core.errors import ScalebedError
 from scalebed.data.documents import REQUIRED, Description, Document, Option
 from scalebed.data.text import normalise_prose
-from scalebed.errors import ScalebedError
 
 OPTIONS = {
     "path": Option((str,), REQUIRED, "name of the data set, for example allenai/c4"),

@@ -8,10 +8,10 @@ import fnmatch
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from scalebed.core.errors import ScalebedError
 from scalebed.data.documents import Description, Document, Option
 from scalebed.data.packages import FOLDER, Package
 from scalebed.data.text import normalise_code
-from scalebed.errors import ScalebedError
 
 OPTIONS = {
     "folder": FOLDER,

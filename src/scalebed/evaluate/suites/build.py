@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import write_json, write_text
 from scalebed.data.corpus import iter_documents, read_manifest
-from scalebed.errors import ScalebedError
 from scalebed.evaluate.digests import task_digest
 from scalebed.evaluate.suites import BUILDERS
 from scalebed.evaluate.suites.item import Proposal, Task
 from scalebed.evaluate.suites.pool import Pool, Sentence, sentences_of
-from scalebed.files import write_json, write_text
 
 Item = dict[str, Any]
 

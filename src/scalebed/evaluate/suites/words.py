@@ -5,7 +5,13 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from scalebed.evaluate.suites.item import Proposal, Task, ending
-from scalebed.evaluate.suites.pool import FUNCTION_WORDS, Pool, Sentence, is_content, suffix_class
+from scalebed.evaluate.suites.pool import (
+    FUNCTION_WORDS,
+    Pool,
+    Sentence,
+    is_content,
+    suffix_class,
+)
 
 
 def _draw(

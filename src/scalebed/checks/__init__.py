@@ -1,0 +1,1 @@
+"""How far laws and intervals can be trusted, measured on the study itself: one folder a check."""

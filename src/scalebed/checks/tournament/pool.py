@@ -1,0 +1,132 @@
+"""The fits of a tournament, shared out to processes; the result does not depend on their number."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from scalebed.checks.tournament.entries import BASELINE, Entry, error_entries, loss_entries
+from scalebed.checks.tournament.scores import Score, error_scores, loss_score
+from scalebed.checks.tournament.splits import Split
+from scalebed.fit.options import Options
+from scalebed.laws.forms.base import Array
+from scalebed.predict.runs import Runs
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+Losses = list[tuple[Array, Array | None]]
+
+
+class Job(NamedTuple):
+    """One entry on one split.
+
+    Attributes
+    ----------
+    kind : {"loss", "error"}
+    split, entry : int
+        Numbers in `Field`.
+    responses : tuple of str
+        Validation sets, or tasks and averages.
+    """
+
+    kind: str
+    split: int
+    entry: int
+    responses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Field:
+    """Everything the jobs of a tournament share.
+
+    Attributes
+    ----------
+    runs : list of Runs
+    splits : tuple of Split
+    laws : (str, str)
+        The study's loss law and error law.
+    options : (dict, dict)
+        Their options as JSON values.
+    losses : list
+        Measured and predicted losses of every split and data set, for error laws.
+    only : tuple of str
+        Laws that take part beside the study's own; all if empty.
+    """
+
+    runs: list[Runs]
+    splits: tuple[Split, ...]
+    laws: tuple[str, str]
+    options: tuple[dict[str, Any], dict[str, Any]]
+    losses: list[Losses]
+    only: tuple[str, ...] = ()
+
+    def entries(self, kind: str) -> tuple[list[Entry], int]:
+        """Entries of a kind, and which of them is the study's own."""
+        at = ("loss", "error").index(kind)
+        law, options = self.laws[at], Options.from_json(self.options[at])
+        objective = Options(options.objective, options.delta)
+        every = loss_entries() if kind == "loss" else error_entries(objective)
+        kept = (*self.only, law, BASELINE)
+        entries = [entry for entry in every if not self.only or entry.law in kept]
+        for i, entry in enumerate(entries):
+            if entry.law == law and entry.options == options:
+                return entries, i
+        route = "loss" if kind == "loss" else "two-step"
+        own = Entry(law, f"{options.objective}, the study's options", options, route)
+        return [*entries, own], len(entries)
+
+    def play(self, job: Job) -> list[Score]:
+        """Scores of a job, one a response."""
+        split, entry = self.splits[job.split], self.entries(job.kind)[0][job.entry]
+        if job.kind == "loss":
+            return [loss_score(entry, split, self.runs, name) for name in job.responses]
+        losses = self.losses[job.split]
+        return error_scores(entry, split, self.runs, job.responses, losses)
+
+
+_field: Field | None = None
+
+
+def _begin(field: Field) -> None:
+    global _field
+    _field = field
+
+
+def _play(job: Job) -> list[Score]:
+    if _field is None:
+        raise RuntimeError("a worker was started without its field")
+    return _field.play(job)
+
+
+def play_all(field: Field, jobs: list[Job], workers: int) -> list[list[Score]]:
+    """Scores of all jobs, in their order."""
+    if workers < 2 or len(jobs) < 2:
+        return [field.play(job) for job in jobs]
+    with _one_thread_each():
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, context, _begin, (field,)) as pool:
+            return list(pool.map(_play, jobs))
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Keep linear algebra in the workers from starting a thread for every core."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        _restore(before.items())
+
+
+def _restore(values: Iterable[tuple[str, str | None]]) -> None:
+    for name, value in values:
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

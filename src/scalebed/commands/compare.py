@@ -1,0 +1,76 @@
+"""Let all laws and objectives predict what they were not fitted to, and say which to believe.
+
+Prints the tables and a verdict, and the class of every task; docs/tournament.md says how to read
+them. With --out tables tournament and reliability are written.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add = parser.add_argument
+    add("study", help="name of a study in results/studies, or its folder")
+    add("--loss", action="append", default=[], help="validation set to predict (the study's own)")
+    add("--law", action="append", default=[], help="law to take part beside the study's own (all)")
+    add("--kind", choices=("loss", "error"), help="losses only, or task errors only (both)")
+    add(
+        "--for",
+        dest="family",
+        choices=("N", "C", "M", "design", "all"),
+        help="extrapolation the verdict is about (the one that the study's targets ask for)",
+    )
+    add(
+        "--only",
+        choices=("tournament", "reliability"),
+        help="make one table alone; the classes of tasks take seconds (both)",
+    )
+    add("--no-tasks", action="store_true", help="leave out single tasks")
+    add("--draws", type=int, default=4000, help="resamples of the cluster bootstrap (4000)")
+    add("--seed", type=int, default=0, help="seed of the bootstrap (0)")
+    add("--workers", type=int, default=2, help="processes; results do not depend on it (2)")
+    add("--out", type=Path, help="folder to write tournament.parquet and reliability.parquet into")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Compare, print and write."""
+    from scalebed.checks.reliability import classify_tasks
+    from scalebed.checks.reliability import write as write_reliability
+    from scalebed.checks.tournament import Rules, run_tournament, verdicts, write
+    from scalebed.checks.tournament.text import reliability_lines, table_lines
+    from scalebed.checks.tournament.verdict import asked
+    from scalebed.core.errors import ScalebedError
+    from scalebed.predict.open_study import open_study
+
+    if not 100 <= args.draws <= 1_000_000:
+        raise ScalebedError(f"--draws is {args.draws}, expected 100 .. 1000000")
+    if not 1 <= args.workers <= 256:
+        raise ScalebedError(f"--workers is {args.workers}, expected 1 .. 256")
+    study = open_study(args.study)
+    rules = Rules(
+        losses=tuple(dict.fromkeys(args.loss)),
+        laws=tuple(dict.fromkeys(args.law)),
+        kinds=(args.kind,) if args.kind else ("loss", "error"),
+        tasks=not args.no_tasks,
+        draws=args.draws,
+        seed=args.seed,
+        workers=args.workers,
+    )
+    plays, judges = args.only != "reliability", args.only != "tournament"
+    rows = run_tournament(study, rules) if plays else []
+    tasks = classify_tasks(study, rows) if judges and args.kind != "loss" else []
+    for line in table_lines(rows):
+        print(line)
+    if plays and not rows:
+        print(f"study {study.name} has no cells beyond those it fits to: nothing to compare")
+    for sentence in verdicts(rows, args.family or asked(study)):
+        print(f"\n{sentence}")
+    for line in ("", *reliability_lines(tasks)) if tasks else ():
+        print(line)
+    if args.out and plays:
+        write(rows, args.out / "tournament.parquet")
+        print(f"\nwritten: {args.out / 'tournament.parquet'}")
+    if args.out and judges:
+        write_reliability(tasks, args.out / "reliability.parquet")
+        print(f"\nwritten: {args.out / 'reliability.parquet'}")

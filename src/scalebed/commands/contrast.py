@@ -1,0 +1,86 @@
+"""Compare two data sets or recipes of a study: which is better at a run, and by how much compute.
+
+Without data sets every pair is compared, without --target every target of the study.
+"""
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add = parser.add_argument
+    add("study", help="name of a study in results/studies, or its folder")
+    add("datasets", nargs="*", metavar="DATASET", help="two data sets, A and B; all pairs if none")
+    add(
+        "--target",
+        action="append",
+        default=[],
+        metavar="params=N,tokens=D",
+        help="run at which they are compared; may be given several times",
+    )
+    add(
+        "--response",
+        "--task",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="validation set, task or average to compare (the study's loss and averages)",
+    )
+    add(
+        "--other",
+        metavar="STUDY",
+        help="study that B comes from, to compare recipes that have a study each",
+    )
+    add("--out", type=Path, help="folder to write contrasts.parquet into")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Compare, print and write."""
+    from scalebed.checks.contrasts import contrast_all, write
+    from scalebed.core.errors import ScalebedError
+    from scalebed.predict.open_study import open_study
+
+    if len(args.datasets) not in (0, 2):
+        raise ScalebedError(f"{len(args.datasets)} data sets are named, expected two or none")
+    study = open_study(args.study)
+    targets = tuple(_target(text) for text in args.target) or None
+    pairs = (tuple(args.datasets),) if args.datasets else None
+    other = open_study(args.other) if args.other else None
+    rows = contrast_all(study, pairs, targets, tuple(args.response) or None, other)
+    if args.datasets and not rows:
+        raise ScalebedError(f"study {study.name} has no target: add --target params=N,tokens=D")
+    if not rows:
+        print(f"study {study.name} has no pair of data sets to compare at a target")
+    for row in rows:
+        print(row["sentence"])
+    for note in dict.fromkeys(note for row in rows for note in (row["notes"] or "").split("; ")):
+        if note:
+            print(f"note: {note}")
+    if args.out:
+        write(rows, args.out / "contrasts.parquet")
+        print(f"written: {args.out / 'contrasts.parquet'}")
+
+
+def _target(text: str) -> Any:
+    """Read one --target."""
+    from scalebed.checks.contrasts import Target
+    from scalebed.core.errors import ScalebedError
+
+    found: dict[str, float] = {}
+    for word in text.split(","):
+        key, _, value = (part.strip() for part in word.partition("="))
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if key not in ("params", "tokens") or key in found or not 0 < number < math.inf:
+            raise ScalebedError(
+                f"--target {text}: cannot read {word!r}, expected params=N,tokens=D"
+            )
+        found[key] = number
+    if len(found) != 2:
+        raise ScalebedError(f"--target {text}: expected both params=N and tokens=D")
+    return Target(found["params"], found["tokens"])

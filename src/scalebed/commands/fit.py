@@ -1,0 +1,194 @@
+"""Fit the laws to a table of runs and predict targets; no study is needed.
+
+The table is CSV or parquet, one row a run, with columns params, tokens and loss; docs/fit.md names
+the others and the keys of the JSON that is written.
+"""
+
+import argparse
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add = parser.add_argument
+    add("table", type=Path, help="CSV, TSV or parquet: params, tokens, loss and more, a row a run")
+    add(
+        "--target",
+        action="append",
+        default=[],
+        metavar="params=N,tokens=D[,dataset=NAME]",
+        help="a run to predict; may be given several times",
+    )
+    add("--out", type=Path, default=Path("runs.fit.json"), help="JSON to write (runs.fit.json)")
+    add("--level", type=float, default=0.9, help="probability content of the intervals (0.9)")
+    add("--draws", type=int, default=4000, help="draws behind the intervals (4000)")
+    add("--seed", type=int, default=0, help="seed of the draws (0)")
+    add("--loss-law", default="tied", help="law of the loss (tied)")
+    add("--error-law", default="decay", help="law of the error (decay)")
+    add(
+        "--objective",
+        choices=("sse", "log_sse", "huber_log"),
+        default="sse",
+        help="what the fit of the loss law minimises (sse)",
+    )
+    add("--delta", type=float, default=1e-3, help="where Huber's loss turns straight (0.001)")
+    add(
+        "--fix",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of the loss law that is given; may be given several times",
+    )
+    add(
+        "--prior",
+        action="append",
+        default=[],
+        metavar="NAME=MEAN,SD",
+        help="a parameter of the loss law of which something is known beforehand",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Fit, print and write."""
+    from scalebed.core.errors import ScalebedError
+    from scalebed.core.files import write_json
+    from scalebed.fit.options import Options, Prior
+    from scalebed.laws import get_law
+    from scalebed.predict.settings import Settings
+    from scalebed.predict.table import fit_table
+    from scalebed.tables.runs_file import read_runs
+
+    fixed = {name: value[0] for name, value in map(_numbers("--fix", 1), args.fix)}
+    priors = {name: Prior(*pair) for name, pair in map(_numbers("--prior", 2), args.prior)}
+    options = Options(args.objective, args.delta, fixed, priors)
+    options.check(get_law(args.loss_law, "loss"))
+    get_law(args.error_law, ("error", "direct"))
+    if not 100 <= args.draws <= 1_000_000:
+        raise ScalebedError(f"--draws is {args.draws}, expected 100 .. 1000000")
+    if not 0 < args.level < 1:
+        raise ScalebedError(f"--level is {args.level}, expected between 0 and 1")
+    if args.out.resolve() == args.table.resolve():
+        raise ScalebedError(f"--out is {args.out}, the table itself, expected another file")
+    targets = tuple(_target(text) for text in args.target)
+    settings = Settings(
+        loss_law=args.loss_law,
+        error_law=args.error_law,
+        loss="loss",
+        losses=("loss",),
+        per_task=False,
+        draws=args.draws,
+        level=args.level,
+        seed=args.seed,
+        loss_options=options,
+    )
+    record = fit_table(read_runs(args.table), targets, settings)
+    write_json(args.out, record)
+    for line in _lines(record):
+        print(line)
+    print(f"written: {args.out}")
+
+
+def _numbers(option: str, count: int) -> Callable[[str], tuple[str, tuple[float, ...]]]:
+    """Return a reader of NAME=number,number words of an option."""
+    from scalebed.core.errors import ScalebedError
+
+    def read(text: str) -> tuple[str, tuple[float, ...]]:
+        name, equals, rest = text.partition("=")
+        try:
+            values = tuple(float(word) for word in rest.split(","))
+        except ValueError:
+            values = ()
+        if not name or not equals or len(values) != count or not all(map(math.isfinite, values)):
+            wanted = "NAME=VALUE" if count == 1 else "NAME=MEAN,SD"
+            raise ScalebedError(f"{option} {text}: expected {wanted}")
+        return name, values
+
+    return read
+
+
+def _target(text: str) -> Any:
+    """Read one --target."""
+    from scalebed.core.errors import ScalebedError
+    from scalebed.predict.table import Target
+
+    expected = "expected params=N,tokens=D and perhaps dataset=NAME"
+    found: dict[str, str] = {}
+    for word in text.split(","):
+        key, equals, value = (part.strip() for part in word.partition("="))
+        if key not in ("params", "tokens", "dataset") or not equals or not value:
+            raise ScalebedError(f"--target {text}: cannot read {word!r}, {expected}")
+        if key in found:
+            raise ScalebedError(f"--target {text}: {key} is given twice, {expected}")
+        found[key] = value
+    numbers = []
+    for key in ("params", "tokens"):
+        if key not in found:
+            raise ScalebedError(f"--target {text}: {key} is missing, {expected}")
+        try:
+            number = float(found[key])
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and number > 0):
+            raise ScalebedError(
+                f"--target {text}: {key} is {found[key]!r}, expected a number above 0"
+            )
+        numbers.append(number)
+    return Target(numbers[0], numbers[1], found.get("dataset"))
+
+
+def _lines(record: dict[str, Any]) -> list[str]:
+    """Return the result as text."""
+    table, level = record["table"], record["settings"]["level"]
+    lines = [f"{table['path']}: {table['rows']} runs, {table['finished']} finished"]
+    lines += [f"note: {text}" for text in record["warnings"]]
+    if table["columns_not_used"]:
+        lines.append(f"columns not used: {', '.join(table['columns_not_used'])}")
+    for fit in record["fits"]:
+        lines += ["", *_fit_lines(fit, level)]
+    if record["predictions"]:
+        lines += ["", f"predictions, {level:.3g} prediction intervals"]
+        lines += [_prediction_line(row) for row in record["predictions"]]
+    return [*lines, ""]
+
+
+def _fit_lines(fit: dict[str, Any], level: float) -> list[str]:
+    lines = [
+        f"{fit['dataset']}, {fit['response']}: {fit['formula']}",
+        f"  {fit['verdict']}; {fit['points']} points",
+    ]
+    if fit["status"] == "refused":
+        return lines
+    shown = fit["parameters"]
+    lines[1] += f", rmse {fit['rmse']:.3g}"
+    numbers = {name: _number(found["value"]) for name, found in shown.items()}
+    law = re.sub(r"[A-Za-z_]\w*", lambda word: numbers.get(word[0], word[0]), fit["formula"])
+    lines.insert(1, f"  {law}")
+    for name, found in shown.items():
+        interval = f"{_number(found['lower']):>10} .. {_number(found['upper']):<10}"
+        lines.append(f"  {name:8} {_number(found['value']):>10}  {interval} {found['unit']}")
+    if fit["sigma"] is None:
+        return [*lines, f"  scatter: {fit['sigma_source']}"]
+    amount = f"{fit['sigma']:.3%} of the loss" if fit["kind"] == "loss" else f"{fit['sigma']:.4f}"
+    return [
+        *lines,
+        f"  scatter {amount}: {fit['sigma_source']}",
+        f"  intervals {level:.3g}: {fit['method']}",
+    ]
+
+
+def _prediction_line(row: dict[str, Any]) -> str:
+    head = f"  {row['dataset']}, N {row['params']:.4g}, D {row['tokens']:.4g}, {row['response']}:"
+    if row["predicted"] is None:
+        return f"{head} none, {row['reason']}"
+    line = f"{head} {row['predicted']:.4f}"
+    if row["lower"] is not None:
+        line += f"  [{row['lower']:.4f}, {row['upper']:.4f}]"
+    return f"{line}  {row['times_largest_run']:.3g} x the largest run's FLOPs"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

@@ -1,0 +1,27 @@
+"""Print the predictions of a study beside what was measured, or the ladder of a search."""
+
+import argparse
+from pathlib import Path
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--database", required=True, type=Path, help="database of the study")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print the table and where to look further."""
+    from scalebed.report.search import search_text
+    from scalebed.report.text import predictions_text
+    from scalebed.tables.reader import StudyDatabase
+
+    ladder = args.database.parent / "search" / "ladder.yaml"
+    with StudyDatabase(args.database) as study:
+        searched = study.facts().get("kind") == "search"
+        print(search_text(study) if searched else predictions_text(study))
+    if searched and ladder.is_file():
+        print(f"ladder    {ladder}")
+    report = args.database.with_name("report.html")
+    if report.is_file():
+        print(f"report    {report}")
+    print(f"database  {args.database}")

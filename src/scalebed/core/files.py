@@ -1,0 +1,140 @@
+"""Reading and writing files so that a reader never sees half of one."""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from scalebed.core.errors import ScalebedError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+_BLOCK = 1 << 20
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path that becomes `path` when the block ends without an exception.
+
+    The temporary file lies in the folder of `path` (which is created), is flushed to disk and then
+    renamed, so that a crash leaves either the old file or the new one.
+
+    Raises
+    ------
+    ScalebedError
+        If the folder or file cannot be written, for example because the disk is full.
+    """
+    target = Path(path)
+    temporary: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        os.close(handle)
+        temporary = Path(name)
+        # mkstemp makes private files; results are meant to be read by colleagues.
+        temporary.chmod(0o644)
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        raise ScalebedError(f"cannot write {target}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write `text` as UTF-8, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Return the text of a file.
+
+    Raises
+    ------
+    ScalebedError
+        If it cannot be read.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScalebedError(f"cannot read {path}: {error}; delete it and run again") from error
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write `value` as JSON with sorted keys, atomically.
+
+    Raises
+    ------
+    ValueError
+        If `value` holds NaN or an infinity, which JSON cannot express.
+    """
+    text = json.dumps(value, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False)
+    write_text(path, text + "\n")
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Return the content of a JSON file.
+
+    Raises
+    ------
+    ScalebedError
+        If the file is missing, not UTF-8, truncated or not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ScalebedError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ScalebedError(f"{path} is not UTF-8 text (byte {error.start})") from error
+    except json.JSONDecodeError as error:
+        raise ScalebedError(
+            f"{path} is not valid JSON (line {error.lineno}: {error.msg}); "
+            "it may be truncated: delete it and run again"
+        ) from error
+
+
+def write_parquet(path: str | os.PathLike[str], table: "pyarrow.Table") -> None:
+    """Write a table as zstd-compressed parquet, atomically."""
+    import pyarrow.parquet
+
+    with atomic_path(path) as temporary:
+        pyarrow.parquet.write_table(table, temporary, compression="zstd")
+
+
+def sha256_file(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file's bytes in hexadecimal."""
+    hasher = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(_BLOCK):
+            hasher.update(block)
+    return hasher.hexdigest()
+
+
+def quarantine(manifest: str | os.PathLike[str], message: str) -> NoReturn:
+    """Set a manifest aside because a file it vouches for is broken, and raise.
+
+    Stages depend on manifests, so with the manifest gone the next run rebuilds the broken file.
+
+    Raises
+    ------
+    ScalebedError
+        Always: `message`, followed by what was done.
+    """
+    path = Path(manifest)
+    set_aside(path)
+    raise ScalebedError(f"{message}; set {path} aside, run again to rebuild it")
+
+
+def set_aside(path: Path) -> None:
+    """Rename a file so that the next run makes it anew; nothing happens if it is not there."""
+    with contextlib.suppress(FileNotFoundError):
+        path.replace(path.with_name(path.name + ".bad"))

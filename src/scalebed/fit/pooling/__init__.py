@@ -1,0 +1,1 @@
+"""One fit over several data sets, with parameters shared or drawn together."""

@@ -1,0 +1,1 @@
+"""Stages of a study or a table: laws fitted, their uncertainty drawn, carried to targets."""

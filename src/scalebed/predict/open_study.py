@@ -1,0 +1,71 @@
+"""Open the runs and the fit settings of a study that was fitted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from scalebed.core.errors import ScalebedError
+from scalebed.predict.runs import Row, Runs, collect_runs, read_tables
+from scalebed.predict.settings import Settings, restore_settings
+
+
+@dataclass(frozen=True)
+class StudyFit:
+    """What the laws of a study were fitted to, and how.
+
+    Attributes
+    ----------
+    folder : Path
+        ``results/studies/<name>``.
+    name : str
+    runs : list of Runs
+        Finished cells and targets of each data set.
+    settings : Settings
+    tables : dict
+        Rows of ``cells``, ``losses`` and ``tasks``.
+    """
+
+    folder: Path
+    name: str
+    runs: list[Runs]
+    settings: Settings
+    tables: dict[str, list[Row]]
+
+
+def open_study(text: str | Path) -> StudyFit:
+    """Open a study by its name or its folder.
+
+    Parameters
+    ----------
+    text : str or Path
+        A folder such as ``results/studies/default``, or the name of a study in ``results/studies``.
+
+    Raises
+    ------
+    ScalebedError
+        If there is no such study, or its laws were not fitted yet.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    folder = Path(text)
+    if not folder.is_dir():
+        folder = Path("results") / "studies" / str(text)
+    if not folder.is_dir():
+        raise ScalebedError(
+            f"there is no study {str(text)!r}, expected the name of a study in results/studies, "
+            "or its folder"
+        )
+    fits = folder / "fits" / "fits.parquet"
+    try:
+        metadata = pyarrow.parquet.read_schema(fits).metadata or {}
+        settings = restore_settings(json.loads(metadata[b"params"]))
+    except (OSError, pyarrow.ArrowInvalid, KeyError, ValueError) as error:
+        raise ScalebedError(
+            f"cannot read the fit settings of {fits}: {error}; run the study first"
+        ) from error
+    tables = read_tables(folder / "tables")
+    runs = collect_runs(tables, settings.averages)
+    return StudyFit(folder, folder.resolve().name, runs, settings, tables)

@@ -1,0 +1,262 @@
+"""From fitted stages to the rows of the tables fits, fit_parameters, draws and predictions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scalebed.fit.influence import influence
+from scalebed.laws import get_law
+from scalebed.laws.forms.base import Array, Inputs, Law, names
+from scalebed.predict.draws import interval_of, number_or_none
+from scalebed.predict.runs import Runs
+from scalebed.predict.settings import Settings
+from scalebed.predict.shares import SHARES, spread
+from scalebed.predict.stages import Stage, inputs
+from scalebed.predict.words import chained, method, verdict
+
+if TYPE_CHECKING:
+    import pyarrow
+
+Row = dict[str, Any]
+
+
+def fit_id(stage: Stage, kind: str) -> str:
+    """Key of a fit: kind/law/data set/response."""
+    return f"{kind}/{stage.law}/{stage.dataset}/{stage.response}"
+
+
+def fit_row(stage: Stage, runs: Runs, kind: str) -> Row:
+    """One row of table fits."""
+    parameters = len(get_law(stage.law).parameters)
+    row: Row = {
+        "fit": fit_id(stage, kind),
+        "kind": kind,
+        "law": stage.law,
+        "dataset": stage.dataset,
+        "response": stage.response,
+        "points": stage.points,
+        "parameters": parameters,
+        "degrees_of_freedom": stage.points - parameters,
+        "rmse": None,
+        "sigma": stage.sigma.value if stage.sigma else None,
+        "sigma_source": stage.sigma.source if stage.sigma else "none: nothing to estimate it from",
+        "objective": None,
+        "converged": False,
+        "gradient": None,
+        "condition": None,
+        "effective_parameters": None,
+        "minima": 0,
+        "starts": 0,
+        "starts_agreeing": 0,
+        "bounds_hit": "",
+        "flops": float(runs.flops[stage.used].sum()),
+        "status": "refused",
+        "reason": stage.reason,
+        "verdict": f"refused: {stage.reason}",
+    }
+    if stage.fit is None:
+        return row | {"sigma_source": "none: the fit was refused"}
+    certificate = stage.fit.certificate
+    return row | {
+        "rmse": stage.fit.rmse,
+        "degrees_of_freedom": certificate.degrees_of_freedom,
+        "objective": stage.fit.options.objective,
+        "converged": certificate.converged,
+        "gradient": number_or_none(certificate.gradient),
+        "condition": number_or_none(certificate.condition),
+        "effective_parameters": certificate.effective_parameters,
+        "minima": certificate.minima,
+        "starts": certificate.starts,
+        "starts_agreeing": certificate.starts_agreeing,
+        "bounds_hit": ", ".join(certificate.bounds_hit),
+        "status": "fitted",
+        "verdict": verdict(stage, runs),
+    }
+
+
+def influence_rows(stage: Stage, runs: Runs, kind: str, settings: Settings) -> list[Row]:
+    """How much each cell decides a fit."""
+    if stage.fit is None:
+        return []
+    law = stage.fit.law
+    x = tuple(runs.column(name, stage.response, settings.loss)[stage.used] for name in law.inputs)
+    y = (runs.losses if kind == "loss" else runs.errors)[stage.response][stage.used]
+    columns = influence(stage.fit, x, y)
+    return [
+        {"fit": fit_id(stage, kind), "cell": runs.cells[i]}
+        | {name: number_or_none(column[k]) for name, column in columns._asdict().items()}
+        for k, i in enumerate(map(int, np.flatnonzero(stage.used)))
+    ]
+
+
+def parameter_rows(stage: Stage, kind: str, level: float) -> list[Row]:
+    """Fitted and derived parameters of one fit with their intervals from the draws."""
+    if stage.fit is None:
+        return []
+    found = parameter_values(stage.fit.law, stage.fit.theta, stage.theta, level)
+    return [{"fit": fit_id(stage, kind)} | row for row in found]
+
+
+def parameter_values(law: Law, theta: Array, draws: Array | None, level: float) -> list[Row]:
+    """Fitted and derived parameters with their intervals.
+
+    Parameters
+    ----------
+    law : Law
+    theta : array (p,)
+    draws : array (draws, p) or None
+    level : float
+    """
+    values = np.concatenate([theta, law.derive(theta)])
+    limits = np.full((2, values.size), np.nan)
+    if draws is not None:
+        samples = np.concatenate([draws, law.derive(draws)], axis=1)
+        limits = interval_of(samples, level)
+    return [
+        {
+            "parameter": parameter.name,
+            "value": number_or_none(value),
+            "lower": number_or_none(low),
+            "upper": number_or_none(high),
+            "unit": parameter.unit,
+        }
+        for parameter, value, low, high in zip(
+            (*law.parameters, *law.derived), values, *limits, strict=True
+        )
+    ]
+
+
+def prediction_rows(
+    stage: Stage, runs: Runs, kind: str, loss: Stage | None, settings: Settings
+) -> list[Row]:
+    """Predictions of one fit for every finished cell of its recipe.
+
+    Parameters
+    ----------
+    stage : Stage
+    runs : Runs
+    kind : {"loss", "error"}
+    loss : Stage or None
+        The loss law that was chained into an error law.
+    settings : Settings
+    """
+    if stage.fit is None or stage.point is None:
+        return []
+    measured = (runs.losses if kind == "loss" else runs.errors)[stage.response]
+    if loss is not None and not chained(stage):
+        loss = None
+    used = stage.used if loss is None else stage.used | loss.used
+    direct = kind == "error" and loss is None
+    # An error law fed the measured loss; a direct law takes none.
+    x: Inputs = ()
+    if loss is not None:
+        x = inputs(stage.fit.law, runs, stage.response, settings)
+    flops = float(runs.flops[used].sum())
+    words = method(stage, loss, settings, direct)
+    intervals = _intervals(stage, settings.level)
+    trust = verdict(stage, runs)
+    if loss is not None and trust != verdict(loss, runs):
+        trust = f"loss law {verdict(loss, runs)}; error law {trust}"
+    rows = []
+    for i in map(int, np.flatnonzero(runs.same_recipe)):
+        role = "fit" if stage.used[i] else "target" if runs.target[i] else "held_out"
+        predicted = float(stage.point[i])
+        low, high, fit_share, noise_share = (number_or_none(column[i]) for column in intervals)
+        truth = number_or_none(measured[i])
+        row: Row = {
+            "cell": runs.cells[i],
+            "dataset": runs.dataset,
+            "kind": kind,
+            "response": stage.response,
+            "law": stage.law,
+            "role": role,
+            "predicted": predicted,
+            "lower": low,
+            "upper": high,
+            "level": settings.level,
+            "measured": truth,
+            "relative_error": _relative(predicted, truth),
+            "covered": None,
+            **_shares(stage, i),
+            "share_fit": fit_share,
+            "share_noise": noise_share,
+            "fit_flops": flops,
+            "target_flops": float(runs.flops[i]),
+            "flops_ratio": float(runs.flops[i]) / flops,
+            "method": words,
+            "verdict": trust,
+        }
+        if truth is not None and low is not None and high is not None:
+            row["covered"] = low <= truth <= high
+        rows.append(row | _second_stage(stage, runs, x, i, truth))
+    return rows
+
+
+def _second_stage(stage: Stage, runs: Runs, x: Inputs, i: int, truth: float | None) -> Row:
+    """Feed the error law the measured loss, which shows errors of the two stages that cancel."""
+    value = None
+    one = tuple(column[i : i + 1] for column in x)
+    if stage.fit is not None and one and all(np.isfinite(column[0]) for column in one):
+        value = float(stage.fit.predict(*one)[0])
+    return {
+        "predicted_from_measured_loss": value,
+        "relative_error_from_measured_loss": _relative(value, truth),
+    }
+
+
+def _intervals(stage: Stage, level: float) -> Array:
+    """Lower, upper, share of the fit, share of the noise: shape (4, n)."""
+    if stage.draws is None or stage.fit_draws is None or stage.point is None:
+        return np.full((4, 0 if stage.point is None else stage.point.size), np.nan)
+    shares = [spread(stage.fit_draws), spread(stage.draws - stage.fit_draws)]
+    return np.stack([*interval_of(stage.draws, level), *shares])
+
+
+def _shares(stage: Stage, i: int) -> Row:
+    """Split the spread of one prediction by its sources."""
+    return {
+        f"share_{name}": number_or_none(stage.shares[name][i]) if name in stage.shares else None
+        for name in SHARES
+    }
+
+
+def _relative(predicted: float | None, truth: float | None) -> float | None:
+    if predicted is None or truth is None or truth == 0:
+        return None
+    return abs(predicted - truth) / truth
+
+
+def draw_table(stages: list[tuple[Stage, str]]) -> pyarrow.Table:
+    """Table draws: every parameter of every draw, in long form."""
+    import pyarrow
+
+    parts = []
+    for stage, kind in stages:
+        if stage.theta is None:
+            continue
+        count, parameters = stage.theta.shape
+        labels = {"dataset": stage.dataset, "kind": kind, "law": stage.law}
+        columns: Row = {"draw": np.tile(np.arange(count), parameters)}
+        for name, value in (labels | {"response": stage.response}).items():
+            columns[name] = pyarrow.repeat(value, count * parameters)
+        columns["parameter"] = np.repeat(names(get_law(stage.law).parameters), count)
+        columns["value"] = stage.theta.T.ravel()
+        parts.append(pyarrow.table(columns, schema=_schema("draws")))
+    return pyarrow.concat_tables(parts) if parts else _schema("draws").empty_table()
+
+
+def row_table(name: str, rows: list[Row], metadata: dict[str, str]) -> pyarrow.Table:
+    """Table of rows with the schema of `name` and the metadata given."""
+    import pyarrow
+
+    return pyarrow.Table.from_pylist(rows, _schema(name)).replace_schema_metadata(metadata)
+
+
+def _schema(name: str) -> pyarrow.Schema:
+    from scalebed.tables.arrow import arrow_schema
+    from scalebed.tables.declared.fits import TABLES
+
+    # Comments and units come with the database.
+    return arrow_schema(TABLES[name]).remove_metadata()

@@ -1,0 +1,129 @@
+"""Fit the laws of a whole study: tables in, fits, draws and predictions out."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import write_parquet
+from scalebed.core.provenance import canonical_json
+from scalebed.predict.grids import error_grids, loss_grids
+from scalebed.predict.pooled import pool_rows
+from scalebed.predict.rows import (
+    Row,
+    draw_table,
+    fit_row,
+    influence_rows,
+    parameter_rows,
+    prediction_rows,
+    row_table,
+)
+from scalebed.predict.runs import AVERAGE, Runs, collect_runs, read_tables
+from scalebed.predict.settings import Settings, parse_settings
+from scalebed.predict.stages import Stage, error_stage, loss_stage
+
+if TYPE_CHECKING:
+    import pyarrow
+
+_log = logging.getLogger(__name__)
+
+
+def fit_files(tables: Path, out: Path, params: str) -> None:
+    """Read ``tables/*.parquet``, fit, and write the tables of the stage into `out`.
+
+    ``fits.parquet`` is written last: when it is there, the others are complete.
+
+    Raises
+    ------
+    ScalebedError
+        If the settings or the tables are not usable.
+    """
+    settings = parse_settings(params)
+    results = fit_study(read_tables(tables), settings)
+    # `fits` comes last: when it is there, the others are complete.
+    for name in sorted(results, key=lambda name: name == "fits"):
+        write_parquet(out / f"{name}.parquet", results[name])
+
+
+def fit_study(tables: dict[str, list[Row]], settings: Settings) -> dict[str, pyarrow.Table]:
+    """Fit every law to every data set of a study.
+
+    Parameters
+    ----------
+    tables : dict
+        Rows of ``cells``, ``losses`` and ``tasks``, in any order.
+    settings : Settings
+
+    Returns
+    -------
+    dict
+        Tables by name, those of `scalebed.tables.declared.fits`; a function of the
+        content of the rows and the settings alone.
+
+    Raises
+    ------
+    ScalebedError
+        If the tables contradict themselves or lack the validation sets asked for.
+    """
+    sets = collect_runs(tables, settings.averages)
+    if settings.every_loss:
+        found = {row["validation"] for row in tables["losses"]} - {settings.loss}
+        settings = replace(settings, losses=(settings.loss, *sorted(found)))
+    _check_losses(tables["losses"], settings)
+    scatters = {name: loss_grids(sets, name, settings) for name in settings.losses}
+    responses = _responses(tables["tasks"], settings)
+    error_scatters = {name: error_grids(sets, name, settings) for name in responses}
+    fits: list[Row] = []
+    parameters: list[Row] = []
+    predictions: list[Row] = []
+    influence: list[Row] = []
+    kept: list[tuple[Stage, str]] = []
+
+    def keep(stage: Stage, runs: Runs, kind: str, loss: Stage | None) -> None:
+        _log.info("%s law of %s, %s: %s", kind, runs.dataset, stage.response, stage.reason or "ok")
+        fits.append(fit_row(stage, runs, kind))
+        parameters.extend(parameter_rows(stage, kind, settings.level))
+        predictions.extend(prediction_rows(stage, runs, kind, loss, settings))
+        influence.extend(influence_rows(stage, runs, kind, settings))
+        kept.append((stage, kind))
+
+    yardsticks = []
+    for runs in sets:
+        stages = [loss_stage(runs, name, scatters[name], settings) for name in settings.losses]
+        yardsticks.append(stages[0])
+        for stage in stages:
+            keep(stage, runs, "loss", None)
+        for name in responses:
+            error = error_stage(runs, name, stages[0], error_scatters[name], settings)
+            keep(error, runs, "error", stages[0])
+    metadata = {"params": canonical_json(settings.to_json())}
+    return {
+        "fits": row_table("fits", fits, metadata),
+        "fit_parameters": row_table("fit_parameters", parameters, metadata),
+        "draws": draw_table(kept).replace_schema_metadata(metadata),
+        "predictions": row_table("predictions", predictions, metadata),
+        "influence": row_table("influence", influence, metadata),
+        **{
+            name: row_table(name, rows, metadata)
+            for name, rows in pool_rows(sets, yardsticks, settings).items()
+        },
+    }
+
+
+def _check_losses(rows: list[Row], settings: Settings) -> None:
+    known = {row["validation"] for row in rows}
+    for name in settings.losses:
+        # Nothing measured at all is no typing error: every law is refused for want of points.
+        if known and name not in known:
+            found = ", ".join(sorted(known)) or "none"
+            raise ScalebedError(f"validation set {name!r} is not in the losses table ({found})")
+
+
+def _responses(rows: list[Row], settings: Settings) -> list[str]:
+    """Name the average, if any task counts in it, and the single tasks if asked for."""
+    names = [AVERAGE] if any(row["in_average"] for row in rows) else []
+    names += list(settings.averages) if rows else []
+    return names + (sorted({row["task"] for row in rows}) if settings.per_task else [])

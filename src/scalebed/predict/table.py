@@ -1,0 +1,203 @@
+"""Fit the laws to a plain table of runs and predict targets; no study is needed.
+
+Up to `LARGE` finished runs a data set goes through the joint bootstrap of a study; above, the
+parameters are drawn by the delta method of `scalebed.predict.large`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from scalebed import __version__
+from scalebed.core.errors import ScalebedError
+from scalebed.fit.result import FitRefusedError, FitResult, fit_law
+from scalebed.laws import get_law
+from scalebed.laws.forms.base import Law
+from scalebed.predict.draws import interval_of
+from scalebed.predict.large import CASES, METHOD, fit_large, large_stage
+from scalebed.predict.rows import fit_row, parameter_rows
+from scalebed.predict.runs import Runs
+from scalebed.predict.scatter import Scatter, scatter_of
+from scalebed.predict.settings import Settings
+from scalebed.predict.stages import Stage, error_stage, loss_stage
+from scalebed.predict.table_runs import Group, Target, groups_of, runs_of
+from scalebed.tables.runs_file import RunTable, about, notes
+
+Record = dict[str, Any]
+Grids = dict[str, Scatter | None]
+
+
+def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) -> Record:
+    """Fit every law to every data set of a table.
+
+    Parameters
+    ----------
+    table : RunTable
+    targets : tuple of Target
+    settings : Settings
+        Every column of the table is fitted, whatever `losses` and `per_task` say.
+
+    Returns
+    -------
+    dict
+        The content of the JSON file, see docs/fit.md.
+
+    Raises
+    ------
+    ScalebedError
+        If no data set has a loss law, or a target names an unknown data set.
+    """
+    groups = groups_of(table, targets)
+    fits: list[Record] = []
+    predictions: list[Record] = []
+    kept: dict[str, Stage] = {}
+    for response in (*table.losses, *table.errors):
+        kind = "loss" if response in table.losses else "error"
+        found = {group.dataset: _fit(group, response, kind, settings) for group in groups}
+        for group in groups:
+            grids = _grids(groups, response, found, kind, settings)
+            runs = runs_of(group)
+            loss = kept.get(group.dataset)
+            stage = _stage(group, runs, response, found[group.dataset], grids, loss, settings)
+            if response == "loss":
+                kept[group.dataset] = stage
+            fits.append(_fit_record(group, runs, stage, kind, settings))
+            predictions.extend(_predictions(group, stage, kind, loss, settings))
+    if all(stage.fit is None for stage in kept.values()):
+        reasons = "; ".join(f"{name}: {stage.reason}" for name, stage in kept.items())
+        said = "; ".join([reasons, *(note for note in notes(table) if "finite loss:" in note)])
+        raise ScalebedError(f"{table.path}: the {settings.loss_law} law is refused ({said})")
+    return {
+        "schema": "scalebed.fit",
+        "version": 1,
+        "scalebed": __version__,
+        "table": about(table),
+        "settings": {
+            key: getattr(settings, key)
+            for key in ("loss_law", "error_law", "draws", "level", "seed")
+        },
+        "fits": fits,
+        "predictions": predictions,
+        "warnings": list(notes(table)),
+    }
+
+
+def _fit(group: Group, response: str, kind: str, settings: Settings) -> FitResult | str:
+    """Fit one law; why not, if it is refused."""
+    law = _law(kind, settings)
+    x, y, _ = group.points(response, law)
+    try:
+        options = settings.loss_options if kind == "loss" else settings.error_options
+        return fit_large(law, x, y, options) if group.large else fit_law(law, x, y, options)
+    except FitRefusedError as refused:
+        return str(refused)
+
+
+def _law(kind: str, settings: Settings) -> Law:
+    if kind == "loss":
+        return get_law(settings.loss_law, "loss")
+    return get_law(settings.error_law, ("error", "direct"))
+
+
+def _grids(
+    groups: list[Group],
+    response: str,
+    found: dict[str, FitResult | str],
+    kind: str,
+    settings: Settings,
+) -> Grids:
+    """Scatter of every data set about its own law."""
+    grids: Grids = {}
+    for group in groups:
+        fit, (_, _, sampling) = found[group.dataset], group.points(response, _law(kind, settings))
+        grids[group.dataset] = None if isinstance(fit, str) else scatter_of(fit, sampling)
+    return grids
+
+
+def _stage(
+    group: Group,
+    runs: Runs,
+    response: str,
+    fit: FitResult | str,
+    grids: Grids,
+    loss: Stage | None,
+    settings: Settings,
+) -> Stage:
+    if group.large:
+        chained = None if response in group.table.losses else loss
+        law = _law("loss" if chained is None else "error", settings)
+        points = group.points(response, law)
+        return large_stage(runs, response, fit, points, grids, chained, settings)
+    if response in group.table.losses or loss is None:
+        return loss_stage(runs, response, grids, settings)
+    return error_stage(runs, response, loss, grids, settings)
+
+
+def _fit_record(group: Group, runs: Runs, stage: Stage, kind: str, settings: Settings) -> Record:
+    law = get_law(stage.law)
+    row = fit_row(stage, runs, kind)
+    kept = [
+        "kind",
+        "dataset",
+        "response",
+        "points",
+        "degrees_of_freedom",
+        "rmse",
+        "sigma",
+        "sigma_source",
+        "converged",
+        "bounds_hit",
+        "status",
+        "reason",
+        "verdict",
+    ]
+    plain = stage.fit is None or stage.fit.options.plain
+    large = METHOD if plain else CASES
+    method = large if group.large else "parametric bootstrap, joint with the errors"
+    values = [column[group.rows] for column in (group.table.params, group.table.tokens)]
+    return {key: row[key] for key in kept} | {
+        "law": f"{law.name}@{law.version}",
+        "formula": law.formula,
+        "sigma_dof": stage.sigma.dof if stage.sigma else None,
+        "method": "none" if stage.theta is None else f"{method}, {settings.draws} draws",
+        "range": {
+            name: [float(column.min()), float(column.max())] if column.size else None
+            for name, column in zip(("params", "tokens"), values, strict=True)
+        },
+        "parameters": {
+            found["parameter"]: {key: found[key] for key in ("value", "lower", "upper", "unit")}
+            for found in parameter_rows(stage, kind, settings.level)
+        },
+    }
+
+
+def _predictions(
+    group: Group, stage: Stage, kind: str, loss: Stage | None, settings: Settings
+) -> Iterator[Record]:
+    start = 0 if group.large else group.rows.size
+    largest = float(
+        np.max(6 * group.table.params[group.rows] * group.table.tokens[group.rows], initial=0.0)
+    )
+    reason = stage.reason or (loss.reason if kind == "error" and loss is not None else None)
+    for i, target in enumerate(group.targets, start):
+        limits: list[float | None] = [None, None]
+        if stage.draws is not None:
+            limits = interval_of(stage.draws[:, i], settings.level).tolist()
+        flops = 6 * target.params * target.tokens
+        yield {
+            "dataset": group.dataset,
+            "kind": kind,
+            "response": stage.response,
+            "params": target.params,
+            "tokens": target.tokens,
+            "flops": flops,
+            "times_largest_run": flops / largest if largest else None,
+            "predicted": None if stage.point is None else float(stage.point[i]),
+            "lower": limits[0],
+            "upper": limits[1],
+            "level": settings.level,
+            "reason": reason,
+        }

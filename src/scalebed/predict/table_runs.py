@@ -1,0 +1,127 @@
+"""The runs of a plain table by data set, as the fits take them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from scalebed.core.errors import ScalebedError
+from scalebed.laws.forms.base import Array, Index, Inputs, Law
+from scalebed.predict.large import LARGE
+from scalebed.predict.runs import Runs
+from scalebed.tables.runs_file import RunTable
+
+
+@dataclass(frozen=True)
+class Target:
+    """A run to predict: N, D and the data set, None for all of them."""
+
+    params: float
+    tokens: float
+    dataset: str | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """The finished runs of one data set, in canonical order, and its targets."""
+
+    table: RunTable
+    dataset: str
+    rows: Index
+    targets: tuple[Target, ...]
+
+    @property
+    def large(self) -> bool:
+        """Whether refitting resamples would cost too much."""
+        return self.rows.size > LARGE
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Names for the random streams; they do not depend on the order of the table."""
+        return tuple(f"target/{target.params:.17g}/{target.tokens:.17g}" for target in self.targets)
+
+    def points(self, response: str, law: Law) -> tuple[Inputs, Array, Array]:
+        """Return inputs, values and sampling errors of the law of one response."""
+        table = self.table
+        values = (table.losses if response in table.losses else table.errors)[response]
+        at = self.rows[np.isfinite(values[self.rows])]
+        columns = {
+            "params": table.params[at],
+            "tokens": table.tokens[at],
+            "unique_tokens": table.tokens[at],
+            "flops": 6 * table.params[at] * table.tokens[at],
+            "loss": table.losses["loss"][at],
+        }
+        blank = np.full(at.size, np.nan)
+        x = tuple(columns.get(name, blank) for name in law.inputs)
+        sampling = np.zeros(1) if response in table.losses else self.sampling(response, at)
+        return x, values[at], sampling
+
+    def sampling(self, response: str, at: Index) -> Array:
+        """Return the standard error of errors; 0 if not given, the scatter then contains it."""
+        given = self.table.stderr
+        if response != "error" or given is None:
+            return np.zeros(at.size)
+        return np.nan_to_num(given[at])
+
+
+def groups_of(table: RunTable, targets: tuple[Target, ...]) -> list[Group]:
+    """Group the finished runs of a table by data set."""
+    import pandas
+
+    codes, names = pandas.factorize(table.dataset, sort=True)
+    for target in targets:
+        if target.dataset is not None and target.dataset not in set(names):
+            raise ScalebedError(
+                f"--target: {table.path} has no data set {target.dataset!r}, "
+                f"expected one of {', '.join(names)}"
+            )
+    order = np.lexsort((table.losses["loss"], table.tokens, table.params))
+    order = order[table.finished[order]]
+    return [
+        Group(
+            table,
+            str(name),
+            order[codes[order] == code],
+            tuple(target for target in targets if target.dataset in (None, name)),
+        )
+        for code, name in enumerate(names)
+    ]
+
+
+def runs_of(group: Group) -> Runs:
+    """Columns for the joint bootstrap: the runs, then the targets; only targets if large."""
+    table = group.table
+    rows = group.rows[:0] if group.large else group.rows
+    targets = group.targets
+    blank = np.full(len(targets), np.nan)
+    params = np.append(table.params[rows], [target.params for target in targets])
+    tokens = np.append(table.tokens[rows], [target.tokens for target in targets])
+    inside = np.arange(params.size) < rows.size
+    sampling = {name: np.append(group.sampling(name, rows), blank) for name in table.errors}
+    return Runs(
+        dataset=group.dataset,
+        cells=(*_cells(table, rows), *group.cells),
+        recipes=("table",) * params.size,
+        params=params,
+        tokens=tokens,
+        flops=6 * params * tokens,
+        fit_loss=inside,
+        fit_error=inside,
+        target=~inside,
+        losses={name: np.append(values[rows], blank) for name, values in table.losses.items()},
+        errors={name: np.append(values[rows], blank) for name, values in table.errors.items()},
+        sampling=sampling,
+        absent=(),
+    )
+
+
+def _cells(table: RunTable, rows: Index) -> Iterator[str]:
+    """Names of runs: as given, else N, D and a count of the runs that share them."""
+    seen: dict[str, int] = {}
+    for row in rows.tolist():
+        name = f"{table.params[row]:.17g}/{table.tokens[row]:.17g}"
+        seen[name] = seen.get(name, 0) + 1
+        yield f"run/{table.run[row]}" if table.run is not None else f"{name}/{seen[name]}"

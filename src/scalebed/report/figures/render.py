@@ -1,0 +1,100 @@
+"""Charts as files: a self-contained HTML page, SVG and PNG, all without a network."""
+
+import functools
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import vl_convert
+
+from scalebed.core.files import atomic_path, write_text
+from scalebed.report.figures.style import parse_style, theme
+from scalebed.tables.reader import StudyDatabase
+
+if TYPE_CHECKING:
+    from scalebed.report.figures.registry import Figure
+
+# The converter has several Vega-Lite versions; the one Altair writes for is the right one.
+_VEGA_LITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
+_SIGNIFICANT = 6
+_NUMBERED = re.compile(r"\b(clip|gradient_)(\d+)\b")
+
+
+def specification(figure: "Figure", study: StudyDatabase, params: dict[str, Any]) -> dict[str, Any]:
+    """Return the Vega-Lite specification of a figure.
+
+    Parameters
+    ----------
+    figure
+        The module that draws it (`scalebed.report.figures.registry.get_figure`).
+    study
+        Where its data come from.
+    params
+        Options of the figure, as a study file gives them.
+    """
+    name = figure.__name__.rpartition(".")[2]
+    style = parse_style(name, params, getattr(figure, "OPTIONS", {}))
+    with alt.data_transformers.enable("default", max_rows=None):
+        spec = figure.chart(study, style).to_dict()
+    spec["config"] = theme()
+    return _rounded(spec)
+
+
+def _rounded(value: Any) -> Any:
+    """Return a specification with fewer digits in its data: a third of the size, same picture."""
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items() if key != "datasets"} | (
+            {"datasets": {key: _rounded_rows(rows) for key, rows in value["datasets"].items()}}
+            if "datasets" in value
+            else {}
+        )
+    return value
+
+
+def _rounded_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {
+            key: float(f"{item:.{_SIGNIFICANT}g}") if isinstance(item, float) else item
+            for key, item in row.items()
+            if item is not None
+        }
+        for row in rows
+    ]
+
+
+def to_svg(spec: dict[str, Any]) -> str:
+    """Return a figure as SVG."""
+    svg: str = vl_convert.vegalite_to_svg(json.dumps(spec), vl_version=_VEGA_LITE)
+    # The converter numbers clip paths and gradients on and on within one process.
+    order = {name: index for index, name in enumerate(dict.fromkeys(_NUMBERED.findall(svg)))}
+    return _NUMBERED.sub(lambda found: f"{found.group(1)}{order[found.groups()]}", svg)
+
+
+@functools.cache
+def javascript() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed as one script that sets ``window.vegaEmbed``."""
+    script: str = vl_convert.javascript_bundle(
+        "window.vegaEmbed = vegaEmbed;", vl_version=_VEGA_LITE
+    )
+    return script
+
+
+def save(
+    figure: "Figure", study: StudyDatabase, params: dict[str, Any], prefix: Path
+) -> tuple[Path, Path, Path, Path]:
+    """Write ``<prefix>.html``, ``.svg``, ``.png`` and, for the report, ``.json``: their paths."""
+    spec = specification(figure, study, params)
+    scale = float(params.get("png_scale", 2.0))
+    kinds = ("html", "svg", "png", "json")
+    html, svg, png, text = (prefix.with_name(f"{prefix.name}.{kind}") for kind in kinds)
+    vector = to_svg(spec)
+    page = vl_convert.vegalite_to_html(json.dumps(spec), vl_version=_VEGA_LITE, bundle=True)
+    title = f"<title>{figure.TITLE}</title>"
+    write_text(html, page.replace("<title>Chart</title>", title, 1))
+    write_text(svg, vector)
+    with atomic_path(png) as temporary:
+        temporary.write_bytes(vl_convert.svg_to_png(vector, scale=scale))
+    write_text(text, json.dumps(spec, separators=(",", ":"), ensure_ascii=False))
+    return html, svg, png, text

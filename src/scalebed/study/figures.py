@@ -1,0 +1,29 @@
+"""Names of the figures a study file may ask for, in the order of the report."""
+
+FIGURES = (
+    "predicted_vs_measured",
+    "loss_vs_compute",
+    "error_vs_loss",
+    "relative_error",
+    "training_curves",
+)
+"""The figures of every study, in the order of the report."""
+
+
+SEARCH_FIGURES = ("search_funnel",)
+"""The figures of every search."""
+
+
+PLOTS = (
+    *FIGURES,
+    "reducible_loss",
+    "errors_by_validation",
+    "exponent_by_ratio",
+    "task_panels",
+    "search_funnel",
+    "inclusion_threshold",
+    "subset_designs",
+    "calibration",
+    "tournament",
+)
+"""All figures; a study file asks for the further ones by name."""

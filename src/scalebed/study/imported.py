@@ -1,0 +1,64 @@
+"""Studies that import their cells instead of training them."""
+
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
+
+from scalebed.study.figures import PLOTS
+from scalebed.study.sections import Bootstrap, Check, Fit, Name, Strict
+from scalebed.study.trained import check_laws
+
+ROLES = ("loss_cells", "error_cells", "targets", "scatter_cells")
+"""Keys of `fit` that say what a cell is there for."""
+
+
+class Source(Strict):
+    """Where imported cells come from."""
+
+    importer: Literal["testbed", "table"]
+    """`testbed` reads the published testbed of arXiv 2403.08540, `table` a CSV or parquet file."""
+    path: str | None = None
+    """File or folder; `--config testbed=PATH` replaces it. A testbed without path is fetched."""
+    options: dict[str, Any] = {}
+    """Options of the importer, see docs/import.md."""
+
+    @model_validator(mode="after")
+    def _needs(self) -> Self:
+        if self.importer == "table" and self.path is None:
+            raise ValueError("the importer table needs path")
+        return self
+
+
+class ImportedStudy(Strict):
+    """A study of cells that others trained: no text, sizes or recipes, only results."""
+
+    name: Name
+    """Name of the study; results lie in results/studies/<name>."""
+    title: str
+    """Heading of the report."""
+    source: Source
+    """Where the cells come from; a study file with this key imports."""
+    average: list[str] | None = None
+    """Tasks in the average error; all of them when left out."""
+    fit: Fit
+    """Which cells are fitted and predicted."""
+    bootstrap: Bootstrap = Bootstrap()
+    """How uncertainty is drawn."""
+    checks: list[Check] = ["calibration", "reliability", "contrasts"]
+    """What the study measures about itself: coverage of the intervals, which tasks can be
+    predicted, data sets pair by pair, and (minutes) a `tournament` of all laws."""
+    published: str | None = None
+    """A YAML file of printed numbers to compare with, see docs/import.md."""
+    figures: dict[str, dict[str, Any]] = {}
+    """Figures of the report by name, with their options; `plot` says which figure it is if the
+    name does not. The usual ones when left out."""
+
+    @model_validator(mode="after")
+    def _laws(self) -> Self:
+        check_laws(self.fit)
+        for name, spec in self.figures.items():
+            if (plot := spec.get("plot", name)) not in PLOTS:
+                raise ValueError(
+                    f"figures.{name}: no figure is called {plot!r}; there is {', '.join(PLOTS)}"
+                )
+        return self

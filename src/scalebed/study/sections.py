@@ -1,0 +1,353 @@
+"""The sections of a study file; every key, its meaning and its limits are declared here.
+
+The JSON schema and the reference table of ``config/README.md`` are generated from this module
+and from `scalebed.study.trained`.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from scalebed.core.arithmetic import Shape
+from scalebed.core.backends import BACKENDS
+from scalebed.core.cells import NAME
+
+Name = Annotated[str, Field(pattern=f"^{NAME}$")]
+Positive = Annotated[int, Field(gt=0)]
+Ratio = Annotated[int, Field(gt=0, strict=True)]
+Seed = Annotated[int, Field(ge=0, strict=True)]
+
+
+class Strict(BaseModel):
+    """A section of the study file: unknown keys are errors, values cannot be changed later."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+class Split(Strict):
+    """Percentages of a corpus' documents, chosen by a hash of the document id."""
+
+    train: Annotated[int, Field(ge=0, le=100)] = 92
+    """Documents to train on."""
+    val: Annotated[int, Field(ge=0, le=100)] = 8
+    """Documents for the validation loss."""
+    tasks: Annotated[int, Field(ge=0, le=100)] = 0
+    """Documents from which a task suite is built."""
+
+    @model_validator(mode="after")
+    def _sum(self) -> Self:
+        if self.train + self.val + self.tasks != 100:
+            total = self.train + self.val + self.tasks
+            raise ValueError(f"the percentages sum to {total}, not 100")
+        return self
+
+
+class Corpus(Strict):
+    """A body of text and how it is read."""
+
+    reader: str
+    """Name of the reader: a package reader, `files` (txt, jsonl, parquet) or `hub`."""
+    options: dict[str, Any] = {}
+    """Options of the reader, see docs/corpora.md."""
+    split: Split = Split()
+    """How documents are divided."""
+
+
+class Tokenizer(Strict):
+    """A vocabulary: trained here, taken from a file or from the Hugging Face hub."""
+
+    kind: Literal["bpe", "bytes", "file", "hub"] = "bpe"
+    """`bpe` trains a byte-level BPE offline; `bytes` is 256 bytes and an end-of-text token."""
+    vocab: Positive | None = None
+    """Vocabulary size; needed for `bpe`."""
+    corpora: list[Name] = []
+    """Corpora whose training split the BPE is trained on."""
+    bytes: Positive = 4_000_000
+    """Bytes of text taken from each of those corpora."""
+    path: str | None = None
+    """File of a `file` tokenizer, or name of a `hub` one."""
+    merges: str | None = None
+    """Merges of a `file` tokenizer given as vocab.json, unless they lie beside it."""
+    revision: str | None = None
+    """Commit or tag of a `hub` tokenizer."""
+    eot: str | None = None
+    """Name of the end-of-text token, where the usual names do not find it."""
+
+    @model_validator(mode="after")
+    def _needs(self) -> Self:
+        if self.kind == "bpe" and (self.vocab is None or not self.corpora):
+            raise ValueError("a bpe tokenizer needs vocab and corpora")
+        if self.kind in ("file", "hub") and self.path is None:
+            raise ValueError(f"a {self.kind} tokenizer needs path")
+        return self
+
+    @property
+    def tokens(self) -> int | None:
+        """Tokens of the vocabulary, where the study says how many there are."""
+        return 257 if self.kind == "bytes" else self.vocab
+
+
+class Dataset(Strict):
+    """A training distribution: corpora in proportion, tokenised one way."""
+
+    tokenizer: Name
+    """Name of the tokenizer."""
+    sources: dict[Name, Annotated[float, Field(gt=0)]] = {}
+    """Share of each corpus in the tokens, as relative weights. Needed unless all its cells are
+    taken from checkpoints."""
+    tokens: Positive | None = None
+    """Tokens of one epoch if known; lets a plan judge repeats before the data is here."""
+
+
+class Validation(Strict):
+    """A text on which the loss of every cell is measured."""
+
+    corpus: Name
+    """Name of the corpus."""
+    split: Literal["train", "val", "tasks"] = "val"
+    """Which of its documents."""
+    max_tokens: Positive = 200_000
+    """Tokens evaluated at the most, from the beginning of the split."""
+
+
+class Suite(Strict):
+    """Downstream tasks, run through lm-evaluation-harness."""
+
+    suite: Name
+    """Name of the suite; locally built ones lie in results/suites/<suite>."""
+    corpus: Name | None = None
+    """Corpus from whose `tasks` split the items of locally built tasks are made."""
+    tasks: list[str] = []
+    """Tasks to run: names of local task files, or of lm-eval where a hub can be reached."""
+    table: str | None = None
+    """A YAML table of lm-eval tasks with shots and chance level, instead of `tasks`."""
+    average: list[str] | None = None
+    """Tasks in the average error; all of them when left out."""
+    items: Positive = 500
+    """Items of each locally built task."""
+    context_chars: Annotated[int, Field(ge=0)] = 100
+    """Characters of the sentence before, given as context in locally built tasks."""
+    sentence_chars: Positive = 1000
+    """Longest sentence of a locally built task; choices must fit the context of the models."""
+    seed: Seed = 0
+    """Seed of the choice of items."""
+
+
+class Size(Strict):
+    """An architecture."""
+
+    width: Positive
+    """Model width d."""
+    layers: Positive
+    """Number of blocks l."""
+    heads: Positive
+    """Attention heads; must divide the width."""
+    vocab: Positive
+    """Rows of the embedding and of the head; at least the tokenizer's vocabulary."""
+    context: Positive
+    """Sequence length in tokens."""
+    ffn_multiple: Positive = 256
+    """The SwiGLU width is rounded up to a multiple of this."""
+
+    @model_validator(mode="after")
+    def _heads(self) -> Self:
+        if self.width % self.heads or (self.width // self.heads) % 2:
+            raise ValueError(
+                f"width {self.width} over {self.heads} heads is not an even head width"
+            )
+        return self
+
+    @property
+    def shape(self) -> Shape:
+        """The architecture as the arithmetic takes it."""
+        return Shape(**self.model_dump())
+
+
+class RecipeValues(Strict):
+    """How a cell is trained; every value of this section is part of the cell's identity."""
+
+    batch_sequences: Positive = 8
+    """Sequences in a step."""
+    micro_sequences: Positive | None = None
+    """Sequences in one forward pass; gradients are accumulated. All of the batch when left out."""
+    lr: Annotated[float, Field(gt=0)] = 3e-3
+    """Peak learning rate."""
+    lr_end: Annotated[float, Field(ge=0)] = 3e-5
+    """Learning rate at the end of the cosine."""
+    warmup_steps: Annotated[int, Field(ge=0)] | None = None
+    """Steps of linear warm-up; give this or `warmup_fraction`."""
+    warmup_fraction: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Warm-up as a fraction of the steps of the cell."""
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """First moment decay of AdamW."""
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.95
+    """Second moment decay of AdamW."""
+    eps: Annotated[float, Field(gt=0)] = 1e-8
+    """Denominator offset of AdamW."""
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    """Independent weight decay: the share of a weight lost in a step at peak learning rate."""
+    grad_clip: Annotated[float, Field(gt=0)] = 1.0
+    """Largest norm of the gradient."""
+    z_loss: Annotated[float, Field(ge=0)] = 1e-4
+    """Weight of the squared log-partition function in the training objective."""
+    qk_norm: bool = True
+    """Normalise queries and keys."""
+    init: Literal["depth_scaled"] = "depth_scaled"
+    """Initialisation; residual projections are scaled down with depth."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic of the forward and backward pass; bf16 is autocast with fp32 weights."""
+
+
+class Recipe(RecipeValues):
+    """A recipe with the values that differ between sizes."""
+
+    backend: Literal[*BACKENDS] = "torch"  # type: ignore[valid-type]
+    """What trains the cell."""
+    source: Literal["training", "checkpoint"] = "training"
+    """Whether cells are trained, or taken from checkpoints of open_lm that others trained."""
+    checkpoint: str | None = None
+    """File of a cell's checkpoint where that is the source; {dataset}, {size}, {ratio} and {seed}
+    stand for the cell's coordinates."""
+    sizes: dict[Name, dict[str, Any]] = {}
+    """Values of this recipe that replace the ones above at a size."""
+
+    @model_validator(mode="after")
+    def _checkpoint(self) -> Self:
+        if (self.source == "checkpoint") != (self.checkpoint is not None):
+            raise ValueError("checkpoint is needed with source: checkpoint, and with no other")
+        try:
+            (self.checkpoint or "").format(dataset="", size="", ratio="", seed="")
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError(
+                f"checkpoint is {self.checkpoint!r}, expected a path with no braces but {{dataset}}"
+                ", {size}, {ratio} and {seed}"
+            ) from error
+        return self
+
+
+class Block(Strict):
+    """A product of coordinates; every combination is a cell."""
+
+    datasets: list[Name] | None = None
+    """Data sets; all of the study when left out."""
+    sizes: list[Name]
+    """Sizes."""
+    ratios: list[Ratio]
+    """Token multipliers M = D/N, whole tokens per parameter."""
+    recipes: list[Name] | None = None
+    """Recipes; all of the study when left out."""
+    seeds: list[Seed] = [0]
+    """Seeds of the initialisation and of the data order."""
+
+
+class Selector(Strict):
+    """Cells with one of the listed values at each listed coordinate."""
+
+    datasets: list[Name] | None = None
+    """Allowed data sets."""
+    sizes: list[Name] | None = None
+    """Allowed sizes."""
+    ratios: list[Ratio] | None = None
+    """Allowed token multipliers."""
+    recipes: list[Name] | None = None
+    """Allowed recipes."""
+    seeds: list[Seed] | None = None
+    """Allowed seeds."""
+
+
+class NormalPrior(Strict):
+    """What is known of a parameter beforehand."""
+
+    mean: float
+    """Its most likely value."""
+    sd: Annotated[float, Field(gt=0)]
+    """How far it may be off; one such step costs as much as one residual of the size of
+    `scatter`."""
+
+
+class FitOptions(Strict):
+    """What is minimised when a law is fitted."""
+
+    objective: Literal["sse", "log_sse", "huber_log"] = "sse"
+    """Sum of squared residuals (the paper's), of residuals of the logarithms, or Huber's loss of
+    those."""
+    delta: Annotated[float, Field(gt=0)] = 1e-3
+    """Residual of the logarithm at which Huber's loss turns from a parabola into a line."""
+    weights: Literal["equal", "evaluation"] = "equal"
+    """Whether points count the same, or by the variance of their measurement and of the scatter of
+    runs together."""
+    fixed: dict[str, float] = {}
+    """Parameters that are given instead of fitted."""
+    priors: dict[str, NormalPrior] = {}
+    """Parameters of which something is known beforehand."""
+    scatter: Annotated[float, Field(gt=0)] = 0.01
+    """Expected scatter of runs about the law, relative to the response; priors are measured by
+    it."""
+
+
+class Pool(Strict):
+    """One more fit of the loss law, over all data sets together."""
+
+    parameters: list[str] = ["alpha"]
+    """Parameters that the data sets share or that are drawn together: exponents, perhaps E."""
+    spread: Literal["auto"] | Annotated[float, Field(ge=0)] = "auto"
+    """Relative spread of those parameters between data sets: 0 shares them. `auto` takes the
+    smallest of a ladder whose error on cells left out is within one standard error of the least."""
+    objective: Literal["sse", "log_sse", "huber_log"] = "huber_log"
+    """What is minimised, as in `loss_options`."""
+    delta: Annotated[float, Field(gt=0)] = 1e-3
+    """As in `loss_options`."""
+
+
+class Fit(Strict):
+    """Which cells the laws are fitted to and what is predicted."""
+
+    loss: Name
+    """Validation loss that enters the error law and the headline."""
+    loss_law: str = "tied"
+    """Law of loss over parameters and tokens."""
+    error_law: str = "decay"
+    """Law of task error over loss."""
+    loss_cells: list[Selector]
+    """Cells the loss law is fitted to."""
+    error_cells: list[Selector] | None = None
+    """Cells the error law is fitted to; the ones of the loss law when left out."""
+    targets: list[Selector] = []
+    """Cells to predict; they may never be fitted to."""
+    scatter_cells: list[Selector] | None = None
+    """Cells from which the scatter of runs about the law is estimated; all but the targets when
+    left out."""
+    averages: dict[Name, list[str] | None] = {}
+    """Further averages of tasks, each with an error law of its own; null stands for all tasks."""
+    loss_options: FitOptions = FitOptions()
+    """How the loss law is fitted."""
+    error_options: FitOptions = FitOptions()
+    """How the error laws are fitted."""
+    pool: Pool | None = None
+    """A fit over all data sets together, reported beside the separate ones."""
+
+
+class Bootstrap(Strict):
+    """How uncertainty is drawn."""
+
+    draws: Annotated[int, Field(ge=100)] = 4000
+    """Number of joint draws."""
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    """Nominal coverage of the intervals."""
+    seed: Seed = 0
+    """Seed of the draws."""
+
+
+Check = Literal["calibration", "reliability", "contrasts", "tournament"]
+"""What a study measures about itself."""
+
+
+class Budget(Strict):
+    """What a study may cost; a plan above it is refused."""
+
+    core_hours: Annotated[float, Field(gt=0)] | None = None
+    """Estimated hours of training on one device of this machine."""
+    flops: Annotated[float, Field(gt=0)] | None = None
+    """Training FLOPs (6ND) of the cells still to be trained."""

@@ -1,0 +1,123 @@
+"""Arrow tables that keep to the declared schema."""
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.compute
+import pyarrow.parquet
+
+from scalebed.core.errors import ScalebedError
+from scalebed.tables.declared.columns import Column, Table
+
+_ARROW_TYPES = {
+    "str": pyarrow.string(),
+    "int": pyarrow.int64(),
+    "float": pyarrow.float64(),
+    "bool": pyarrow.bool_(),
+}
+
+
+def arrow_schema(table: Table) -> pyarrow.Schema:
+    """Return the Arrow schema of `table`, comment and unit of each column as field metadata."""
+    return pyarrow.schema(
+        [
+            pyarrow.field(
+                column.name,
+                _ARROW_TYPES[column.type],
+                nullable=column.nullable,
+                metadata={"comment": column.comment, "unit": column.unit},
+            )
+            for column in table.columns
+        ]
+    )
+
+
+def from_rows(table: Table, rows: Iterable[Mapping[str, Any]], source: str) -> pyarrow.Table:
+    """Return rows as an Arrow table that was checked and sorted by `conform`."""
+    rows = list(rows)
+    columns = {column.name: [row[column.name] for row in rows] for column in table.columns}
+    loose = pyarrow.schema([(column.name, _ARROW_TYPES[column.type]) for column in table.columns])
+    return conform(table, pyarrow.table(columns, schema=loose), source)
+
+
+def read_table(table: Table, path: Path) -> pyarrow.Table:
+    """Read a parquet file and return it checked and sorted.
+
+    Raises
+    ------
+    ScalebedError
+        If the file is missing, not parquet, or does not hold what `table` declares.
+    """
+    return conform(table, read_parquet(path), str(path))
+
+
+def read_parquet(path: Path, columns: list[str] | None = None) -> pyarrow.Table:
+    """Read a parquet file, or some of its columns.
+
+    Raises
+    ------
+    ScalebedError
+        If the file is missing or broken, or lacks one of `columns`.
+    """
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            missing = [name for name in columns or () if name not in file.schema_arrow.names]
+            if missing:
+                raise ScalebedError(f"{path} has no column {missing[0]!r}")
+            return file.read(columns=columns)
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise ScalebedError(
+            f"cannot read {path} as parquet: {reason}; delete it and run again"
+        ) from error
+
+
+def conform(table: Table, data: pyarrow.Table, source: str) -> pyarrow.Table:
+    """Return `data` with the declared columns and types, sorted by key; NaN becomes null.
+
+    Raises
+    ------
+    ScalebedError
+        If a column is missing or of another type, a required value is absent or not finite, or
+        two rows share a key; the sentence names `source`.
+    """
+    arrays = []
+    for column in table.columns:
+        if column.name not in data.column_names:
+            raise ScalebedError(f"{source}: table {table.name!r} has no column {column.name!r}")
+        arrays.append(_cast(column, data.column(column.name), source))
+    result = pyarrow.Table.from_arrays(arrays, schema=arrow_schema(table))
+    keys = result.select(list(table.key))
+    if keys.group_by(list(table.key)).aggregate([]).num_rows < result.num_rows:
+        raise ScalebedError(
+            f"{source}: two rows of table {table.name!r} share one key ({', '.join(table.key)})"
+        )
+    return result.sort_by([(name, "ascending") for name in table.key]).combine_chunks()
+
+
+def _cast(column: Column, values: pyarrow.ChunkedArray, source: str) -> pyarrow.ChunkedArray:
+    try:
+        values = values.cast(_ARROW_TYPES[column.type])
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as error:
+        raise ScalebedError(
+            f"{source}: column {column.name!r} has type {values.type}, expected {column.type}"
+        ) from error
+    if column.type == "float":
+        finite = pyarrow.compute.is_finite(values)
+        values = pyarrow.compute.if_else(finite, values, None)
+    if not column.nullable and values.null_count:
+        row = pyarrow.compute.index(pyarrow.compute.is_null(values), True).as_py()
+        raise ScalebedError(
+            f"{source}: column {column.name!r} has no finite value in row {row + 1}"
+            if column.type == "float"
+            else f"{source}: column {column.name!r} has no value in row {row + 1}"
+        )
+    return values
+
+
+def is_finite_number(value: object) -> bool:
+    """Return whether `value` is an int or float (not a bool) and finite."""
+    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]

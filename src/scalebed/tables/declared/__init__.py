@@ -1,0 +1,1 @@
+"""The columns of every table of a study, with units and meanings."""

@@ -1,0 +1,107 @@
+"""Imported cells → the same tables that trained cells give."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import scalebed
+from scalebed.core.cells import Cell
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import write_parquet
+from scalebed.study.roles import cell_roles
+from scalebed.study.sections import Fit
+from scalebed.tables.arrow import arrow_schema, from_rows
+from scalebed.tables.declared.cells import (
+    ARGUMENTS,
+    CELL_TABLES,
+    CELLS,
+    LOSSES,
+    PROVENANCE,
+    SEARCH,
+    TASKS,
+)
+from scalebed.tables.declared.columns import Table
+from scalebed.tables.imports.base import Imported, Row, get_importer
+
+_log = logging.getLogger(__name__)
+
+
+def tabulate_import(params: Mapping[str, Any], path: Path, out: Path) -> None:
+    """Import cells and write the tables of the study.
+
+    Parameters
+    ----------
+    params
+        ``{"study", "importer", "options", "average", "fit"}``; ``fit`` holds the selectors of the
+        study file that say what a cell is there for, ``average`` the tasks of the average error
+        (None for all).
+    path
+        What the importer reads.
+    out
+        Folder of the parquet files.
+
+    Raises
+    ------
+    ScalebedError
+        If the source cannot be read, a selector matches no cell, or a task of the average is
+        missing everywhere.
+    """
+    found = get_importer(params["importer"]).import_cells(path, params["options"])
+    rows = {
+        CELLS: _cells(found, params["fit"]),
+        LOSSES: _filled(LOSSES, found.losses),
+        TASKS: _tasks(found, params),
+        PROVENANCE: _provenance(found, params),
+        ARGUMENTS: found.arguments,
+        SEARCH: found.search,
+    }
+    for table in CELL_TABLES:
+        data = (
+            from_rows(table, rows[table], str(path))
+            if table in rows
+            else arrow_schema(table).empty_table()
+        )
+        write_parquet(out / f"{table.name}.parquet", data)
+    done = sum(row["status"] == "done" for row in rows[CELLS])
+    _log.info("imported %d cells, %d of them done", len(rows[CELLS]), done)
+
+
+def _filled(table: Table, rows: list[Row]) -> list[Row]:
+    """Return rows in which every column is there, None where nothing is known."""
+    empty: Row = dict.fromkeys(table.names)
+    return [empty | row for row in rows]
+
+
+def _cells(found: Imported, selectors: Mapping[str, Any]) -> list[Row]:
+    cells = [Cell(*(row[name] for name in Cell._fields)) for row in found.cells]
+    roles = cell_roles(cells, Fit.model_validate({"loss": "any", **selectors}))
+    rows = [row | roles[cell] for cell, row in zip(cells, found.cells, strict=True)]
+    return _filled(CELLS, rows)
+
+
+def _tasks(found: Imported, params: Mapping[str, Any]) -> list[Row]:
+    names = {row["task"] for row in found.tasks}
+    average = names if params["average"] is None else set(params["average"])
+    if names and (missing := sorted(average - names)):
+        raise ScalebedError(f"average: no task is called {missing[0]!r} in what was imported")
+    rows = [
+        row | {"suite": params["importer"], "in_average": row["task"] in average}
+        for row in found.tasks
+    ]
+    return _filled(TASKS, rows)
+
+
+def _provenance(found: Imported, params: Mapping[str, Any]) -> list[Row]:
+    facts: dict[str, Any] = {
+        "cells": len(found.cells),
+        "importer": params["importer"],
+        "scalebed_imported_with": scalebed.__version__,
+        **found.facts,
+    }
+    for status in sorted({row["status"] for row in found.cells}):
+        facts[f"cells_{status}"] = sum(row["status"] == status for row in found.cells)
+    done = [row for row in found.cells if row["status"] == "done"]
+    facts["tokens_trained"] = sum(row["tokens"] for row in done)
+    facts["flops_trained"] = repr(float(sum(row["flops"] for row in done)))
+    return [{"key": key, "value": str(value)} for key, value in facts.items()]

@@ -1,0 +1,307 @@
+"""The published testbed of arXiv 2403.08540: one JSON of losses and one of task scores a model.
+
+Layout of mlfoundations/scaling: ``exp_data/models/<data>-<model>-<multiplier>.json``,
+``exp_data/evals/evaluation_<the same>_heavy.json`` and ``exp_data/eval_metadata.csv``, which has
+chance level and number of items of every task. The multiplier is M / 20.
+
+A file that cannot be read makes its cell a failed one and never stops the others.
+"""
+
+import csv
+import json
+import math
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, cast
+
+from scalebed.core import arithmetic
+from scalebed.core.cells import Cell
+from scalebed.core.errors import ScalebedError
+from scalebed.search.choose import choose
+from scalebed.tables.arrow import is_finite_number
+from scalebed.tables.imports.base import Imported, Row
+from scalebed.tables.imports.search_grid import read_grid
+
+DATASETS = {"c4_original": "c4", "rpj": "redpajama", "rw_original": "refinedweb"}
+_SIZES = {
+    "d=96_l=8_h=4": "11m",
+    "d=512_l=8_h=4": "79m",
+    "d=576_l=24_h=8": "154m",
+    "d=1024_l=24_h=8": "411m",
+    "open_lm_1b": "1400m",
+    "open_lm_7b": "6900m",
+}
+_VALIDATION = {
+    "c4_val": "c4_val",
+    "openlm": "openlm",
+    "de-en": "c4_german",
+    "paloma_c4_en": "paloma_c4_en",
+    "paloma_redpajama": "paloma_redpajama",
+    "paloma_falcon-refinedweb": "paloma_refinedweb",
+    "paloma_dolma_100_programing_languages": "paloma_programming_languages",
+    "paloma_ptb": "paloma_ptb",
+}
+_RECIPE, _SEED = "base", 124
+_NAME = re.compile(r"(?P<data>[a-z0-9_]+)-(?P<model>.+)-(?P<multiplier>\d+(\.\d+)?)")
+# One name for what both parts of a record say of a run.
+_HYPERPARAMETERS = {
+    **{name: name for name in ("lr", "warmup", "wd", "tokens", "params", "qk_norm", "z_loss")},
+    "cd": "cooldown_lr",
+    "global_bs": "batch_sequences",
+    "acc": "accumulation",
+}
+_ARGUMENTS = {
+    **{name: name for name in ("lr", "warmup", "wd", "epochs", "beta2", "seed", "precision")},
+    "lr-cooldown-end": "cooldown_lr",
+    "global-batch-size": "batch_sequences",
+    "train-num-samples": "train_num_samples",
+    "accum-freq": "accumulation",
+    "z-loss": "z_loss",
+}
+
+
+class _BrokenRecordError(Exception):
+    """A file does not hold what it should; the text says which file, where, and what."""
+
+
+def import_cells(path: Path, options: dict[str, Any]) -> Imported:
+    """Read the testbed.
+
+    Parameters
+    ----------
+    path
+        Its folder: the one that holds ``exp_data``, or that folder itself.
+    options
+        ``search_window``: lowest and highest compute, in FLOPs, that the filter of the search
+        leaves out.
+
+    Raises
+    ------
+    ScalebedError
+        If there is no testbed at `path`, its table of tasks cannot be read, or an option is
+        unknown or of another form.
+    """
+    window = _window(options)
+    root = path / "exp_data" if (path / "exp_data").is_dir() else path
+    files = sorted((root / "models").glob("*.json"))
+    if not files:
+        raise ScalebedError(f"{root} has no models/*.json, expected the folder of the testbed")
+    metadata = _metadata(root / "eval_metadata.csv")
+    found = Imported(cells=[], facts={"imported_models": str(len(files))})
+    for file in files:
+        cell = _identity(file)
+        try:
+            row, losses, arguments = _model(file, cell)
+        except _BrokenRecordError as error:
+            found.cells.append(_failed(cell, str(error)))
+            continue
+        found.cells.append(row)
+        found.losses.extend({"cell": cell.path, **loss} for loss in losses)
+        scores, more = _scores(root / "evals" / f"evaluation_{file.stem}_heavy.json", metadata)
+        found.tasks.extend({"cell": cell.path, **score} for score in scores)
+        found.arguments.extend({"cell": cell.path, **item} for item in [*arguments, *more])
+    if (root / "grid.json").is_file():
+        try:
+            found.search.extend(_search(root / "grid.json", window))
+        except ScalebedError as error:
+            found.facts["search_problem"] = str(error)
+    return found
+
+
+def _window(options: dict[str, Any]) -> tuple[float, float] | None:
+    for key, value in options.items():
+        if key != "search_window":
+            raise ScalebedError(f"source.options: the importer testbed has no option {key!r}")
+        if not (
+            isinstance(value, list)
+            and len(value) == 2
+            and all(type(end) in (int, float) for end in value)
+            and 0 < value[0] < value[1]
+        ):
+            raise ScalebedError(
+                f"source.options.search_window is {value!r}, expected [lowest, highest] in FLOPs"
+            )
+        return float(value[0]), float(value[1])
+    return None
+
+
+def _search(file: Path, window: tuple[float, float] | None) -> list[Row]:
+    """Return the configurations of the search, marked; chosen are the shapes of the study."""
+    rows = read_grid(file)
+    there = {(row["width"], row["layers"], row["heads"]) for row in rows}
+    sizes = arithmetic.SIZE_TABLES["gadre2024"].values()
+    shapes = [(size["width"], size["layers"], size["heads"]) for size in sizes]
+    marked, _ = choose(rows, [shape for shape in shapes if shape in there], window)
+    return marked
+
+
+def _identity(file: Path) -> Cell:
+    """Return the cell that a file name says; it is all there is of a broken file."""
+    match = _NAME.fullmatch(file.stem)
+    if match and match["data"] in DATASETS and match["model"] in _SIZES:
+        ratio = round(20 * float(match["multiplier"]))
+        return Cell(DATASETS[match["data"]], _SIZES[match["model"]], ratio, _RECIPE, _SEED)
+    raise ScalebedError(
+        f"{file}: the name is not <data>-<model>-<multiplier>.json with data one of "
+        f"{', '.join(DATASETS)} and model one of {', '.join(_SIZES)}"
+    )
+
+
+def _base(cell: Cell) -> Row:
+    """Return what the architecture alone says of a cell."""
+    size = arithmetic.SIZE_TABLES["gadre2024"][cell.size]
+    shape = arithmetic.Shape(**size)
+    counts = arithmetic.count_params(shape)
+    tokens = cell.ratio * counts.total
+    return {
+        "cell": cell.path,
+        **cell._asdict(),
+        "params": counts.total,
+        "params_no_input_embedding": counts.no_input_embedding,
+        "params_no_embeddings": counts.no_embeddings,
+        "tokens": tokens,
+        "token_multiplier": float(cell.ratio),
+        "flops": arithmetic.flops(counts.total, tokens),
+        "flops_exact": arithmetic.flops_exact(shape, tokens),
+        **{name: size[name] for name in ("width", "layers", "heads", "vocab", "context")},
+        "backend": "open_lm",
+    }
+
+
+def _failed(cell: Cell, reason: str) -> Row:
+    return _base(cell) | {"status": "failed", "reason": reason}
+
+
+def _read(file: Path) -> Row:
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _BrokenRecordError(f"cannot read {file.name}: {error.strerror}") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise _BrokenRecordError(f"{file.name} is not valid JSON: {error}") from error
+    if not isinstance(record, dict):
+        raise _BrokenRecordError(f"{file.name} holds a {type(record).__name__}, expected an object")
+    return record
+
+
+def _number(file: Path, values: Any, key: str, what: str) -> float:
+    value = values.get(key) if isinstance(values, dict) else None
+    if not is_finite_number(value):
+        raise _BrokenRecordError(f"{file.name}: {what}{key} is {value!r}, expected a finite number")
+    return cast(float, value)
+
+
+def _model(file: Path, cell: Cell) -> tuple[Row, list[Row], list[Row]]:
+    """Return the row of a cell, its losses, and what its record says of the run."""
+    record = _read(file)
+    values = record.get("hyperparameters")
+    params = int(_number(file, values, "params", "hyperparameters."))
+    tokens = int(_number(file, values, "tokens", "hyperparameters."))
+    if params < 1 or tokens < 1:
+        raise _BrokenRecordError(f"{file.name}: params {params} or tokens {tokens} is not positive")
+    row = _base(cell) | {
+        "status": "done",
+        "reason": None,
+        "params": params,
+        "tokens": tokens,
+        "token_multiplier": tokens / params,
+        "flops": arithmetic.flops(params, tokens),
+    }
+    arguments = [*_arguments("hyperparameters", values, _HYPERPARAMETERS)]
+    words = record.get("open_lm_args")
+    if isinstance(words, list):
+        given = {
+            str(key).removeprefix("--"): value
+            for key, value in pairwise(words)
+            if str(key).startswith("--")
+        }
+        arguments += _arguments("open_lm_args", given, _ARGUMENTS)
+    return row, _losses(file, record), [*arguments, *_created("record", record)]
+
+
+def _arguments(source: str, values: Any, names: dict[str, str]) -> Iterator[Row]:
+    for key, name in names.items():
+        if values.get(key) is not None:
+            yield {"source": source, "key": name, "value": str(values[key])}
+
+
+def _losses(file: Path, record: Row) -> list[Row]:
+    results = record.get("results")
+    if not isinstance(results, list) or not results:
+        raise _BrokenRecordError(f"{file.name}: results is {results!r:.40}, expected a list")
+    rows: list[Row] = []
+    for index, result in enumerate(results):
+        where = f"results[{index}]."
+        names = result.get("val_data") if isinstance(result, dict) else None
+        if not isinstance(names, list) or not names:
+            raise _BrokenRecordError(f"{file.name}: {where}val_data is {names!r}, expected a list")
+        source = Path(str(names[0]))
+        key = "de-en" if "de-en" in source.name else source.parent.name
+        if key not in _VALIDATION:
+            raise _BrokenRecordError(f"{file.name}: {where}val_data is {names[0]!r}, unknown")
+        row: Row = {"validation": _VALIDATION[key], "loss": _number(file, result, "loss", where)}
+        for part in ("sequences", "tokens"):
+            for end in ("lower", "upper"):
+                value = _number(file, result, f"loss_{part}_{end}_95", where)
+                row[f"loss_{part}_{end}"] = value
+            row[part] = int(_number(file, result, part, where))
+        if row["validation"] in {other["validation"] for other in rows}:
+            raise _BrokenRecordError(f"{file.name}: two results for {row['validation']}")
+        rows.append(row)
+    return rows
+
+
+def _metadata(file: Path) -> dict[str, tuple[int, float]]:
+    """Return number of items and error of guessing of every task."""
+    try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            return {
+                row["Eval Task"]: (int(row["#datapoints"]), 1 - float(row["Random baseline"]) / 100)
+                for row in csv.DictReader(lines)
+            }
+    except OSError as error:
+        raise ScalebedError(f"cannot read {file}: {error.strerror}") from error
+    except (KeyError, ValueError, TypeError) as error:
+        raise ScalebedError(f"{file} is not the testbed's table of tasks: {error}") from error
+
+
+def _scores(file: Path, metadata: dict[str, tuple[int, float]]) -> tuple[list[Row], list[Row]]:
+    """Return errors by task and the date of the evaluation; a broken file leaves its reason."""
+    try:
+        record = _read(file)
+        metrics = record.get("eval_metrics")
+        scores = metrics.get("icl") if isinstance(metrics, dict) else None
+        if not isinstance(scores, dict) or not scores:
+            raise _BrokenRecordError(f"{file.name}: eval_metrics.icl is missing or empty")
+        rows = [_score(file, task, scores, metadata) for task in sorted(scores)]
+    except _BrokenRecordError as error:
+        return [], [{"source": "evaluation", "key": "broken", "value": str(error)}]
+    return rows, _created("evaluation", record)
+
+
+def _created(source: str, record: Row) -> list[Row]:
+    """Return when a record was made, if it says so."""
+    try:
+        date = datetime.strptime(str(record.get("creation_date")), "%Y_%m_%d-%H_%M_%S")
+    except ValueError:
+        return []
+    return [{"source": source, "key": "created", "value": date.isoformat()}]
+
+
+def _score(file: Path, task: str, scores: Row, metadata: dict[str, tuple[int, float]]) -> Row:
+    accuracy = _number(file, scores, task, "eval_metrics.icl.")
+    if task not in metadata:
+        raise _BrokenRecordError(f"{file.name}: task {task!r} is not in eval_metadata.csv")
+    items, chance = metadata[task]
+    error = 1 - accuracy
+    return {
+        "task": task,
+        "error": error,
+        # Binomial: the published files have no standard errors.
+        "error_stderr": math.sqrt(max(error * (1 - error), 0.0) / items),
+        "chance_error": chance,
+        "items": items,
+    }

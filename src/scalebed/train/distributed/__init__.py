@@ -1,0 +1,1 @@
+"""Training of one cell by several processes: how they start, divide the work and save."""

@@ -1,0 +1,87 @@
+"""The record of a finished cell, kept where its state was.
+
+Snakemake removes the declared outputs of a job before it starts and when it fails, and with them
+those of every job in its group. A trainer may also start for a cell that another one is just
+finishing: a queued job of a run whose driver was killed, say. The weights are not declared, so
+they survive; with the record beside the state, named by everything that defines the cell, training
+is not repeated for the sake of two small files.
+"""
+
+import logging
+import shutil
+from pathlib import Path
+
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import atomic_path, read_json, sha256_file
+from scalebed.model.saved import CONFIG, WEIGHTS
+from scalebed.train.checkpoint import LOCK
+
+_log = logging.getLogger(__name__)
+_CURVE = "curve.parquet"
+_RECORD = "metrics.json"
+
+
+def keep(state: Path, out: Path) -> None:
+    """Keep the record `out` of a finished cell, and its curve, in place of its checkpoints.
+
+    Parameters
+    ----------
+    state
+        Folder of the cell's state, locked.
+    out
+        metrics.json of the cell.
+
+    Raises
+    ------
+    ScalebedError
+        If they cannot be written.
+    """
+    _copy(out.parent / _CURVE, state / _CURVE)
+    _copy(out, state / _RECORD)
+    # The count of attempts goes too: should the weights be lost, training starts anew.
+    for path in state.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in (_CURVE, _RECORD, LOCK):
+            path.unlink()
+
+
+def restore(state: Path, out: Path) -> bool:
+    """Put the record of a finished cell back, if there is one and its weights are there.
+
+    Parameters
+    ----------
+    state
+        Folder of the cell's state, locked. Its name is a digest of all that defines the cell.
+    out
+        metrics.json of the cell.
+
+    Returns
+    -------
+    bool
+        Whether there is nothing left to train.
+
+    Raises
+    ------
+    ScalebedError
+        If the files cannot be written.
+    """
+    weights = out.parent / WEIGHTS
+    files = (state / _RECORD, state / _CURVE, weights, out.parent / CONFIG)
+    if not all(path.is_file() for path in files):
+        return False
+    try:
+        expected = read_json(state / _RECORD)["weights_sha256"]
+    except (ScalebedError, KeyError, TypeError):
+        return False  # damaged: training again is the remedy
+    if sha256_file(weights) != expected:
+        return False  # of another recipe, or damaged
+    _copy(state / _CURVE, out.parent / _CURVE)
+    _copy(state / _RECORD, out)
+    _log.info("%s: trained already, its record is put back", out.parent)
+    return True
+
+
+def _copy(source: Path, target: Path) -> None:
+    with atomic_path(target) as temporary:
+        shutil.copyfile(source, temporary)

@@ -1,0 +1,350 @@
+"""The report: its numbers, its cautions, its formulas, and that it stands alone."""
+
+import json
+import re
+
+import pytest
+import scipy.stats
+import study_records as records
+
+from scalebed.commands.cli import main
+from scalebed.laws import NAMES, get_law
+from scalebed.report import answer, cautions, numbers
+from scalebed.report.cells import cell_frame, rises, spearman
+from scalebed.report.formulas import fitted, formula_html
+from scalebed.report.page import write_report
+from scalebed.report.text import predictions_text
+from scalebed.tables.reader import StudyDatabase
+
+PARAMS = {"study": "invented", "title": "Tests <b>& more"}
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    return records.write_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture
+def study(database):
+    with StudyDatabase(database) as study:
+        yield study
+
+
+@pytest.fixture(scope="module")
+def page(database):
+    out = database.with_name("report.html")
+    write_report(PARAMS, database, out)
+    return out.read_text(encoding="utf-8")
+
+
+def evidence(study):
+    fits, others = fitted(study)
+    found = answer.targets(study)
+    return cautions.Evidence(study, cell_frame(study), fits, others, found, answer.held_out(study))
+
+
+def titles(study):
+    return {caution.title: caution for caution in cautions.cautions(evidence(study))}
+
+
+def visible(page):
+    """Return the text of a page without scripts, styles and tags."""
+    text = re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
+
+
+def test_the_page_stands_alone(page):
+    assert page.lstrip().startswith("<!DOCTYPE html>")
+    body = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+    targets = re.findall(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"([^\"]*)", body)
+    assert len(targets) == 5
+    assert all(target.startswith("data:image/svg+xml") for target in targets)
+    assert "@import" not in page.partition("<script")[0]
+    assert page.count("window.vegaEmbed") >= 1
+    assert page.rstrip().endswith("</html>")
+
+
+def test_the_page_embeds_each_figure_as_picture_and_specification(page):
+    for name in ("loss_vs_compute", "training_curves"):
+        found = re.search(rf'id="spec-{name}">(.*?)</script>', page, re.DOTALL)
+        assert json.loads(found.group(1))["datasets"]
+    assert page.count("data:image/svg+xml;base64,") == 5
+
+
+def test_titles_are_escaped(page):
+    assert "<title>Tests &lt;b&gt;&amp; more</title>" in page
+
+
+def test_the_page_is_the_same_every_time(page, database, tmp_path):
+    write_report(PARAMS, database, tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
+
+
+def test_the_first_section_shows_the_numbers_of_the_database(study, page):
+    first = visible(page.partition('<section id="figures">')[0])
+    for row in study.rows("FROM predictions_vs_measured WHERE role = 'target'"):
+        if row["response"] in (records.YARDSTICK, "average"):
+            for name in ("predicted", "measured", "lower", "upper"):
+                assert f"{row[name]:.3f}" in first
+            assert row["method"] in first
+    assert "no prediction" in first
+    assert "90 % interval" in first
+
+
+def test_the_pooled_fit_stands_beside_the_separate_ones(study, page):
+    text = visible(page)
+    assert "One fit over all data sets" in text and "alpha shared by all of them" in text
+    (together,) = study.rows(
+        "SELECT avg(o.relative_error) AS mean FROM pooled_predictions AS o "
+        "JOIN predictions AS p USING (cell, response) "
+        "WHERE o.role = 'target' AND p.kind = 'loss' AND p.relative_error IS NOT NULL"
+    )
+    mean = re.sub(r"\s", " ", numbers.percent(together["mean"], 2))
+    assert f"{mean} together" in text
+
+
+def test_the_checks_have_their_tables(study, page):
+    text = visible(page)
+    for title in ("Do the intervals cover?", "Data sets compared", "Which tasks can be predicted"):
+        assert title in text
+    # The tournament was not asked for.
+    assert "Which law to believe" not in text
+    (row,) = study.rows(
+        "SELECT * FROM calibration WHERE chosen AND dataset = 'all' AND kind = 'loss' "
+        "AND scheme = 'other data sets' AND response = $yardstick",
+        {"yardstick": records.YARDSTICK},
+    )
+    covered = f"{numbers.percent(row['coverage'], 0)} covered of {row['cells']} runs"
+    assert covered in text
+
+
+def test_cells_that_decide_a_fit_are_named(study, page):
+    decided = study.rows("SELECT DISTINCT fit FROM influence WHERE leverage > 0.99")
+    main = [row for row in fitted(study)[0] if row["decisive"]]
+    assert {row["fit"] for row in main} <= {row["fit"] for row in decided}
+    assert ("It rests on" in visible(page)) == bool(main)
+
+
+def test_tasks_that_cannot_be_predicted_are_marked(study, page):
+    wanted = study.rows(
+        "SELECT count(*) AS count FROM predictions p JOIN reliability r "
+        "ON r.task = p.response AND r.dataset = 'all' "
+        "WHERE p.kind = 'error' AND p.role = 'target' AND r.class <> 'predictable'"
+    )
+    assert visible(page).count("cannot be predicted ") >= wanted[0]["count"]
+    assert page.count(": cannot be predicted</strong>") == wanted[0]["count"]
+
+
+def test_the_width_of_intervals_is_split_by_its_sources(study, page):
+    text = visible(page)
+    assert "Where the width of each interval comes from" in text
+    rows = study.rows(
+        "SELECT share_loss_fit, share_error_fit, share_run FROM predictions "
+        "WHERE role = 'target' AND kind = 'error' AND response = 'average' AND share_run > 0"
+    )
+    assert rows
+    for row in rows:
+        for value in row.values():
+            assert numbers.significant(value, 2) in text
+
+
+def test_verdicts_stand_beside_predictions(study, page):
+    told = {row["verdict"] for row in study.rows("SELECT verdict FROM predictions")}
+    assert any(verdict.startswith("doubtful") for verdict in told)
+    assert page.count('title="doubtful') >= 2
+
+
+def test_summaries_agree_with_sql(study):
+    loss = answer.summary([target.loss for target in answer.targets(study)], "loss")
+    (row,) = study.rows(
+        "SELECT avg(relative_error) AS mean, max(relative_error) AS worst, count(*) AS n, "
+        "count(*) FILTER (covered) AS covered FROM predictions "
+        "WHERE role = 'target' AND kind = 'loss' AND response = ?",
+        [records.YARDSTICK],
+    )
+    assert (loss.compared, loss.covered) == (row["n"], row["covered"])
+    assert loss.mean == pytest.approx(row["mean"])
+    assert loss.worst == pytest.approx(row["worst"])
+    assert loss.expected == pytest.approx(0.9**4)
+
+
+def test_targets_without_prediction_are_listed_with_the_reason(study):
+    fiction = [target for target in answer.targets(study) if target.cell["dataset"] == "fiction"]
+    assert len(fiction) == 2
+    for target in fiction:
+        assert target.loss["predicted"] is None
+        assert target.loss["refused"] is True
+        assert target.loss["measured"] is not None
+
+
+def test_cautions_of_the_invented_study(study):
+    found = titles(study)
+    assert found["Fits refused"].serious
+    assert "fiction" in found["Fits refused"].items[0]
+    assert len(found["Cells not finished"].items) == 2
+    assert "1 degree of freedom" in found["Few degrees of freedom"].items[0]
+    assert all("M=320" in item for item in found["Repeated tokens"].items)
+    assert "rhyme" in found["Tasks at chance"].items[0]
+    assert not found["Tasks at chance"].serious
+    assert len(found["Extrapolation"].items) == 6
+    assert "Loss rises where it should fall" not in found
+    order = [caution.serious for caution in cautions.cautions(evidence(study))]
+    assert order == sorted(order, reverse=True)
+
+
+def test_a_loss_that_rises_is_listed(tmp_path):
+    cells = records.grid(("encyclopedia",))
+    records.write_cells(tmp_path / "cells", cells)
+    path = tmp_path / "cells" / "dataset=encyclopedia/size=w64/ratio=40/recipe=base/seed=0"
+    record = json.loads((path / "losses.json").read_text())
+    for name in ("loss", "loss_sequences_lower", "loss_sequences_upper"):
+        record["losses"][records.YARDSTICK][name] += 0.4
+    (path / "losses.json").write_text(json.dumps(record))
+    with StudyDatabase(records.build(tmp_path, cells)) as study:
+        found, compared = rises(cell_frame(study))
+        caution = titles(study)["Loss rises where it should fall"]
+    # 4 ratios of 3 steps in N, 4 sizes of 3 steps in M, and the two targets.
+    assert compared == 4 * 3 + 4 * 3 + 2
+    assert sorted(rise.along for rise in found) == ["M", "N"]
+    assert all(rise.worse["size"] == "w64" and rise.worse["ratio"] == 40 for rise in found)
+    assert not any(rise.noise for rise in found)
+    assert len(caution.items) == 2
+
+
+def test_bad_fits_and_misses_are_told(study):
+    known = evidence(study)
+    row = {**known.targets[0].loss, "covered": False}
+    known.fits[0].update(bounds_hit="E", converged=False)
+    known.fits[2].update(starts_agreeing=1)
+    known.held_out[0].update(covered=1, cells=20, high=0.2)
+    missed = known._replace(targets=[known.targets[0]._replace(loss=row)])
+    found = {caution.title: caution for caution in cautions.cautions(missed)}
+    assert "predicted" in found["Targets outside their interval"].items[0]
+    assert found["Parameters at a bound"].items[0].endswith(": E")
+    assert len(found["Doubtful optima"].items) == 2
+    assert found["Calibration"].serious
+
+
+def test_spearman_is_the_rank_correlation(study):
+    cells = cell_frame(study)
+    both = cells[["loss", "error"]].dropna()
+    value, n = spearman(cells)
+    assert n == len(both)
+    assert value == pytest.approx(scipy.stats.spearmanr(both["loss"], both["error"]).statistic)
+    assert spearman(cells.head(2))[0] != spearman(cells.head(2))[0]
+
+
+@pytest.mark.parametrize(
+    ("chained", "direct", "verdict"),
+    [
+        (0.001, 0.056, "mistakes cancel"),
+        (0.056, 0.001, "the loss stage adds error"),
+        (0.010, 0.012, "stages agree within noise"),
+    ],
+)
+def test_both_stages_are_judged(chained, direct, verdict):
+    row = {"relative_error": 0.04, "measured": 0.5, "share_noise": 0.005}
+    error = {**row, "relative_error": chained, "relative_error_from_measured_loss": direct}
+    (found,) = answer.both_stages([answer.Target({"cell": "x"}, row, error)])
+    assert found["verdict"] == verdict
+
+
+def test_wilson_intervals():
+    # Newcombe 1998, Statistics in Medicine 17:857, table I, method 3.
+    assert answer.wilson(81, 263, 1.959964) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert answer.wilson(15, 148, 1.959964) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+    assert answer.wilson(0, 20, 1.959964) == pytest.approx((0.0, 0.1611), abs=5e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_formula_is_written_whole(name):
+    """No sign of the formula gets lost on the way to the page."""
+    law = get_law(name)
+    plain = re.sub(r"<[^>]+>|\s", "", str(formula_html(law.formula)))
+    assert plain.count("(") == plain.count(")")
+    for parameter in law.parameters:
+        head = parameter.name.partition("_")[0]
+        if re.search(rf"\b{re.escape(parameter.name)}\b", law.formula):
+            shown = {"alpha": "α", "beta": "β", "gamma": "γ", "eps": "ε", "eta": "η"}
+            assert shown.get(head, head if head != "lambda" else "λ") in plain
+    numbers_in = formula_html(law.formula, {p.name: 1.25 for p in law.parameters})
+    known = [p for p in law.parameters if re.search(rf"\b{re.escape(p.name)}\b", law.formula)]
+    assert str(numbers_in).count("<b>1.25</b>") >= len(known)
+
+
+def test_formulas_with_numbers():
+    tied = get_law("tied").formula
+    values = {"E": 1.5, "A": 141.0, "B": 190.0, "alpha": 0.25}
+    assert formula_html(tied, values).striptags() == "L = 1.5 + 141 · N−0.25 + 190 · D−0.25"
+    assert "<sup>−<b>0.25</b></sup>" in formula_html(tied, values)
+    assert formula_html(tied).striptags() == "L = E + A N−α + B D−α"
+    decay = get_law("decay").formula
+    values = {"eps": 0.85, "k": 2.08, "gamma": 0.756}
+    assert formula_html(decay, values).striptags() == "Err = 0.85 − 2.08 · exp(−0.756 · L)"
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "text"),
+    [
+        (numbers.percent, (0.0123,), "1.2 %"),
+        (numbers.percent, (-0.00001, 1, True), "+0.0 %"),
+        (numbers.percent, (None,), "–"),
+        (numbers.significant, (1.2345e9,), "1.234×10⁹"),
+        (numbers.significant, (-0.5,), "−0.5"),
+        (numbers.significant, (float("inf"),), "∞"),
+        (numbers.times, (29.17,), "29×"),
+        (numbers.times, (0.254,), "0.25×"),
+        (numbers.duration, (59.0,), "59 s"),
+        (numbers.duration, (3600.0,), "60 min"),
+        (numbers.plural, (1, "cell"), "1 cell"),
+        (numbers.plural, (1200, "cell"), "1,200 cells"),
+    ],
+)
+def test_numbers_as_people_write_them(function, arguments, text):
+    assert function(*arguments) == text
+
+
+@pytest.mark.parametrize("kind", ["no targets", "no tasks", "all failed", "targets not measured"])
+def test_odd_studies_get_a_page(tmp_path, kind):
+    cells = records.grid(("encyclopedia",), targets=kind != "no targets")
+    records.write_cells(tmp_path / "cells", cells, "encyclopedia" if kind == "all failed" else None)
+    if kind == "targets not measured":
+        for cell in (cell for cell in cells if (cell.size, cell.ratio) in records.TARGETS):
+            records.write_cell(tmp_path / "cells" / cell.path, cell, "encyclopedia")
+    database = records.build(tmp_path, cells, suite=kind != "no tasks")
+    write_report(PARAMS, database, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    text = visible(page.partition('<section id="figures">')[0])
+    told = {
+        "no targets": "This study names no targets",
+        "no tasks": "inside",
+        "all failed": "no prediction",
+        "targets not measured": "no target has both a prediction and a measurement",
+    }
+    assert told[kind] in text
+    assert ("Mean task error" in text) == (kind not in ("no targets", "no tasks", "all failed"))
+    with StudyDatabase(database) as study:
+        assert ("encyclopedia" in predictions_text(study)) == (kind != "no targets")
+
+
+def test_the_table_for_the_terminal(database, capsys, page):
+    assert main(["show-predictions", "--database", str(database)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines[1:13]) == 12
+    assert lines[0].split()[:3] == ["data", "set", "size"]
+    refused = [line for line in lines if "fit refused" in line]
+    assert len(refused) == 2
+    assert "4 of 4 inside the 90 % prediction interval" in lines[14]
+    assert lines[-2] == f"report    {database.with_name('report.html')}"
+    assert lines[-1] == f"database  {database}"
+
+
+def test_the_verb_writes_the_page(database, tmp_path, page):
+    words = ["--params", json.dumps(PARAMS), "--database", str(database)]
+    assert main(["write-report", *words, "--out", str(tmp_path / "r.html")]) == 0
+    assert (tmp_path / "r.html").read_text(encoding="utf-8") == page
+    words[1] = json.dumps(
+        {"figures": {"map": {"plot": "relative_error", "title": "A map", "options": {"colour": 1}}}}
+    )
+    assert main(["write-report", *words, "--out", str(tmp_path / "no.html")]) == 2
+    assert not (tmp_path / "no.html").exists()
