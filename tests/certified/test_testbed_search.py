@@ -6,7 +6,8 @@ import pytest
 import testbed
 
 from scalebed.core import arithmetic
-from scalebed.search.choose import choose
+from scalebed.search.summary import summarise
+from scalebed.tables.imports.frontier import mark_published
 from scalebed.tables.imports.search_grid import read_grid
 
 SHAPES = [arithmetic.Shape(**size) for size in arithmetic.SIZE_TABLES["gadre2024"].values()]
@@ -19,10 +20,13 @@ FIT_FLOPS = 6.0 * (20 * sum(params**2 for params in COUNTS[:4]) + 320 * COUNTS[0
 
 @pytest.fixture(scope="module")
 def found() -> tuple[list[testbed.Row], dict[str, Any]]:
-    return choose(
+    marked = mark_published(
         read_grid(testbed.folder() / "grid.json"),
         [(shape.width, shape.layers, shape.heads) for shape in SHAPES[:4]],
         drop=(5.2e16, 5.2e17),
+    )
+    return marked, summarise(
+        marked,
         targets={"1400m": 120.0 * COUNTS[4] ** 2, "6900m": 120.0 * COUNTS[5] ** 2},
         fit_flops=FIT_FLOPS,
     )

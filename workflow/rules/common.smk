@@ -4,7 +4,8 @@ from pathlib import Path
 
 from scalebed.core.cells import CELL, NAME
 from scalebed.plan import rule_params
-from scalebed.study.imported import ImportedStudy, load_any, parse_any
+from scalebed.study.imported import ImportedStudy
+from scalebed.study.load import load_any, parse_any
 from scalebed.study.hardware import LAPTOP, load_hardware
 from scalebed.data.localfiles import fingerprint, path_digest
 from scalebed.data.readers import source_digest

@@ -1,6 +1,6 @@
-"""A hyper-parameter search before a study: what is tried, its frontier, and the ladder from it.
+"""After a hyper-parameter search: laws and trends of what was tried, and the ladder they propose.
 
-`sections` and `expand` say what is trained and are read by Snakemake in every job, hence without
-NumPy; `choose`, `power` and `trends` judge what came of it; `rungs`, `ladder` and `propose` turn
-it into the next study.
+What is tried is declared in `scalebed.study.search`, and its frontier is marked where tables are
+made, in `scalebed.tables.imports.frontier`. `summary`, `power` and `trends` judge what came of it;
+`rungs`, `ladder` and `propose` turn it into the next study.
 """

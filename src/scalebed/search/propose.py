@@ -9,10 +9,10 @@ import pyarrow
 from scalebed.core import arithmetic
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import write_parquet, write_text
-from scalebed.search.choose import summarise
 from scalebed.search.ladder import ladder_yaml
 from scalebed.search.power import Bootstrap
 from scalebed.search.rungs import Picked, pick
+from scalebed.search.summary import summarise
 from scalebed.search.trends import Trend, fit_trend, optima
 from scalebed.study.search import SearchStudy
 from scalebed.study.search_runs import Expanded

@@ -61,7 +61,8 @@ def pick(
     sizes
         All architectures that were searched, by name.
     marked
-        Runs as `scalebed.search.choose.mark` gives them, with ``size`` and what was varied.
+        Runs as `scalebed.tables.imports.frontier.mark` gives them, with ``size`` and what was
+        varied.
     trends
         Laws of hyper-parameters over N, by name.
 

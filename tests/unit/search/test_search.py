@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from scalebed.core.errors import ScalebedError
-from scalebed.search.choose import choose
 from scalebed.search.power import Bootstrap, fit_power
+from scalebed.search.summary import summarise
+from scalebed.tables.imports.frontier import mark_published
 from scalebed.tables.imports.search_grid import read_grid
 
 KEY = "d=64_l=2_h=4-8-0.003-0.033-8-1000000-100-3e-05"
@@ -81,7 +82,8 @@ def test_missing_file(tmp_path: Path) -> None:
 
 def test_frontier_and_window() -> None:
     rows = [*_frontier(), _row("worse", 1e17, 99.0, 1), _row("equal", 2e19, _law(1e19), 1)]
-    marked, summary = choose(rows, [(64, 2, 2)], drop=(9e16, 2e17), fit_flops=1e19)
+    marked = mark_published(rows, [(64, 2, 2)], drop=(9e16, 2e17))
+    summary = summarise(marked, fit_flops=1e19)
     by_name = {row["configuration"]: row for row in marked}
     assert not by_name["worse"]["frontier"]
     assert not by_name["equal"]["frontier"]
@@ -98,7 +100,8 @@ def test_frontier_and_window() -> None:
 def test_the_law_is_found_again_and_extrapolated() -> None:
     rows = _frontier()
     shapes = [(64 + number, 2, 2) for number in range(0, 12, 2)]
-    _, summary = choose(rows, shapes, targets={"big": 1e21}, bootstrap=Bootstrap(draws=50))
+    marked = mark_published(rows, shapes)
+    summary = summarise(marked, targets={"big": 1e21}, bootstrap=Bootstrap(draws=50))
     expected = {"E": 1.5, "lambda": 2000.0, "eta": 0.17, "big": _law(1e21)}
     for points in ("kept", "chosen"):
         fits = [row for row in summary["fits"] if row["points"] == points]
@@ -122,18 +125,18 @@ def test_intervals_follow_the_seed() -> None:
 
 def test_choices_that_cannot_be() -> None:
     with pytest.raises(ScalebedError, match="no configuration of the search has width 1, 2 layers"):
-        choose(_frontier(), [(1, 2, 3)])
+        mark_published(_frontier(), [(1, 2, 3)])
 
 
 def test_points_that_cannot_be_fitted_leave_their_reason() -> None:
-    rows, summary = choose(_frontier(2), [])
+    rows = mark_published(_frontier(2), [])
+    summary = summarise(rows)
     assert len(rows) == 2
     assert summary["fits"] == []
     assert summary["refused"]["kept"].startswith("fewer points than parameters: 2 points")
     assert "chosen" in summary["refused"]
-    nothing, summary = choose([], [])
-    assert nothing == []
-    assert summary["frontier"] == 0
+    assert mark_published([], []) == []
+    assert summarise([])["frontier"] == 0
 
 
 def test_repeated_points_have_no_intervals() -> None:

@@ -66,7 +66,39 @@ def _left_out(row: Row, given: Filter) -> str | None:
     return None
 
 
-def best_of_shape(ordered: Sequence[Row], shape: tuple[int, int, int]) -> str:
+def mark_published(
+    rows: Iterable[Row],
+    shapes: Iterable[tuple[int, int, int]],
+    drop: tuple[float, float] | None = None,
+) -> list[Row]:
+    """Mark frontier, kept and chosen configurations of a published search.
+
+    Parameters
+    ----------
+    rows
+        Configurations as `scalebed.tables.imports.search_grid.read_grid` gives them.
+    shapes
+        Width, layers and heads of the models of the study; the configuration with the lowest loss
+        of each is the chosen one.
+    drop
+        Window of compute, both ends included, whose points leave the frontier.
+
+    Returns
+    -------
+    list of dict
+        As `mark` gives them, with ``chosen``.
+
+    Raises
+    ------
+    ScalebedError
+        If no configuration has one of the shapes.
+    """
+    ordered = mark(rows, Filter(drop_flops=list(drop) if drop else None))
+    best = {_best_of_shape(ordered, shape) for shape in shapes}
+    return [row | {"chosen": row["configuration"] in best} for row in ordered]
+
+
+def _best_of_shape(ordered: Sequence[Row], shape: tuple[int, int, int]) -> str:
     """Return the name of the configuration of a (width, layers, heads) with the lowest loss."""
     same = [row for row in ordered if (row["width"], row["layers"], row["heads"]) == shape]
     if not same:

@@ -20,9 +20,9 @@ from typing import Any, cast
 from scalebed.core import arithmetic
 from scalebed.core.cells import Cell
 from scalebed.core.errors import ScalebedError
-from scalebed.search.choose import choose
 from scalebed.tables.arrow import is_finite_number
 from scalebed.tables.imports.base import Imported, Row
+from scalebed.tables.imports.frontier import mark_published
 from scalebed.tables.imports.search_grid import read_grid
 
 DATASETS = {"c4_original": "c4", "rpj": "redpajama", "rw_original": "refinedweb"}
@@ -134,8 +134,7 @@ def _search(file: Path, window: tuple[float, float] | None) -> list[Row]:
     there = {(row["width"], row["layers"], row["heads"]) for row in rows}
     sizes = arithmetic.SIZE_TABLES["gadre2024"].values()
     shapes = [(size["width"], size["layers"], size["heads"]) for size in sizes]
-    marked, _ = choose(rows, [shape for shape in shapes if shape in there], window)
-    return marked
+    return mark_published(rows, [shape for shape in shapes if shape in there], window)
 
 
 def _identity(file: Path) -> Cell:
