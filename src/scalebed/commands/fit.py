@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
 
     fixed = {name: value[0] for name, value in map(_numbers("--fix", 1), args.fix)}
     priors = {name: Prior(*pair) for name, pair in map(_numbers("--prior", 2), args.prior)}
-    options = Options(args.objective, args.delta, fixed, priors)
+    options = Options(args.objective, args.delta, fixed=fixed, priors=priors)
     options.check(get_law(args.loss_law, "loss"))
     get_law(args.error_law, ("error", "direct"))
     if not 100 <= args.draws <= 1_000_000:

@@ -64,7 +64,7 @@ def cell(study: Study, cell: Cell) -> dict[str, Any]:
     size = study.sizes[cell.size]
     values = study.recipe_values(cell.recipe, cell.size).model_dump()
     batch_tokens = values["batch_sequences"] * size.context
-    params = arithmetic.count_params(size.shape).total
+    params = arithmetic.count_params(size).total
     steps = arithmetic.steps_for(params, cell.ratio, batch_tokens)
     fraction = values.pop("warmup_fraction")
     if fraction is not None:
@@ -124,7 +124,7 @@ def cell_rows(study: Study) -> list[dict[str, Any]]:
     rows = []
     for item, role in roles(study).items():
         spec = cell(study, item)
-        params = arithmetic.count_params(study.sizes[item.size].shape).total
+        params = arithmetic.count_params(study.sizes[item.size]).total
         rows.append(
             {"cell": item.path, **item._asdict(), **role, "params": params}
             | {"tokens": spec["tokens"], "steps": spec["steps"]}

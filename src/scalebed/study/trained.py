@@ -209,7 +209,7 @@ def _check_recipes(study: Study) -> None:
                 ) from error
             if (values.warmup_steps is None) == (values.warmup_fraction is None):
                 raise ValueError(f"recipes.{name}: give either warmup_steps or warmup_fraction")
-            if values.batch_sequences % (values.micro_sequences or values.batch_sequences):
+            if values.batch_sequences % values.micro:
                 raise ValueError(
                     f"recipes.{name}: micro_sequences {values.micro_sequences} does not divide "
                     f"batch_sequences {values.batch_sequences}"

@@ -318,7 +318,7 @@ def test_a_step_too_heavy_to_try_is_extrapolated(tmp_path):
         estimate = calibration.step(spec["model"], spec["recipe"])
         assert estimate is not None
         assert not estimate.measured
-        shape = paper.sizes[size].shape
+        shape = paper.sizes[size]
         tokens = spec["recipe"]["batch_sequences"] * shape.context
         estimates.append(estimate.seconds / arithmetic.flops_exact(shape, tokens))
     assert estimates[0] == pytest.approx(estimates[1], rel=1e-12)
