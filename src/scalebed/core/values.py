@@ -69,6 +69,16 @@ class Objective:
 
 
 @dataclasses.dataclass(frozen=True)
+class Drawing:
+    """How uncertainty is drawn."""
+
+    draws: Draws = 4000
+    """Number of joint draws."""
+    level: Level = 0.9
+    """Nominal coverage of the intervals."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Fitting(Objective):
     """How a law is fitted."""
 

@@ -15,9 +15,8 @@ from scalebed.core.values import (
     Above0,
     Count,
     Decay,
-    Draws,
+    Drawing,
     Fitting,
-    Level,
     Pooling,
     Positive,
     Prior,
@@ -275,13 +274,9 @@ class Fit(Strict):
     """A fit over all data sets together, reported beside the separate ones."""
 
 
-class Bootstrap(Strict):
+class Bootstrap(Strict, Drawing):  # type: ignore[misc]
     """How uncertainty is drawn."""
 
-    draws: Draws = 4000
-    """Number of joint draws."""
-    level: Level = 0.9
-    """Nominal coverage of the intervals."""
     seed: Seed = 0
     """Seed of the draws."""
 
