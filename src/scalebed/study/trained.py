@@ -1,7 +1,6 @@
 """A whole study file: loading it, checking that its sections agree, expanding its cells."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
@@ -31,7 +30,7 @@ from scalebed.study.sections import (
     Tokenizer,
     Validation,
 )
-from scalebed.study.yaml import first_complaint, read_study
+from scalebed.study.yaml import first_complaint
 
 
 def _sizes(value: Any) -> Any:
@@ -278,17 +277,6 @@ def check_study(study: Study) -> None:
     roles(study)
     _check_vocabularies(study)
     _check_sources(study)
-
-
-def load_study(path: str | Path) -> Study:
-    """Return the study in a YAML file.
-
-    Raises
-    ------
-    ScalebedError
-        If the file cannot be read or does not describe a study.
-    """
-    return parse_study(read_study(path), str(path))
 
 
 def roles(study: Study) -> dict[Cell, dict[str, bool]]:

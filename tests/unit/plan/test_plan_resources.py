@@ -7,9 +7,9 @@ from scalebed.core.errors import ScalebedError
 from scalebed.plan import resources as needs
 from scalebed.plan import rule_params
 from scalebed.study.hardware import LAPTOP, Hardware
-from scalebed.study.trained import load_study
+from scalebed.study.load import load_any
 
-STUDY = load_study("config/studies/gadre2024.yaml")
+STUDY = load_any("config/studies/gadre2024.yaml")
 GPU = {"name": "A100", "memory_gb": 40, "flops": 3e14, "utilization": 0.5}
 PARTITIONS = [
     {"name": "short", "minutes": 60},
