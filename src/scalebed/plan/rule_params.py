@@ -199,7 +199,7 @@ def corpora_used(study: Study) -> list[str]:
 
 
 def search(study: SearchStudy) -> dict[str, Any]:
-    """Return the parameters of ``choose_ladder``: the search as its file has it, but for its look."""
+    """Return the parameters of ``choose_ladder``: the search as in its file, but for its look."""
     # What is left out of the file is left out of the ladder too.
     given = study.model_dump(mode="json", exclude_unset=True, exclude={"budget", "figures"})
     return {"study": given | {"title": study.name}}

@@ -42,8 +42,8 @@ def _sizes(value: Any) -> Any:
     return value
 
 
-class Study(Strict):
-    """A study: what is trained, on what it is measured, and what is predicted from it."""
+class Measured(Strict):
+    """What a study and a search have in common: texts to train on and to measure the loss on."""
 
     name: Name
     """Name of the study; results lie in results/studies/<name>."""
@@ -57,6 +57,11 @@ class Study(Strict):
     """Training distributions by name."""
     validation: Annotated[dict[Name, Validation], Field(min_length=1)]
     """Texts to measure the loss on, by name."""
+
+
+class Study(Measured):
+    """A study: what is trained, on what it is measured, and what is predicted from it."""
+
     tasks: Suite | None = None
     """Downstream tasks; no error law is fitted without them."""
     sizes: Annotated[dict[Name, Size], Field(min_length=1), BeforeValidator(_sizes)]
