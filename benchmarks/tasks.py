@@ -101,7 +101,7 @@ def measure(name: str, world: World, rounds: int, count: int, batches: list) -> 
     total = sum(map(len, items.values()))
     rates = {key: total / statistics.median(part) for key, part in times.items()}
     best = max(rates[f"HFLM {size}"] for size in batches)
-    params = arithmetic.count_params(config.shape).total
+    params = arithmetic.count_params(config).total
     print(f"{name}: {params:,} parameters, context {config.context}, {total} items")
     print("  items/s: " + ", ".join(f"{key} {rate:,.0f}" for key, rate in rates.items()))
     print(f"  ratio {rates['ours'] / best:.2f}, with kept tokens {rates['kept'] / best:.2f}")

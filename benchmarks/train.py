@@ -267,11 +267,11 @@ def measure(size: str, args: argparse.Namespace, peak: float) -> None:
     for worker in workers.values():
         worker.close()
     tokens = args.sequences * args.context
-    share = arithmetic.flops_exact(config.shape, tokens) / seconds["ours"] / peak
+    share = arithmetic.flops_exact(config, tokens) / seconds["ours"] / peak
     rates = "".join(f"{tokens / seconds[name]:>12,.0f}" for name in names)
     ratios = "".join(f"{seconds[name] / seconds['ours']:>10.2f}" for name in names[1:])
     print(
-        f"{size:>6}{arithmetic.count_params(config.shape).total:>12,}{rates}{ratios}{share:>9.0%}",
+        f"{size:>6}{arithmetic.count_params(config).total:>12,}{rates}{ratios}{share:>9.0%}",
         flush=True,
     )
 

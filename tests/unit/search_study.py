@@ -52,7 +52,7 @@ def write_tables(study: SearchStudy, losses: dict[str, float | None], folder: Pa
     expanded = study.expanded()
     for run in expanded.runs:
         cell, loss = study.cell(run), losses[f"{run.size} {run.recipe}"]
-        params = arithmetic.count_params(expanded.sizes[run.size].shape).total
+        params = arithmetic.count_params(expanded.sizes[run.size]).total
         steps = arithmetic.steps_for(params, cell.ratio, run.batch_sequences * 64)
         cells.append(_cell(cell, params, steps, run.batch_sequences, loss))
         if loss is not None:

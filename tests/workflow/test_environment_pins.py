@@ -23,7 +23,7 @@ STAGES = {
     "train": ("data", "model", "train", "open_lm"),
     "evaluate": ("data", "model", "evaluate"),
     "fit": (
-        *("laws", "fit", "store", "figures", "report", "plan/listing.py"),
+        *("laws", "fit", "store", "figures", "report", "plan/render.py"),
         *("importers", "lints", "search", "intervals", "tournament", "reliability", "contrast"),
     ),
 }

@@ -8,7 +8,7 @@ from project import REPOSITORY, Project
 
 from scalebed.study.figures import FIGURES
 from scalebed.study.load import load_any
-from scalebed.study.trained import Study, load_study
+from scalebed.study.trained import Study
 
 
 def shipped() -> list[Path]:
@@ -20,7 +20,7 @@ def shipped() -> list[Path]:
 
 @pytest.mark.parametrize("path", shipped(), ids=lambda path: path.stem)
 def test_plan_of_a_shipped_study(path: Path, project: Project) -> None:
-    study = load_study(path)
+    study = load_any(path)
     cells = len(study.cells())
     validation = {spec.corpus for spec in study.validation.values()}
     pairs = {

@@ -9,11 +9,13 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    from scalebed.core.values import Drawing, Objective, ObjectiveName
+
     add = parser.add_argument
     add("table", type=Path, help="CSV, TSV or parquet: params, tokens, loss and more, a row a run")
     add(
@@ -24,18 +26,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="a run to predict; may be given several times",
     )
     add("--out", type=Path, default=Path("runs.fit.json"), help="JSON to write (runs.fit.json)")
-    add("--level", type=float, default=0.9, help="probability content of the intervals (0.9)")
-    add("--draws", type=int, default=4000, help="draws behind the intervals (4000)")
+    add(
+        "--level",
+        type=float,
+        default=Drawing.level,
+        help="probability content of the intervals (0.9)",
+    )
+    add("--draws", type=int, default=Drawing.draws, help="draws behind the intervals (4000)")
     add("--seed", type=int, default=0, help="seed of the draws (0)")
     add("--loss-law", default="tied", help="law of the loss (tied)")
     add("--error-law", default="decay", help="law of the error (decay)")
     add(
         "--objective",
-        choices=("sse", "log_sse", "huber_log"),
-        default="sse",
+        choices=get_args(ObjectiveName),
+        default=Objective.objective,
         help="what the fit of the loss law minimises (sse)",
     )
-    add("--delta", type=float, default=1e-3, help="where Huber's loss turns straight (0.001)")
+    about = "where Huber's loss turns straight (0.001)"
+    add("--delta", type=float, default=Objective.delta, help=about)
     add(
         "--fix",
         action="append",
@@ -64,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
 
     fixed = {name: value[0] for name, value in map(_numbers("--fix", 1), args.fix)}
     priors = {name: Prior(*pair) for name, pair in map(_numbers("--prior", 2), args.prior)}
-    options = Options(args.objective, args.delta, fixed, priors)
+    options = Options(args.objective, args.delta, fixed=fixed, priors=priors)
     options.check(get_law(args.loss_law, "loss"))
     get_law(args.error_law, ("error", "direct"))
     if not 100 <= args.draws <= 1_000_000:

@@ -14,6 +14,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the table."""
     from scalebed.core.files import write_text
-    from scalebed.plan.listing import cells_tsv
+    from scalebed.plan.render import cells_tsv
 
     write_text(args.out, cells_tsv(json.loads(args.params)))

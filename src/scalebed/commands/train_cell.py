@@ -92,11 +92,11 @@ def _with_ranks(params: Any, args: argparse.Namespace) -> int:
     check_ranks(recipe.batch_sequences, args.ranks)
     if recipe.backend != "torch":
         return _train(params, args)
-    from scalebed.train.cell import put_back
+    from scalebed.train.cell import restore_finished
     from scalebed.train.distributed.launch import launch
     from scalebed.train.job import Options
 
-    if put_back(params, args.dataset, args.out, Options(**_options(args))):
+    if restore_finished(params, args.dataset, args.out, Options(**_options(args))):
         return 0
     return launch(_words(args), args.ranks, args.device, args.state)
 

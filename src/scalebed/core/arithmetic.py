@@ -4,8 +4,11 @@ Symbols: V vocabulary, d width, l layers, h feed-forward width, s context, N par
 D tokens, M = D/N token multiplier, C = 6ND FLOPs.
 """
 
+import dataclasses
 import math
 from typing import Any, NamedTuple
+
+from scalebed.core.values import Positive
 
 NUMERICS = 1
 """Version of the numbers training produces; raising it retrains every cell."""
@@ -28,20 +31,32 @@ class ParamCounts(NamedTuple):
     """`total` less the input embedding and the output head."""
 
 
-class Shape(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Shape:
     """The architecture of one size."""
 
-    width: int
-    layers: int
-    heads: int
-    vocab: int
-    context: int
-    ffn_multiple: int = 256
+    width: Positive
+    """Model width d."""
+    layers: Positive
+    """Number of blocks l."""
+    heads: Positive
+    """Attention heads; must divide the width."""
+    vocab: Positive
+    """Rows of the embedding and of the head; at least the tokenizer's vocabulary."""
+    context: Positive
+    """Sequence length in tokens."""
+    ffn_multiple: Positive = 256
+    """The SwiGLU width is rounded up to a multiple of this."""
+
+    @property
+    def heads_fit(self) -> bool:
+        """Whether the heads divide the width into parts of even width, as rotation needs."""
+        return self.width % self.heads == 0 and self.width // self.heads % 2 == 0
 
 
 def shape_of(model: dict[str, Any]) -> Shape:
     """Return the architecture in the section ``model`` of a cell's parameters."""
-    return Shape(**{name: model[name] for name in Shape._fields})
+    return Shape(**{field.name: model[field.name] for field in dataclasses.fields(Shape)})
 
 
 def ffn_width(width: int, multiple: int) -> int:

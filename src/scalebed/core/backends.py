@@ -10,7 +10,7 @@ import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from scalebed.core.errors import ScalebedError
 
@@ -19,6 +19,9 @@ BACKENDS = {
     "open_lm": "scalebed.train.open_lm.backend",
 }
 """Module of each backend; the study file may name these."""
+
+Backend = Literal[*BACKENDS]  # type: ignore[valid-type]
+"""Name of a backend."""
 
 _INSTALL = {"open_lm": "requirements/open_lm.sh"}
 """Backends that are packages of their own, and the command that installs each."""

@@ -6,47 +6,30 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, get_args
 
+from scalebed.core.declared import check_limits, read_dataclass
 from scalebed.core.errors import ScalebedError
+from scalebed.core.values import Fitting, ObjectiveName, Prior
 from scalebed.laws.forms.base import Array, Law, names
 
-OBJECTIVES: Final = ("sse", "log_sse", "huber_log")
+OBJECTIVES: Final = get_args(ObjectiveName)
 
 
 @dataclass(frozen=True)
-class Prior:
-    """A normal prior on one parameter, in the units of the law."""
-
-    mean: float
-    sd: float
-
-
-@dataclass(frozen=True)
-class Options:
+class Options(Fitting):
     """How a law is fitted.
 
-    Attributes
-    ----------
-    objective : {"sse", "log_sse", "huber_log"}
-        ``sse``: half the sum of squared residuals, the paper's; ``log_sse``: the same of the
-        logarithms; ``huber_log``: Huber's loss of the residuals of the logarithms (Hoffmann et
-        al., arXiv 2203.15556, Eq. 3).
-    delta : float
-        Where Huber's loss turns from a parabola into a straight line.
-    fixed : mapping of str to float
-        Parameters that are given instead of fitted.
-    priors : mapping of str to Prior
-        A parameter one `Prior.sd` off its mean costs as much as one residual of size `scatter`.
-    scatter : float
-        Expected scatter of runs about the law, relative to the response; only priors depend on it.
+    ``sse`` is half the sum of squared residuals, the paper's; ``log_sse`` the same of the
+    logarithms; ``huber_log`` Huber's loss of the residuals of the logarithms (Hoffmann et al.,
+    arXiv 2203.15556, Eq. 3). A parameter one `Prior.sd` off its mean costs as much as one residual
+    of size `scatter`; only priors depend on that.
     """
 
-    objective: str = "sse"
-    delta: float = 1e-3
     fixed: Mapping[str, float] = field(default_factory=dict)
+    """Parameters that are given instead of fitted."""
     priors: Mapping[str, Prior] = field(default_factory=dict)
-    scatter: float = 0.01
+    """Parameters of which something is known beforehand."""
 
     def __post_init__(self) -> None:
         """Check what does not depend on the law."""
@@ -54,10 +37,7 @@ class Options:
             raise ScalebedError(
                 f"objective {self.objective!r} is unknown, expected one of {', '.join(OBJECTIVES)}"
             )
-        for key in ("delta", "scatter"):
-            value = getattr(self, key)
-            if not (math.isfinite(value) and value > 0):
-                raise ScalebedError(f"{key} is {value}, expected a number above 0")
+        check_limits(self, "", ScalebedError)
         for name, prior in self.priors.items():
             if not (math.isfinite(prior.mean) and math.isfinite(prior.sd) and prior.sd > 0):
                 raise ScalebedError(f"prior of {name} is {prior}, expected an sd above 0")
@@ -116,5 +96,4 @@ class Options:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Options:
         """Read what `to_json` wrote; missing keys have their defaults."""
-        priors = {name: Prior(*pair) for name, pair in values.get("priors", {}).items()}
-        return cls(**{**values, "priors": priors})
+        return read_dataclass(cls, values, "options of a fit: ")

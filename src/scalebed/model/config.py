@@ -5,36 +5,28 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from scalebed.core import arithmetic
-from scalebed.core.errors import ScalebedError
+from scalebed.core.declared import check_limits, read_dataclass
+from scalebed.core.values import Above0
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class ModelConfig:
-    """Architecture of a decoder; the ``model`` part of a cell's parameters."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig(arithmetic.Shape):
+    """Architecture of a decoder; the ``model`` part of a cell's parameters.
 
-    width: int
-    """Model width d."""
-    layers: int
-    """Number of blocks l."""
-    heads: int
-    """Attention heads; each is d / heads wide."""
-    vocab: int
-    """Rows V of the input embedding and of the head."""
-    context: int
-    """Longest sequence in tokens."""
-    ffn_multiple: int = 256
-    """The SwiGLU width is rounded up to a multiple of this."""
+    Raises
+    ------
+    ValueError
+        If no such model can be built.
+    """
+
     qk_norm: bool = True
     """Whether queries and keys are normalised."""
-    rope_base: float = 10000.0
+    rope_base: Above0 = 10000.0
     """Base of the rotary frequencies."""
 
     def __post_init__(self) -> None:
-        for name in ("width", "layers", "heads", "vocab", "context", "ffn_multiple"):
-            value = getattr(self, name)
-            if value < 1:
-                raise ValueError(f"model.{name} is {value!r}, expected a positive whole number")
-        if self.width % self.heads or (self.width // self.heads) % 2:
+        check_limits(self, "model.", ValueError)
+        if not self.heads_fit:
             raise ValueError(
                 f"model.heads is {self.heads}, which does not divide width {self.width} into "
                 "heads of an even width"
@@ -51,16 +43,7 @@ class ModelConfig:
         ValueError
             If no such model can be built.
         """
-        known = {field.name: field for field in dataclasses.fields(cls)}
-        for name, value in record.items():
-            if name not in known:
-                raise ScalebedError(f"model.{name} is not a property of a model")
-            if name not in ("qk_norm", "rope_base") and type(value) is not int:
-                raise ScalebedError(f"model.{name} is {value!r}, expected a whole number")
-        for name, field in known.items():
-            if name not in record and field.default is dataclasses.MISSING:
-                raise ScalebedError(f"model.{name} is missing")
-        return cls(**record)
+        return read_dataclass(cls, record, "model.")
 
     def record(self) -> dict[str, Any]:
         """Return the configuration as plain values."""
@@ -75,15 +58,3 @@ class ModelConfig:
     def ffn_width(self) -> int:
         """Width h of the feed-forward layer."""
         return arithmetic.ffn_width(self.width, self.ffn_multiple)
-
-    @property
-    def shape(self) -> arithmetic.Shape:
-        """The architecture as the arithmetic of `scalebed.core.arithmetic` takes it."""
-        return arithmetic.Shape(
-            width=self.width,
-            layers=self.layers,
-            heads=self.heads,
-            vocab=self.vocab,
-            context=self.context,
-            ffn_multiple=self.ffn_multiple,
-        )

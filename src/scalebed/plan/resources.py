@@ -71,7 +71,7 @@ def training(spec: dict[str, Any], hardware: Hardware) -> Training:
     Parameters
     ----------
     spec
-        The cell's slice, `scalebed.plan.rule_params.cell`.
+        The cell's parameters, `scalebed.plan.rule_params.cell`.
     hardware
         The site.
 
@@ -122,7 +122,7 @@ def resources(spec: dict[str, Any], hardware: Hardware, attempt: int) -> dict[st
     Parameters
     ----------
     spec
-        The cell's slice, `scalebed.plan.rule_params.cell`.
+        The cell's parameters, `scalebed.plan.rule_params.cell`.
     hardware
         The site.
     attempt

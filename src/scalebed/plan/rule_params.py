@@ -1,6 +1,6 @@
 """What each rule of the workflow needs of a study, and nothing more.
 
-A rule reruns when its slice changes, so each slice holds exactly the values its outputs depend
+A rule reruns when its parameters change, so they hold exactly the values its outputs depend
 on. All of them are dictionaries of built-in types, ready for `provenance.canonical_json`.
 """
 
@@ -30,7 +30,7 @@ DATABASE_TABLES = (
 
 
 def corpus(study: Study, name: str) -> dict[str, Any]:
-    """Return the slice of ``extract_corpus``."""
+    """Return the parameters of ``extract_corpus``."""
     spec = study.corpora[name]
     return {
         "corpus": name,
@@ -42,7 +42,7 @@ def corpus(study: Study, name: str) -> dict[str, Any]:
 
 
 def tokenizer(study: Study, name: str) -> dict[str, Any]:
-    """Return the slice of ``train_tokenizer``."""
+    """Return the parameters of ``train_tokenizer``."""
     spec = study.tokenizers[name].model_dump(exclude_none=True)
     if spec["kind"] != "bpe":
         del spec["corpora"], spec["bytes"]
@@ -50,21 +50,21 @@ def tokenizer(study: Study, name: str) -> dict[str, Any]:
 
 
 def tokens() -> dict[str, Any]:
-    """Return the slice of ``tokenize_corpus``, whose inputs say everything else."""
+    """Return the parameters of ``tokenize_corpus``, whose inputs say everything else."""
     return {"numerics": arithmetic.DATA_NUMERICS}
 
 
 def dataset(study: Study, name: str) -> dict[str, Any]:
-    """Return the slice of ``build_dataset``."""
+    """Return the parameters of ``build_dataset``."""
     return {"dataset": name, "sources": study.datasets[name].sources}
 
 
 def cell(study: Study, cell: Cell) -> dict[str, Any]:
-    """Return the slice of ``train_cell``: all that defines the numbers of one cell."""
+    """Return the parameters of ``train_cell``: all that defines the numbers of one cell."""
     size = study.sizes[cell.size]
     values = study.recipe_values(cell.recipe, cell.size).model_dump()
     batch_tokens = values["batch_sequences"] * size.context
-    params = arithmetic.count_params(size.shape).total
+    params = arithmetic.count_params(size).total
     steps = arithmetic.steps_for(params, cell.ratio, batch_tokens)
     fraction = values.pop("warmup_fraction")
     if fraction is not None:
@@ -92,13 +92,13 @@ def checkpoint(study: Study, cell: Cell) -> str | None:
 
 
 def losses(study: Study) -> dict[str, Any]:
-    """Return the slice of ``evaluate_losses``."""
+    """Return the parameters of ``evaluate_losses``."""
     sets = {name: spec.model_dump(exclude={"corpus"}) for name, spec in study.validation.items()}
     return {"sets": sets, "resamples": 1000, "seed": 0, "numerics": arithmetic.EVAL_NUMERICS}
 
 
 def suite(study: Study) -> dict[str, Any]:
-    """Return the slice of ``build_suite``; empty for a study without tasks."""
+    """Return the parameters of ``build_suite``; empty for a study without tasks."""
     if study.tasks is None:
         return {}
     spec = study.tasks.model_dump(exclude={"average", "table"})
@@ -108,7 +108,7 @@ def suite(study: Study) -> dict[str, Any]:
 
 
 def tasks(study: Study) -> dict[str, Any]:
-    """Return the slice of ``evaluate_tasks``; empty for a study without tasks.
+    """Return the parameters of ``evaluate_tasks``; empty for a study without tasks.
 
     It holds version and content digest of every task, so that editing one is noticed.
     """
@@ -124,7 +124,7 @@ def cell_rows(study: Study) -> list[dict[str, Any]]:
     rows = []
     for item, role in roles(study).items():
         spec = cell(study, item)
-        params = arithmetic.count_params(study.sizes[item.size].shape).total
+        params = arithmetic.count_params(study.sizes[item.size]).total
         rows.append(
             {"cell": item.path, **item._asdict(), **role, "params": params}
             | {"tokens": spec["tokens"], "steps": spec["steps"]}
@@ -134,12 +134,12 @@ def cell_rows(study: Study) -> list[dict[str, Any]]:
 
 
 def cell_list(study: Study) -> dict[str, Any]:
-    """Return the slice of ``list_cells``."""
+    """Return the parameters of ``list_cells``."""
     return {"study": study.name, "cells": cell_rows(study)}
 
 
 def tables(study: Study) -> dict[str, Any]:
-    """Return the slice of ``tabulate_cells``."""
+    """Return the parameters of ``tabulate_cells``."""
     names = ("cell", *Cell._fields, "fit_loss", "fit_error", "target", "scatter")
     cells = [{name: row[name] for name in names} for row in cell_rows(study)]
     for row, item in zip(cells, roles(study), strict=True):
@@ -157,7 +157,7 @@ def tables(study: Study) -> dict[str, Any]:
 
 
 def fit(study: Study | ImportedStudy) -> dict[str, Any]:
-    """Return the slice of ``fit_laws``."""
+    """Return the parameters of ``fit_laws``."""
     return {
         "loss": study.fit.loss,
         # Which losses were imported is known when the tables are there: null stands for all.
@@ -178,7 +178,7 @@ def fit(study: Study | ImportedStudy) -> dict[str, Any]:
 
 
 def imported(study: ImportedStudy) -> dict[str, Any]:
-    """Return the slice of ``import_cells``."""
+    """Return the parameters of ``import_cells``."""
     return {
         "study": study.name,
         "importer": study.source.importer,
@@ -199,14 +199,14 @@ def corpora_used(study: Study) -> list[str]:
 
 
 def search(study: SearchStudy) -> dict[str, Any]:
-    """Return the slice of ``choose_ladder``: the search as its file has it, but for its look."""
+    """Return the parameters of ``choose_ladder``: the search as in its file, but for its look."""
     # What is left out of the file is left out of the ladder too.
     given = study.model_dump(mode="json", exclude_unset=True, exclude={"budget", "figures"})
     return {"study": given | {"title": study.name}}
 
 
 def report(study: Study | ImportedStudy | SearchStudy) -> dict[str, Any]:
-    """Return the slice of ``gather_study`` and ``write_report``."""
+    """Return the parameters of ``gather_study`` and ``write_report``."""
     science = study.model_dump(mode="json", exclude={"title", "figures", "budget", "checks"})
     if isinstance(study, SearchStudy):
         return {

@@ -147,8 +147,8 @@ def judge(spec: dict[str, Any], path: str, data: Upstream, root: Path) -> State:
     """
     file = root / CELLS / path / "metrics.json"
     if not file.is_file():
-        kept = root / "state" / path / state_digest(spec, data.sha256 or "")
-        return State("missing", "a part is trained and will be resumed" if kept.is_dir() else "")
+        begun = root / "state" / path / state_digest(spec, data.sha256 or "")
+        return State("missing", "a part is trained and will be resumed" if begun.is_dir() else "")
     try:
         metrics = read_json(file)
         old, sha256, status = metrics["params"], metrics["dataset_sha256"], metrics["status"]

@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from typing import Annotated, Any, Final, get_args
 
+from scalebed.core.declared import Limits, check_limits, read_dataclass
 from scalebed.core.errors import ScalebedError
+from scalebed.core.values import Count, Draws, Level, Pooling, Weights
 from scalebed.fit.options import Options
 from scalebed.laws import get_law
 
 KINDS: Final = ("loss", "error")
-WEIGHTS: Final = ("equal", "evaluation")
+WEIGHTS: Final = get_args(Weights)
 
 
-@dataclass(frozen=True)
-class Pool:
-    """One more fit of the loss law over all data sets together.
-
-    Attributes
-    ----------
-    parameters : list of str
-        What the data sets share or draw together.
-    spread : float or "auto"
-        See `scalebed.fit.pooling.fit`; ``"auto"`` leaves it to cross-validation.
-    objective, delta
-        As in `Options`.
-    """
-
-    parameters: list[str]
-    spread: float | str = "auto"
-    objective: str = "huber_log"
-    delta: float = 1e-3
+@dataclass(frozen=True, kw_only=True)
+class Pool(Pooling):
+    """One more fit of the loss law; see `scalebed.fit.pooling.fit` for its spread."""
 
     @property
     def options(self) -> Options:
@@ -75,9 +62,9 @@ class Settings:
     loss: str
     losses: tuple[str, ...]
     per_task: bool
-    draws: int
-    level: float
-    seed: int
+    draws: Annotated[Draws, Limits(le=1_000_000)]
+    level: Level
+    seed: Count
     averages: dict[str, list[str] | None] = field(default_factory=dict)
     every_loss: bool = False
     loss_options: Options = field(default_factory=Options)
@@ -97,35 +84,7 @@ class Settings:
 
 def restore_settings(values: dict[str, Any]) -> Settings:
     """Rebuild the settings a study was fitted with, as the metadata of its tables hold them."""
-    read = _DEFAULTS | values | {"losses": tuple(values["losses"])}
-    for key in ("loss_options", "error_options"):
-        read[key] = Options.from_json(read[key])
-    read["pool"] = Pool(**read["pool"]) if read["pool"] else None
-    return Settings(**read)
-
-
-_TYPES: dict[str, tuple[type, ...]] = {
-    "loss_law": (str,),
-    "error_law": (str,),
-    "loss": (str,),
-    "losses": (list, type(None)),
-    "per_task": (bool,),
-    "draws": (int,),
-    "level": (float,),
-    "seed": (int,),
-    "averages": (dict,),
-    "loss_options": (dict,),
-    "error_options": (dict,),
-    "weights": (dict,),
-    "pool": (dict, type(None)),
-}
-_DEFAULTS: dict[str, Any] = {
-    "averages": {},
-    "loss_options": {},
-    "error_options": {},
-    "weights": dict.fromkeys(KINDS, "equal"),
-    "pool": None,
-}
+    return read_dataclass(Settings, values, "settings of the tables: ")
 
 
 def parse_settings(text: str) -> Settings:
@@ -140,40 +99,29 @@ def parse_settings(text: str) -> Settings:
         values = json.loads(text)
     except json.JSONDecodeError as error:
         raise ScalebedError(f"--params is not JSON: {error}") from error
-    if isinstance(values, dict):
-        values = _DEFAULTS | values
-    if not isinstance(values, dict) or set(values) != set(_TYPES):
-        found = ", ".join(sorted(values)) if isinstance(values, dict) else type(values).__name__
-        raise ScalebedError(f"--params has keys {found}, expected {', '.join(sorted(_TYPES))}")
-    for key, types in _TYPES.items():
-        if type(values[key]) not in types:
-            wanted = types[0].__name__
-            raise ScalebedError(f"--params {key} is {values[key]!r}, expected {wanted}")
-    return _checked(values)
-
-
-def _checked(values: dict[str, Any]) -> Settings:
-    laws = {
-        "loss": get_law(values["loss_law"], "loss"),
-        "error": get_law(values["error_law"], ("error", "direct")),
+    # Said by null for `losses`.
+    known = {field.name: field for field in fields(Settings) if field.name != "every_loss"}
+    needed = {
+        name for name, field in known.items() if field.default is field.default_factory is MISSING
     }
-    for kind, law in laws.items():
-        values[f"{kind}_options"] = Options.from_json(values[f"{kind}_options"])
-        values[f"{kind}_options"].check(law)
-        if values["weights"].get(kind) not in WEIGHTS:
-            raise ScalebedError(
-                f"--params weights of {kind} is {values['weights'].get(kind)!r}, "
-                f"expected {' or '.join(WEIGHTS)}"
-            )
-    for name in values["losses"] or ():
-        if not isinstance(name, str):
-            raise ScalebedError(f"--params losses holds {name!r}, expected names")
-    if not 100 <= values["draws"] <= 1_000_000:
-        raise ScalebedError(f"--params draws is {values['draws']}, expected 100 .. 1000000")
-    if not 0 < values["level"] < 1:
-        raise ScalebedError(f"--params level is {values['level']}, expected between 0 and 1")
+    if not isinstance(values, dict) or not needed <= set(values) <= set(known):
+        found = ", ".join(sorted(values)) if isinstance(values, dict) else type(values).__name__
+        raise ScalebedError(f"--params has keys {found}, expected {', '.join(sorted(known))}")
     every = values["losses"] is None
-    others = [name for name in dict.fromkeys(values["losses"] or ()) if name != values["loss"]]
-    pool = Pool(**values["pool"]) if values["pool"] else None
-    given = values | {"losses": (values["loss"], *sorted(others)), "pool": pool}
-    return Settings(**given, every_loss=every)
+    given = values | {"losses": [] if every else values["losses"], "every_loss": every}
+    settings = read_dataclass(Settings, given, "--params ")
+    _check(settings)
+    others = {*settings.losses} - {settings.loss}
+    return replace(settings, losses=(settings.loss, *sorted(others)))
+
+
+def _check(settings: Settings) -> None:
+    check_limits(settings, "--params ", ScalebedError)
+    kinds: dict[str, tuple[str, ...]] = {"loss": ("loss",), "error": ("error", "direct")}
+    for kind, wanted in kinds.items():
+        law = get_law(getattr(settings, f"{kind}_law"), wanted)
+        getattr(settings, f"{kind}_options").check(law)
+        if (found := settings.weights.get(kind)) not in WEIGHTS:
+            raise ScalebedError(
+                f"--params weights of {kind} is {found!r}, expected {' or '.join(WEIGHTS)}"
+            )

@@ -104,7 +104,7 @@ def _asked(rung: Rung) -> str:
 
 
 def _count(size: Size | None) -> int:
-    return arithmetic.count_params(size.shape).total if size else 0
+    return arithmetic.count_params(size).total if size else 0
 
 
 def _rung(

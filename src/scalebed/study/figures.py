@@ -1,5 +1,8 @@
 """Names of the figures a study file may ask for, in the order of the report."""
 
+from collections.abc import Mapping
+from typing import Any
+
 FIGURES = (
     "predicted_vs_measured",
     "loss_vs_compute",
@@ -27,3 +30,17 @@ PLOTS = (
     "tournament",
 )
 """All figures; a study file asks for the further ones by name."""
+
+
+def check_plots(figures: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check that the figures a study asks for exist.
+
+    Raises
+    ------
+    ValueError
+        Naming the key, the value and what was expected.
+    """
+    for name, spec in figures.items():
+        if (plot := spec.get("plot", name)) not in PLOTS:
+            known = ", ".join(PLOTS)
+            raise ValueError(f"figures.{name}: no figure is called {plot!r}; there is {known}")

@@ -9,7 +9,8 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationError, model_validator
 
 from scalebed.core.errors import ScalebedError
-from scalebed.study.sections import Positive, Strict
+from scalebed.core.values import Above0, Positive
+from scalebed.study.sections import Strict
 from scalebed.study.yaml import first_complaint, read_study
 
 
@@ -18,9 +19,9 @@ class Gpu(Strict):
 
     name: str
     """What plans and messages call it."""
-    memory_gb: Annotated[float, Field(gt=0)]
+    memory_gb: Above0
     """Memory in GB (1e9 bytes)."""
-    flops: Annotated[float, Field(gt=0)]
+    flops: Above0
     """Peak rate of dense bf16 products, in FLOP/s."""
     utilization: Annotated[float, Field(gt=0, le=1)] = 0.4
     """Share of the peak that training is expected to reach (MFU)."""
@@ -46,7 +47,7 @@ class Hardware(Strict):
 
     gpu: Gpu | None = None
     """The GPU cells are trained on; cells are trained on CPU cores when left out."""
-    core_flops: Annotated[float, Field(gt=0)] = 1e10
+    core_flops: Above0 = 1e10
     """Rate at which one core trains, in FLOP/s, on the safe side."""
     partitions: list[Partition] = []
     """Partitions in order of preference: a job goes to the first that allows its time."""

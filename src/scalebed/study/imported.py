@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
-from scalebed.study.figures import PLOTS
+from scalebed.study.figures import check_plots
 from scalebed.study.sections import Bootstrap, Check, Fit, Name, Strict
 from scalebed.study.trained import check_laws
 
@@ -56,9 +56,5 @@ class ImportedStudy(Strict):
     @model_validator(mode="after")
     def _laws(self) -> Self:
         check_laws(self.fit)
-        for name, spec in self.figures.items():
-            if (plot := spec.get("plot", name)) not in PLOTS:
-                raise ValueError(
-                    f"figures.{name}: no figure is called {plot!r}; there is {', '.join(PLOTS)}"
-                )
+        check_plots(self.figures)
         return self

@@ -4,6 +4,9 @@ Both are generated from the typed model in `scalebed.study.trained` and `scalebe
 which alone declares keys, limits and meanings.
 """
 
+import ast
+import inspect
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from scalebed.core import arithmetic
 from scalebed.core.cells import NAME
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import write_text
+from scalebed.study import sections
 from scalebed.study.hardware import Hardware
 from scalebed.study.imported import ImportedStudy
 from scalebed.study.search import SearchStudy
@@ -69,12 +73,30 @@ def _with_recipe_values(schema: dict[str, Any]) -> dict[str, Any]:
 def _finished(schema: dict[str, Any], title: str) -> dict[str, Any]:
     definitions = schema["$defs"]
     _strict(schema)
-    for part in [schema, *definitions.values()]:
-        for spec in part["properties"].values():
-            # The generator leaves out a description that equals the one of the section.
+    for section, part in [("", schema), *definitions.items()]:
+        for key, spec in part["properties"].items():
             if "description" not in spec:
-                spec["description"] = definitions[_references(spec)[0]]["description"]
+                # The generator leaves out a description that equals the one of the section.
+                same = [definitions[name]["description"] for name in _references(spec)]
+                described = spec | {"description": same[0] if same else _meaning(section, key)}
+                part["properties"][key] = dict(sorted(described.items()))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
+
+
+def _meaning(section: str, key: str) -> str:
+    """Return what is said of a key in the dataclass that the section inherits it from."""
+    for declared in getattr(sections, section).__mro__:
+        if key in vars(declared).get("__dataclass_fields__", {}):
+            (body,) = ast.parse(inspect.getsource(declared)).body
+            assert isinstance(body, ast.ClassDef)
+            for field, said in itertools.pairwise(body.body):
+                match field, said:
+                    case (
+                        ast.AnnAssign(target=ast.Name(id=name)),
+                        ast.Expr(value=ast.Constant(value=str(text))),
+                    ) if name == key:
+                        return inspect.cleandoc(text)
+    raise ScalebedError(f"{section}.{key} has no description")
 
 
 def _strict(node: Any) -> None:

@@ -6,44 +6,32 @@ from pydantic import Field, ValidationError, model_validator
 
 from scalebed.core.cells import Cell
 from scalebed.core.errors import ScalebedError
-from scalebed.study.figures import PLOTS
+from scalebed.study.figures import check_plots
 from scalebed.study.search_runs import Expanded, Run, expand
 from scalebed.study.search_sections import Search
 from scalebed.study.sections import (
     Block,
     Bootstrap,
     Budget,
-    Corpus,
     Dataset,
     Fit,
     Name,
-    Strict,
     Suite,
-    Tokenizer,
-    Validation,
 )
-from scalebed.study.trained import Study, check_study
+from scalebed.study.trained import Measured, Study, check_study
 from scalebed.study.yaml import first_complaint
 
 CARRIED = ("corpora", "tokenizers", "datasets", "validation", "tasks", "allow_repeats")
 """Sections that the proposed ladder takes over as they are."""
 
 
-class SearchStudy(Strict):
+class SearchStudy(Measured):
     """A hyper-parameter search whose runs are ordinary cells and whose outcome is a study file."""
 
     name: Name
     """Name of the search; results lie in results/studies/<name>."""
-    title: str
-    """Heading of the report."""
-    corpora: Annotated[dict[Name, Corpus], Field(min_length=1)]
-    """Bodies of text by name."""
-    tokenizers: Annotated[dict[Name, Tokenizer], Field(min_length=1)]
-    """Vocabularies by name."""
     datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
     """Training distributions by name; the ladder is trained on all of them."""
-    validation: Annotated[dict[Name, Validation], Field(min_length=1)]
-    """Texts to measure the loss on, by name."""
     tasks: Suite | None = None
     """Downstream tasks of the ladder; the runs of the search are not evaluated on them."""
     search: Search
@@ -59,10 +47,7 @@ class SearchStudy(Strict):
 
     @model_validator(mode="after")
     def _references(self) -> Self:
-        known = ", ".join(PLOTS)
-        for name, spec in self.figures.items():
-            if (plot := spec.get("plot", name)) not in PLOTS:
-                raise ValueError(f"figures.{name}: no figure is called {plot!r}; there is {known}")
+        check_plots(self.figures)
         for key in ("dataset", "loss"):
             names = self.datasets if key == "dataset" else self.validation
             if (value := getattr(self.search, key)) not in names:

@@ -118,7 +118,7 @@ def _product(block: Architectures, where: str) -> Iterable[tuple[str, Size]]:
 
 
 def _runs(search: Search, name: str, size: Size) -> Iterable[Run]:
-    params = count_params(size.shape).total
+    params = count_params(size).total
     tried: dict[str, list[Any]] = {}
     for key in SEARCHED:
         items = getattr(search, key)

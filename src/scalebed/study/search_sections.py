@@ -4,10 +4,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from scalebed.study.sections import Name, Positive, Ratio, Recipe, Seed, Size, Strict
-
-Params = Annotated[float, Field(gt=0)]
-Flops = Annotated[float, Field(gt=0)]
+from scalebed.core.arithmetic import Shape
+from scalebed.core.values import Above0, AtLeast0, Count, Positive
+from scalebed.study.sections import Name, Ratio, Recipe, Seed, Size, Strict
 
 SEARCHED = ("batch_sequences", "warmup_steps", "lr")
 """Values of a recipe that a search varies."""
@@ -28,16 +27,16 @@ class Architectures(Strict):
     """Rows of the embedding and of the head."""
     context: Positive
     """Sequence length in tokens."""
-    ffn_multiple: Positive = 256
+    ffn_multiple: Positive = Shape.ffn_multiple
     """The SwiGLU width is rounded up to a multiple of this."""
 
 
 class Scaled(Strict):
     """Values that are tried in a range of sizes only."""
 
-    min_params: Annotated[float, Field(ge=0)] = 0
+    min_params: AtLeast0 = 0
     """Least N they are tried at."""
-    max_params: Params | None = None
+    max_params: Above0 | None = None
     """N below which they are tried; no limit when left out."""
 
     def covers(self, params: int) -> bool:
@@ -48,14 +47,14 @@ class Scaled(Strict):
 class Counts(Scaled):
     """Whole numbers that are tried in a range of sizes only."""
 
-    values: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    values: Annotated[list[Count], Field(min_length=1)]
     """The numbers."""
 
 
 class Rates(Scaled):
     """Learning rates that are tried in a range of sizes only."""
 
-    values: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+    values: Annotated[list[Above0], Field(min_length=1)]
     """The learning rates."""
 
 
@@ -79,7 +78,7 @@ class RunSelector(Strict):
 class Filter(Strict):
     """Points of the frontier that the law of the search is not fitted to."""
 
-    drop_flops: Annotated[list[Flops], Field(min_length=2, max_length=2)] | None = None
+    drop_flops: Annotated[list[Above0], Field(min_length=2, max_length=2)] | None = None
     """Lowest and highest compute of a window whose points are left out, both ends included."""
     min_steps: Positive | None = None
     """Runs of fewer steps are left out."""
@@ -100,9 +99,9 @@ class Filter(Strict):
 class Rung(Strict):
     """A model that the ladder should have: give one of the keys."""
 
-    params: Params | None = None
+    params: Above0 | None = None
     """Its N."""
-    flops: Flops | None = None
+    flops: Above0 | None = None
     """Its compute C = 6 N D at the ratio of the search."""
     size: Size | None = None
     """Its architecture, for a model larger than any that was searched."""
@@ -149,9 +148,9 @@ class Search(Strict):
     """Further architectures by name."""
     batch_sequences: Annotated[list[Positive | Counts], Field(min_length=1)]
     """Sequences in a step."""
-    warmup_steps: Annotated[list[Annotated[int, Field(ge=0)] | Counts], Field(min_length=1)]
+    warmup_steps: Annotated[list[Count | Counts], Field(min_length=1)]
     """Steps of warm-up."""
-    lr: Annotated[list[Annotated[float, Field(gt=0)] | Rates], Field(min_length=1)]
+    lr: Annotated[list[Above0 | Rates], Field(min_length=1)]
     """Peak learning rates."""
     lr_end_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Learning rate at the end of the cosine as a fraction of the peak."""

@@ -9,11 +9,22 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from scalebed.core.arithmetic import Shape
-from scalebed.core.backends import BACKENDS
+from scalebed.core.backends import Backend
 from scalebed.core.cells import NAME
+from scalebed.core.values import (
+    Above0,
+    Count,
+    Decay,
+    Drawing,
+    Fitting,
+    Pooling,
+    Positive,
+    Prior,
+    Training,
+    Weights,
+)
 
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
-Positive = Annotated[int, Field(gt=0)]
 Ratio = Annotated[int, Field(gt=0, strict=True)]
 Seed = Annotated[int, Field(ge=0, strict=True)]
 
@@ -94,7 +105,7 @@ class Dataset(Strict):
 
     tokenizer: Name
     """Name of the tokenizer."""
-    sources: dict[Name, Annotated[float, Field(gt=0)]] = {}
+    sources: dict[Name, Above0] = {}
     """Share of each corpus in the tokens, as relative weights. Needed unless all its cells are
     taken from checkpoints."""
     tokens: Positive | None = None
@@ -127,7 +138,7 @@ class Suite(Strict):
     """Tasks in the average error; all of them when left out."""
     items: Positive = 500
     """Items of each locally built task."""
-    context_chars: Annotated[int, Field(ge=0)] = 100
+    context_chars: Count = 100
     """Characters of the sentence before, given as context in locally built tasks."""
     sentence_chars: Positive = 1000
     """Longest sentence of a locally built task; choices must fit the context of the models."""
@@ -135,75 +146,31 @@ class Suite(Strict):
     """Seed of the choice of items."""
 
 
-class Size(Strict):
+class Size(Strict, Shape):  # type: ignore[misc]
     """An architecture."""
-
-    width: Positive
-    """Model width d."""
-    layers: Positive
-    """Number of blocks l."""
-    heads: Positive
-    """Attention heads; must divide the width."""
-    vocab: Positive
-    """Rows of the embedding and of the head; at least the tokenizer's vocabulary."""
-    context: Positive
-    """Sequence length in tokens."""
-    ffn_multiple: Positive = 256
-    """The SwiGLU width is rounded up to a multiple of this."""
 
     @model_validator(mode="after")
     def _heads(self) -> Self:
-        if self.width % self.heads or (self.width // self.heads) % 2:
+        if not self.heads_fit:
             raise ValueError(
                 f"width {self.width} over {self.heads} heads is not an even head width"
             )
         return self
 
-    @property
-    def shape(self) -> Shape:
-        """The architecture as the arithmetic takes it."""
-        return Shape(**self.model_dump())
 
-
-class RecipeValues(Strict):
+class RecipeValues(Strict, Training):  # type: ignore[misc]
     """How a cell is trained; every value of this section is part of the cell's identity."""
 
-    batch_sequences: Positive = 8
-    """Sequences in a step."""
-    micro_sequences: Positive | None = None
-    """Sequences in one forward pass; gradients are accumulated. All of the batch when left out."""
-    lr: Annotated[float, Field(gt=0)] = 3e-3
-    """Peak learning rate."""
-    lr_end: Annotated[float, Field(ge=0)] = 3e-5
-    """Learning rate at the end of the cosine."""
-    warmup_steps: Annotated[int, Field(ge=0)] | None = None
-    """Steps of linear warm-up; give this or `warmup_fraction`."""
-    warmup_fraction: Annotated[float, Field(ge=0, lt=1)] | None = None
+    warmup_fraction: Decay | None = None
     """Warm-up as a fraction of the steps of the cell."""
-    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """First moment decay of AdamW."""
-    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.95
-    """Second moment decay of AdamW."""
-    eps: Annotated[float, Field(gt=0)] = 1e-8
-    """Denominator offset of AdamW."""
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
-    """Independent weight decay: the share of a weight lost in a step at peak learning rate."""
-    grad_clip: Annotated[float, Field(gt=0)] = 1.0
-    """Largest norm of the gradient."""
-    z_loss: Annotated[float, Field(ge=0)] = 1e-4
-    """Weight of the squared log-partition function in the training objective."""
     qk_norm: bool = True
     """Normalise queries and keys."""
-    init: Literal["depth_scaled"] = "depth_scaled"
-    """Initialisation; residual projections are scaled down with depth."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of the forward and backward pass; bf16 is autocast with fp32 weights."""
 
 
-class Recipe(RecipeValues):
+class Recipe(RecipeValues):  # type: ignore[misc]
     """A recipe with the values that differ between sizes."""
 
-    backend: Literal[*BACKENDS] = "torch"  # type: ignore[valid-type]
+    backend: Backend = "torch"
     """What trains the cell."""
     source: Literal["training", "checkpoint"] = "training"
     """Whether cells are trained, or taken from checkpoints of open_lm that others trained."""
@@ -257,48 +224,26 @@ class Selector(Strict):
     """Allowed seeds."""
 
 
-class NormalPrior(Strict):
+class NormalPrior(Strict, Prior):  # type: ignore[misc]
     """What is known of a parameter beforehand."""
 
-    mean: float
-    """Its most likely value."""
-    sd: Annotated[float, Field(gt=0)]
-    """How far it may be off; one such step costs as much as one residual of the size of
-    `scatter`."""
 
-
-class FitOptions(Strict):
+class FitOptions(Strict, Fitting):  # type: ignore[misc]
     """What is minimised when a law is fitted."""
 
-    objective: Literal["sse", "log_sse", "huber_log"] = "sse"
-    """Sum of squared residuals (the paper's), of residuals of the logarithms, or Huber's loss of
-    those."""
-    delta: Annotated[float, Field(gt=0)] = 1e-3
-    """Residual of the logarithm at which Huber's loss turns from a parabola into a line."""
-    weights: Literal["equal", "evaluation"] = "equal"
+    weights: Weights = "equal"
     """Whether points count the same, or by the variance of their measurement and of the scatter of
     runs together."""
     fixed: dict[str, float] = {}
     """Parameters that are given instead of fitted."""
     priors: dict[str, NormalPrior] = {}
     """Parameters of which something is known beforehand."""
-    scatter: Annotated[float, Field(gt=0)] = 0.01
-    """Expected scatter of runs about the law, relative to the response; priors are measured by
-    it."""
 
 
-class Pool(Strict):
+class Pool(Strict, Pooling):  # type: ignore[misc]
     """One more fit of the loss law, over all data sets together."""
 
     parameters: list[str] = ["alpha"]
-    """Parameters that the data sets share or that are drawn together: exponents, perhaps E."""
-    spread: Literal["auto"] | Annotated[float, Field(ge=0)] = "auto"
-    """Relative spread of those parameters between data sets: 0 shares them. `auto` takes the
-    smallest of a ladder whose error on cells left out is within one standard error of the least."""
-    objective: Literal["sse", "log_sse", "huber_log"] = "huber_log"
-    """What is minimised, as in `loss_options`."""
-    delta: Annotated[float, Field(gt=0)] = 1e-3
-    """As in `loss_options`."""
 
 
 class Fit(Strict):
@@ -329,13 +274,9 @@ class Fit(Strict):
     """A fit over all data sets together, reported beside the separate ones."""
 
 
-class Bootstrap(Strict):
+class Bootstrap(Strict, Drawing):  # type: ignore[misc]
     """How uncertainty is drawn."""
 
-    draws: Annotated[int, Field(ge=100)] = 4000
-    """Number of joint draws."""
-    level: Annotated[float, Field(gt=0, lt=1)] = 0.9
-    """Nominal coverage of the intervals."""
     seed: Seed = 0
     """Seed of the draws."""
 
@@ -347,7 +288,7 @@ Check = Literal["calibration", "reliability", "contrasts", "tournament"]
 class Budget(Strict):
     """What a study may cost; a plan above it is refused."""
 
-    core_hours: Annotated[float, Field(gt=0)] | None = None
+    core_hours: Above0 | None = None
     """Estimated hours of training on one device of this machine."""
-    flops: Annotated[float, Field(gt=0)] | None = None
+    flops: Above0 | None = None
     """Training FLOPs (6ND) of the cells still to be trained."""

@@ -1,7 +1,6 @@
 """A whole study file: loading it, checking that its sections agree, expanding its cells."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
@@ -31,7 +30,7 @@ from scalebed.study.sections import (
     Tokenizer,
     Validation,
 )
-from scalebed.study.yaml import first_complaint, read_study
+from scalebed.study.yaml import first_complaint
 
 
 def _sizes(value: Any) -> Any:
@@ -43,8 +42,8 @@ def _sizes(value: Any) -> Any:
     return value
 
 
-class Study(Strict):
-    """A study: what is trained, on what it is measured, and what is predicted from it."""
+class Measured(Strict):
+    """What a study and a search have in common: texts to train on and to measure the loss on."""
 
     name: Name
     """Name of the study; results lie in results/studies/<name>."""
@@ -58,6 +57,11 @@ class Study(Strict):
     """Training distributions by name."""
     validation: Annotated[dict[Name, Validation], Field(min_length=1)]
     """Texts to measure the loss on, by name."""
+
+
+class Study(Measured):
+    """A study: what is trained, on what it is measured, and what is predicted from it."""
+
     tasks: Suite | None = None
     """Downstream tasks; no error law is fitted without them."""
     sizes: Annotated[dict[Name, Size], Field(min_length=1), BeforeValidator(_sizes)]
@@ -209,7 +213,7 @@ def _check_recipes(study: Study) -> None:
                 ) from error
             if (values.warmup_steps is None) == (values.warmup_fraction is None):
                 raise ValueError(f"recipes.{name}: give either warmup_steps or warmup_fraction")
-            if values.batch_sequences % (values.micro_sequences or values.batch_sequences):
+            if values.batch_sequences % values.micro:
                 raise ValueError(
                     f"recipes.{name}: micro_sequences {values.micro_sequences} does not divide "
                     f"batch_sequences {values.batch_sequences}"
@@ -278,17 +282,6 @@ def check_study(study: Study) -> None:
     roles(study)
     _check_vocabularies(study)
     _check_sources(study)
-
-
-def load_study(path: str | Path) -> Study:
-    """Return the study in a YAML file.
-
-    Raises
-    ------
-    ScalebedError
-        If the file cannot be read or does not describe a study.
-    """
-    return parse_study(read_study(path), str(path))
 
 
 def roles(study: Study) -> dict[Cell, dict[str, bool]]:

@@ -66,7 +66,7 @@ def train_cell(params: dict[str, Any], dataset: Path, out: Path, options: Option
         if leads
         else contextlib.nullcontext(StateFolder(state_path)) as state
     ):
-        # Ranks were started because there was something to train: see `put_back`.
+        # Ranks were started because there was something to train: see `restore_finished`.
         if world()[1] == 1 and finished.restore(state.path, out):
             return "done"
         try:
@@ -85,7 +85,7 @@ def train_cell(params: dict[str, Any], dataset: Path, out: Path, options: Option
     return status
 
 
-def put_back(params: dict[str, Any], dataset: Path, out: Path, options: Options) -> bool:
+def restore_finished(params: dict[str, Any], dataset: Path, out: Path, options: Options) -> bool:
     """Put the record of a cell that was trained already back; tell whether there was one.
 
     For whoever starts several ranks, which could not all see the same while one of them does it.

@@ -17,10 +17,9 @@ from scalebed.train import curve as curves
 from scalebed.train.checkpoint import Checkpoint, Saved, StateFolder
 from scalebed.train.distributed.ranks import Ranks
 from scalebed.train.interrupt import Interrupted, Stop
-from scalebed.train.optimizer import FlatAdamW
+from scalebed.train.optimizer import FlatAdamW, learning_rate
 from scalebed.train.params import Recipe
 from scalebed.train.progress import Progress, Silent
-from scalebed.train.schedule import learning_rate
 
 # Reading values from the device stops it, so the curve is looked at only so often.
 _LOOK = 25

@@ -1,4 +1,4 @@
-"""AdamW with independent weight decay, over all parameters as one array.
+"""AdamW with independent weight decay, over all parameters as one array, and its learning rate.
 
 Independent decay (Loshchilov & Hutter 2019, arXiv 1711.05101, as Wortsman et al. 2023, arXiv
 2309.14322, put it): in step t a parameter loses the share λ·lr_t/lr of itself, where λ is the
@@ -11,6 +11,8 @@ Small models spend a good part of a step on bookkeeping per parameter. Here para
 gradients are views of two flat arrays, so that zeroing, clipping and the update are one kernel
 each, whatever the number of layers.
 """
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -98,3 +100,17 @@ class FlatAdamW:
     def state(self) -> dict[str, Tensor]:
         """Return everything a resume needs, weights included, by reference."""
         return {"weights": self.weights, **self._state}
+
+
+def learning_rate(recipe: Recipe, steps: int, step: int) -> float:
+    """Return the learning rate of a step.
+
+    With w warm-up steps of S, step t = 0, 1, … has lr·(t + 1)/w before w, and
+    lr_end + (lr - lr_end)·(1 + cos(π(t - w)/(S - w)))/2 from w on. The peak is first reached at
+    step w - 1 and lr_end would be reached at step S, one after the last, as in open_lm.
+    """
+    warmup = recipe.warmup_steps
+    if step < warmup:
+        return recipe.lr * (step + 1) / warmup
+    progress = (step - warmup) / (steps - warmup)
+    return recipe.lr_end + (recipe.lr - recipe.lr_end) * 0.5 * (1 + math.cos(math.pi * progress))

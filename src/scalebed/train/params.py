@@ -4,88 +4,53 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Self
 
-from scalebed.core.backends import BACKENDS
+from scalebed.core.backends import Backend
 from scalebed.core.cells import Cell
+from scalebed.core.declared import check_limits, read_dataclass
 from scalebed.core.errors import ScalebedError
+from scalebed.core.values import Count, Training
 
 
 class CellFailure(Exception):  # noqa: N818 - it is an outcome of a cell, not an error of ours
     """A cell cannot be trained as declared; the text becomes the reason in its record."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Recipe:
-    """How a cell is trained; the ``recipe`` part of its parameters, all of it identity."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe(Training):
+    """How a cell is trained; the ``recipe`` part of its parameters, all of it identity.
 
-    batch_sequences: int
-    """Sequences in a step."""
-    lr: float
-    """Peak learning rate."""
-    lr_end: float
-    """Learning rate at the end of the cosine."""
-    warmup_steps: int
+    Raises
+    ------
+    CellFailure
+        If a value is impossible.
+    """
+
+    # A field, so that the default of the study file, where it may be a fraction, is none here.
+    warmup_steps: Count = dataclasses.field()
     """Steps of linear warm-up."""
-    micro_sequences: int | None
-    """Sequences in one forward pass; the whole batch if None."""
-    beta1: float
-    """Decay of AdamW's first moment."""
-    beta2: float
-    """Decay of AdamW's second moment."""
-    eps: float
-    """Offset in AdamW's denominator."""
-    weight_decay: float
-    """Independent weight decay λ: the share of a weight lost in a step at peak learning rate."""
-    grad_clip: float
-    """Largest norm of the gradient."""
-    z_loss: float
-    """Weight ζ of the squared log-partition function in the objective."""
-    init: str
-    """Initialisation; there is one."""
-    precision: str
-    """``fp32``, or ``bf16`` for autocast with fp32 weights."""
-    backend: str
+    backend: Backend
     """Trainer, one of `scalebed.core.backends`."""
 
     def __post_init__(self) -> None:
-        micro = self.micro_sequences or self.batch_sequences
-        if self.batch_sequences < 1 or self.batch_sequences % micro:
+        check_limits(self, "recipe.", CellFailure)
+        if self.batch_sequences % self.micro:
             raise CellFailure(
-                f"recipe.micro_sequences {micro} does not divide batch_sequences "
+                f"recipe.micro_sequences {self.micro} does not divide batch_sequences "
                 f"{self.batch_sequences}"
             )
-        if not self.lr > 0:
-            raise CellFailure(f"recipe.lr is {self.lr!r}, expected a number above 0")
-        for name, known in (
-            ("precision", ("fp32", "bf16")),
-            ("init", ("depth_scaled",)),
-            ("backend", tuple(BACKENDS)),
-        ):
-            value = getattr(self, name)
-            if value not in known:
-                expected = " or ".join(known)
-                raise CellFailure(f"recipe.{name} is {value!r}, expected {expected}")
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
-        """Return the recipe that a record of plain values describes.
+        """Return the recipe that a record of plain values describes, which holds all of them.
 
         Raises
         ------
         ScalebedError
-            If a key is missing or unknown.
+            If a key is missing or unknown, or a value is of the wrong type.
         CellFailure
             If a value is impossible.
         """
-        fields = {field.name for field in dataclasses.fields(cls)}
-        for name in sorted(fields ^ set(record)):
-            problem = "is missing" if name in fields else "is not a value of a recipe"
-            raise ScalebedError(f"--params: recipe.{name} {problem}")
-        return cls(**record)
-
-    @property
-    def micro(self) -> int:
-        """Sequences in one forward pass."""
-        return self.micro_sequences or self.batch_sequences
+        return read_dataclass(cls, record, "--params: recipe.", whole=True)
 
 
 _KEYS = ("cell", "model", "recipe", "tokens", "steps", "numerics")

@@ -47,7 +47,9 @@ class Progress:
     def update(self, done: int, loss: float, seconds: float) -> None:
         """Tell that `done` steps are done, with the last loss, after `seconds` of training."""
         now = time.monotonic()
-        rate = (done - self._first) * self._step_tokens / max(now - self._began, 1e-9)
+        # Of this attempt: a resumed one has no rate before it has taken a step.
+        steps = max(0, done - self._first)
+        rate = steps * self._step_tokens / max(now - self._began, 1e-9)
         if self._writer is not None:
             self._writer.add_scalar("loss", loss, done * self._step_tokens)
             self._writer.add_scalar("tokens_per_second", rate, done * self._step_tokens)
@@ -55,10 +57,11 @@ class Progress:
             self._bar.update(done - self._last)
             self._bar.set_postfix_str(f"loss {loss:.4f}, {rate:,.0f} tokens/s")
         elif now - self._told >= _LINE_SECONDS or done == self._steps:
-            left = (self._steps - done) * self._step_tokens / rate
+            left = (self._steps - done) * self._step_tokens
             _log.info(
-                "%s: step %d/%d, loss %.4f, %s tokens/s, %.0f s left, %.0f s spent",
-                *(self._name, done, self._steps, loss, f"{rate:,.0f}", left, seconds),
+                "%s: step %d/%d, loss %.4f, %s tokens/s, %s s left, %.0f s spent",
+                *(self._name, done, self._steps, loss, f"{rate:,.0f}"),
+                *(f"{left / rate:.0f}" if rate else "?" if left else "0", seconds),
             )
             self._told = now
         self._last = done

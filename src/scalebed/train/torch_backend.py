@@ -131,7 +131,7 @@ def _training(job: Job, ranks: Ranks, device: torch.device, source: SequenceSour
     options = job.options
     layout: Layout = ranks.told(
         choose_layout(
-            job.config.shape,
+            job.config,
             job.recipe.batch_sequences,
             job.recipe.micro,
             job.recipe.precision,

@@ -3,9 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalebed.core.errors import ScalebedError
-from scalebed.data.markup import first_occurrences, strings_at, strip_html
 from scalebed.data.splits import check_percentages, document_hash, split_of
-from scalebed.data.text import normalise_code, normalise_prose
+from scalebed.data.text import (
+    first_occurrences,
+    normalise_code,
+    normalise_prose,
+    strings_at,
+    strip_html,
+)
 
 
 def test_prose_typography_is_made_plain():

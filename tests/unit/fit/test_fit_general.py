@@ -202,7 +202,8 @@ def test_options_that_do_not_suit_the_law_are_named():
 
 
 def test_options_survive_json():
-    options = Options("huber_log", 2e-3, {"E": 1.7}, {"alpha": Prior(0.3, 0.1)}, 0.02)
+    held, prior = {"E": 1.7}, {"alpha": Prior(0.3, 0.1)}
+    options = Options("huber_log", 2e-3, 0.02, held, prior)
     assert Options.from_json(options.to_json()) == options
 
 

@@ -41,7 +41,7 @@ def test_module_has_the_parameters_that_the_arithmetic_counts(qk_norm):
     config = ModelConfig(**{**TINY.record(), "qk_norm": qk_norm})
     gains = 2 * config.width * config.layers if qk_norm else 0
     parameters = sum(parameter.numel() for parameter in Decoder(config).parameters())
-    assert parameters - gains == arithmetic.count_params(config.shape).total
+    assert parameters - gains == arithmetic.count_params(config).total
 
 
 @pytest.mark.parametrize("size", PAPER)

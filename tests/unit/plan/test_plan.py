@@ -17,11 +17,11 @@ from scalebed.core.files import sha256_file, write_json
 from scalebed.core.provenance import state_digest
 from scalebed.plan import rule_params
 from scalebed.plan.estimates import Calibration, Estimate, makespan
-from scalebed.plan.listing import cells_tsv
 from scalebed.plan.plan import Plan, make_plan
-from scalebed.plan.render import duration, quantity, render
+from scalebed.plan.render import cells_tsv, duration, quantity, render
 from scalebed.plan.states import differences
-from scalebed.study.trained import Study, load_study, parse_study
+from scalebed.study.load import load_any
+from scalebed.study.trained import Study, parse_study
 
 ROOT = Path(__file__).parents[3]
 SMALL = Cell("red", "small", 5, "base", 0)
@@ -310,7 +310,7 @@ def test_a_damaged_memory_is_forgotten(tmp_path):
 
 
 def test_a_step_too_heavy_to_try_is_extrapolated(tmp_path):
-    paper = load_study(ROOT / "config/studies/gadre2024.yaml")
+    paper = load_any(ROOT / "config/studies/gadre2024.yaml")
     calibration = Calibration(tmp_path / "calibration.json", measure=True)
     estimates = []
     for size in ("1400m", "6900m"):
@@ -318,7 +318,7 @@ def test_a_step_too_heavy_to_try_is_extrapolated(tmp_path):
         estimate = calibration.step(spec["model"], spec["recipe"])
         assert estimate is not None
         assert not estimate.measured
-        shape = paper.sizes[size].shape
+        shape = paper.sizes[size]
         tokens = spec["recipe"]["batch_sequences"] * shape.context
         estimates.append(estimate.seconds / arithmetic.flops_exact(shape, tokens))
     assert estimates[0] == pytest.approx(estimates[1], rel=1e-12)

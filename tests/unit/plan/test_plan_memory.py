@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ def test_planned_activations_are_those_that_autograd_keeps(precision, recompute)
     shape = arithmetic.Shape(256, 2, 4, 512, 128, 64)
 
     def planned(layers: int) -> float:
-        parts = memory.terms(shape._replace(layers=layers), 7, 1, False, recompute, precision)
+        parts = memory.terms(replace(shape, layers=layers), 7, 1, False, recompute, precision)
         # Plans are for GPUs. On a CPU attention reads q, k and v in fp32 even in bf16 training.
         kept_layers = layers * (precision == "bf16" and not recompute)
         return parts["activations"] + kept_layers * 7 * shape.context * 3 * 2 * shape.width

@@ -7,9 +7,9 @@ from scalebed.core.errors import ScalebedError
 from scalebed.plan import resources as needs
 from scalebed.plan import rule_params
 from scalebed.study.hardware import LAPTOP, Hardware
-from scalebed.study.trained import load_study
+from scalebed.study.load import load_any
 
-STUDY = load_study("config/studies/gadre2024.yaml")
+STUDY = load_any("config/studies/gadre2024.yaml")
 GPU = {"name": "A100", "memory_gb": 40, "flops": 3e14, "utilization": 0.5}
 PARTITIONS = [
     {"name": "short", "minutes": 60},
@@ -32,7 +32,7 @@ def test_time_follows_from_the_flops_and_the_rate():
     site = Hardware(gpu=GPU, slice_minutes=100_000)
     one, four = spec("79m", 20), spec("79m", 320)
     minutes = needs.training(four, site).minutes - needs.START_MINUTES
-    shape = arithmetic.Shape(**{name: four["model"][name] for name in arithmetic.Shape._fields})
+    shape = arithmetic.shape_of(four["model"])
     work = arithmetic.flops_exact(shape, four["tokens"])
     assert minutes == pytest.approx(needs.MARGIN * work / 1.5e14 / 60)
     assert minutes == pytest.approx(

@@ -89,7 +89,7 @@ def test_values_can_be_tried_in_a_range_of_sizes() -> None:
         tried.setdefault(run.size, set()).add((run.warmup_steps, run.lr))
     small, large = {(20, 1e-2)}, set(itertools.product((20, 50, 80), (1e-2, 5e-3)))
     for name, size in expanded.sizes.items():
-        big = arithmetic.count_params(size.shape).total >= 3e4
+        big = arithmetic.count_params(size).total >= 3e4
         assert tried[name] == (large if big else small)
     assert {len(values) for values in tried.values()} == {1, 6}
 
@@ -288,7 +288,7 @@ def losses_of(study: SearchStudy, worse: float = 0.1) -> dict[str, float | None]
     expanded = study.expanded()
     found: dict[str, float | None] = {}
     for run in expanded.runs:
-        params = arithmetic.count_params(expanded.sizes[run.size].shape).total
+        params = arithmetic.count_params(expanded.sizes[run.size]).total
         wrong = (run.lr != 1e-2) + (run.heads > 1)
         found[f"{run.size} {run.recipe}"] = law(60.0 * params**2) + worse * wrong
     return found
@@ -364,7 +364,7 @@ def test_rates_are_extrapolated_only_where_the_runs_show_a_law(tmp_path: Path) -
     expanded = study.expanded()
     losses: dict[str, float | None] = {}
     for run in expanded.runs:
-        params = arithmetic.count_params(expanded.sizes[run.size].shape).total
+        params = arithmetic.count_params(expanded.sizes[run.size]).total
         off = math.log(run.lr / (1.3 * params**-0.5))
         losses[f"{run.size} {run.recipe}"] = law(60.0 * params**2) + 0.02 * off**2 + 0.1 * run.heads
     found = propose(study, losses, tmp_path)
@@ -429,7 +429,7 @@ def test_a_scaled_architecture_keeps_its_head_width(params: float) -> None:
     like = Size(width=64, layers=4, heads=4, vocab=300, context=64, ffn_multiple=16)
     size = scaled(like, params)
     assert size.width // size.heads == 16
-    assert arithmetic.count_params(size.shape).total == pytest.approx(params, rel=0.06)
+    assert arithmetic.count_params(size).total == pytest.approx(params, rel=0.06)
     assert 4 <= size.width / size.layers <= 64
 
 

@@ -16,7 +16,7 @@ from scalebed.core.errors import ScalebedError
 from scalebed.study.imported import ImportedStudy
 from scalebed.study.load import load_any
 from scalebed.study.search import SearchStudy
-from scalebed.study.trained import Study, load_study, parse_study, roles
+from scalebed.study.trained import Study, parse_study, roles
 
 ROOT = Path(__file__).parents[3]
 STUDIES = sorted((ROOT / "config").rglob("*.yaml"))
@@ -157,7 +157,7 @@ def write(folder: Path, text: str) -> Path:
 
 def test_a_study_survives_the_way_through_a_file(tmp_path):
     path = write(tmp_path, yaml.safe_dump(study_values()))
-    assert load_study(path) == parse_study(study_values(), "memory")
+    assert load_any(path) == parse_study(study_values(), "memory")
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_study_survives_the_way_through_a_file(tmp_path):
 def test_files_that_are_no_study(tmp_path, text, words):
     path = write(tmp_path, text)
     with pytest.raises(ScalebedError) as caught:
-        load_study(path)
+        load_any(path)
     assert str(path) in str(caught.value)
     for word in words:
         assert word in str(caught.value)
@@ -181,10 +181,10 @@ def test_files_that_are_no_study(tmp_path, text, words):
 
 def test_a_missing_file_and_bytes_that_are_no_text(tmp_path):
     with pytest.raises(ScalebedError, match=r"nowhere\.yaml: .*No such file"):
-        load_study(tmp_path / "nowhere.yaml")
+        load_any(tmp_path / "nowhere.yaml")
     (tmp_path / "latin.yaml").write_bytes("name: café\n".encode("latin-1"))
     with pytest.raises(ScalebedError, match=r"latin\.yaml"):
-        load_study(tmp_path / "latin.yaml")
+        load_any(tmp_path / "latin.yaml")
 
 
 def test_size_overrides_replace_single_values_of_a_recipe():
@@ -215,7 +215,7 @@ def test_parsing_leaves_its_argument_alone():
 
 
 def test_the_paper_study_has_the_cells_of_the_paper():
-    study = load_study(ROOT / "config/studies/gadre2024.yaml")
+    study = load_any(ROOT / "config/studies/gadre2024.yaml")
     cells = study.cells()
     counts = {name: sum(cell.dataset == name for cell in cells) for name in study.datasets}
     assert counts == {"c4": 34, "redpajama": 35, "refinedweb": 35}
@@ -230,7 +230,7 @@ def test_the_paper_study_has_the_cells_of_the_paper():
 
 
 def test_a_study_is_read_without_importing_numpy():
-    code = "import sys; from scalebed.study.trained import load_study; load_study(sys.argv[1]); "
+    code = "import sys; from scalebed.study.load import load_any; load_any(sys.argv[1]); "
     code += "raise SystemExit(any(name in sys.modules for name in ('numpy', 'torch', 'scipy')))"
     done = subprocess.run(
         [sys.executable, "-c", code, str(ROOT / "config/config.yaml")], check=False

@@ -1,5 +1,6 @@
 """The checks on small made-up studies: silent on clean data, one finding on each flaw."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -29,7 +30,7 @@ def _study() -> dict[str, list[Row]]:
                     **{"cell": cell, "dataset": "made", "size": size, "ratio": ratio},
                     **{"recipe": "base", "seed": 0, "status": "done", "params": params},
                     **{"tokens": tokens, "flops": arithmetic.flops(params, tokens)},
-                    **shape._asdict(),
+                    **asdict(shape),
                 }
             )
             loss = 4 - gain - 0.2 * number

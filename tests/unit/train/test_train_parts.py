@@ -16,10 +16,9 @@ from scalebed.plan.step_seconds import step_seconds
 from scalebed.train import curve as curves
 from scalebed.train.checkpoint import Checkpoint, open_state
 from scalebed.train.loop import Training
-from scalebed.train.optimizer import FlatAdamW
+from scalebed.train.optimizer import FlatAdamW, learning_rate
 from scalebed.train.params import CellFailure, Recipe, check_params
 from scalebed.train.runtime import choose_device, claim
-from scalebed.train.schedule import learning_rate
 
 CONFIG = ModelConfig.from_record(MODEL)
 BASE = Recipe.from_record(RECIPE)

@@ -12,9 +12,8 @@ from typing import Any
 
 from scalebed.core.errors import ScalebedError
 from scalebed.data.documents import Description, Document, Option
-from scalebed.data.markup import first_occurrences
 from scalebed.data.packages import Package
-from scalebed.data.text import normalise_code
+from scalebed.data.text import first_occurrences, normalise_code
 
 _DEFAULT = {
     "altair": "6.3.0",

@@ -11,8 +11,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from scalebed.data.documents import Document
-from scalebed.data.markup import first_occurrences, strings_at, strip_html
 from scalebed.data.packages import FOLDER, Package
+from scalebed.data.text import first_occurrences, strings_at, strip_html
 
 PACKAGE = Package(
     name="google-api-python-client",

@@ -1,6 +1,7 @@
 """Checks of the cells themselves: sizes, compute, what was evaluated and when."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pandas as pd
@@ -55,7 +56,7 @@ def params_contradict_shape(tables: Tables, yardstick: str) -> Iterator[Row]:
         numbers = (int(row["width"]), int(row["layers"]), int(row["heads"]), int(row["vocab"]))
         shape = arithmetic.Shape(*numbers, int(row["context"]))
         possible = {
-            arithmetic.count_params(shape._replace(ffn_multiple=multiple)).total
+            arithmetic.count_params(replace(shape, ffn_multiple=multiple)).total
             for multiple in _FFN_MULTIPLES
         }
         if int(row["params"]) not in possible:

@@ -228,7 +228,7 @@ def _layout(job: Job, folder: Path, ranks: int) -> shards.Layout:
                 f"give --ranks {layout.ranks}, or delete {folder} to start anew"
             )
         return layout
-    params = count_params(job.config.shape).total
+    params = count_params(job.config).total
     batch = job.recipe.batch_sequences
     layout = shards.make_layout(params, int(job.params["tokens"]), job.steps, batch, ranks)
     write_json(path, layout._asdict())
