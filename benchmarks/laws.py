@@ -290,7 +290,7 @@ def tied_row(repeats: int, resamples: int, peers: int) -> Rows:
 
 
 def whole_job(draws: int, threads: int, sets: int = 3, tasks: int = 48) -> None:
-    """Draws as in `scalebed.predict.stages`: one sigma a draw, noise, both laws refitted."""
+    """Draws as in `scalebed.predict.bootstrap`: one sigma a draw, noise, both laws refitted."""
     points = (PARAMS, TOKENS)
     losses = np.array([5.4, 4.6, 3.9, 3.4, 3.1, 2.7])
     target = (np.array([1.4e9, 6.9e9]), np.array([9e11, 1.38e11]))
