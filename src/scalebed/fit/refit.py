@@ -117,22 +117,13 @@ def _powers(
         cast(ExponentialSum, law),
         x,
         np.broadcast_to(y, (rows, y.shape[-1])),
-        _within(law, x, start, options),
+        options.pin(law, np.asarray(start, float)),
         options.objective,
         options.delta,
         weights,
         tuple(options.fixed),
     )
     return _rescued(law, x, y, options, weights, Optima(*found[:4]))
-
-
-def _within(law: Law, x: Inputs, start: Array, options: Options) -> Array:
-    """Start with the parameters that are given."""
-    moved = np.array(start, dtype=float)
-    for j, parameter in enumerate(law.parameters):
-        if parameter.name in options.fixed:
-            moved[j] = options.fixed[parameter.name]
-    return moved
 
 
 def _start(law: Law, x: Inputs, y: Array, options: Options) -> Array:
