@@ -22,7 +22,7 @@ from scalebed.predict.build import Scatters, build_stage, law_scatters
 from scalebed.predict.draws import interval_of
 from scalebed.predict.runs import Runs
 from scalebed.predict.settings import Settings
-from scalebed.predict.stages import Stage, inputs
+from scalebed.predict.stages import Stage, ahead, inputs
 
 LOSS = "loss"
 
@@ -178,16 +178,11 @@ class Evaluation:
         runs, used, settings = self.sets[i], stage.used, self.settings
         law = get_law(settings.error_law, ("error", "direct"))
         x = inputs(law, runs, stage.response, settings)
-        predicted = self.loss_stages[i].point
-        ahead = (
-            predicted if name == "loss" and predicted is not None else column
-            for name, column in zip(law.inputs, x, strict=True)
-        )
         return Problem(
             law,
             _take(x, used),
             runs.errors[stage.response][used],
-            tuple(ahead),
+            ahead(law, x, self.loss_stages[i].point),
             sigma=stage.sigma,
             evaluation=_known(runs.sampling[stage.response][used]),
             sizes=runs.params[used],
