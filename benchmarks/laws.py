@@ -289,8 +289,8 @@ def tied_row(repeats: int, resamples: int, peers: int) -> Rows:
     ]
 
 
-def whole_job(draws: int, threads: int, sets: int = 3, tasks: int = 48) -> None:
-    """Draws as in `scalebed.predict.stages`: one sigma a draw, noise, both laws refitted."""
+def whole_job(draws: int, sets: int = 3, tasks: int = 48) -> None:
+    """Draws as in `scalebed.predict.bootstrap`: one sigma a draw, noise, both laws refitted."""
     points = (PARAMS, TOKENS)
     losses = np.array([5.4, 4.6, 3.9, 3.4, 3.1, 2.7])
     target = (np.array([1.4e9, 6.9e9]), np.array([9e11, 1.38e11]))
@@ -302,7 +302,7 @@ def whole_job(draws: int, threads: int, sets: int = 3, tasks: int = 48) -> None:
         scale = 0.005 * np.sqrt(20 / rng.chisquare(20, draws))[:, None]
         factors = np.clip(1 + scale * rng.standard_normal((draws, 6)), 0.5, 2.0)
         rows = TIED.value(TIED_TRUTH, points) * factors[:, :5]
-        fitted = profiled.refit(TIED, points, rows, threads=threads)
+        fitted = profiled.refit(TIED, points, rows)
         means = TIED.predict(fitted.theta, target)
         predicted = means * np.clip(1 + scale * rng.standard_normal(means.shape), 0.5, 2.0)
         drawn = losses * factors
@@ -317,7 +317,7 @@ def whole_job(draws: int, threads: int, sets: int = 3, tasks: int = 48) -> None:
             errors[task] += curve_of
             np.clip(errors[task], 0, 1, out=errors[task])
             noise.append(scale * rng.standard_normal(means.shape))
-        laws = profiled.refit(DECAY, (drawn,), errors, domain, threads=threads)
+        laws = profiled.refit(DECAY, (drawn,), errors, domain)
         for theta, rest in zip(laws.theta, noise, strict=True):
             np.clip(DECAY.predict(theta, (predicted,)) + rest, 0.0, 1.0)
 
@@ -326,13 +326,13 @@ def job_row(repeats: int, draws: int) -> Rows:
     walls, used = [], []
     for _ in range(repeats):
         start = time.process_time()
-        walls.append(seconds(lambda: whole_job(draws, 2), time.perf_counter))
+        walls.append(seconds(lambda: whole_job(draws), time.perf_counter))
         used.append(time.process_time() - start)
     return [
         {
             "job": f"3 data sets x (1 loss law + 48 error laws) x {draws} draws",
             "seconds": statistics.median(walls),
-            "peer": f"wall on 2 threads, {statistics.median(used):.2f} s of CPU",
+            "peer": f"wall, {statistics.median(used):.2f} s of CPU",
             "goal": "<= 1 s",
         }
     ]
@@ -346,9 +346,7 @@ def large_row(points: int, resamples: int) -> Rows:
     found: list[powers.Fits] = []
 
     def work() -> None:
-        found.append(
-            powers.fit_cases(CHINCHILLA, x, y, start, seeds, "huber_log", DELTA, threads=2)
-        )
+        found.append(powers.fit_cases(CHINCHILLA, x, y, start, seeds, "huber_log", DELTA))
 
     wall = seconds(work, time.perf_counter)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before
@@ -356,7 +354,7 @@ def large_row(points: int, resamples: int) -> Rows:
         {
             "job": f"{points} runs x {resamples} resamples, Huber-log Chinchilla",
             "seconds": wall,
-            "peer": f"wall on 2 threads, memory grown by {grown:.0f} MiB",
+            "peer": f"wall, memory grown by {grown:.0f} MiB",
             "goal": "<= 60 s",
             "gradient": float(found[0].gradient.max()),
         }

@@ -15,10 +15,12 @@ from scalebed.core.provenance import canonical_json
 from scalebed.fit.result import fit_law
 from scalebed.laws import get_law
 from scalebed.plan import rule_params
-from scalebed.predict.runs import collect_runs, read_tables
+from scalebed.predict.bootstrap import bootstrap
+from scalebed.predict.build import build_stage
+from scalebed.predict.open_study import read_tables
+from scalebed.predict.runs import collect_runs
 from scalebed.predict.scatter import OWN_DOF, Sigma, choose_sigma, scatter, scatter_of
 from scalebed.predict.settings import parse_settings
-from scalebed.predict.stages import loss_stage
 from scalebed.study.load import load_any
 from scalebed.tables.imports.tabulate import tabulate_import
 
@@ -78,7 +80,7 @@ def test_sigma_from_residuals_of_the_wider_grids_covers_97_per_cent(evaluation):
         grids[runs.dataset] = scatter(law, x, loss, 0 * loss, runs.scattered)
     inside, width = [], []
     for runs in evaluation.sets:
-        stage = loss_stage(runs, "c4_val", grids, settings)
+        stage = build_stage(runs, "c4_val", grids, settings, bootstrap)
         loss = runs.loss("c4_val")
         held = evaluation.held(runs, stage.used, loss)
         low, high = np.quantile(stage.draws[:, held], (0.05, 0.95), axis=0)

@@ -22,8 +22,8 @@ from scalebed.checks.tournament.splits import cell_numbers
 from scalebed.checks.tournament.verdict import asked
 from scalebed.core.provenance import canonical_json
 from scalebed.plan import rule_params
-from scalebed.predict.open_study import StudyFit
-from scalebed.predict.runs import collect_runs, read_tables
+from scalebed.predict.open_study import StudyFit, read_tables
+from scalebed.predict.runs import collect_runs
 from scalebed.predict.scatter import stream
 from scalebed.predict.settings import parse_settings
 from scalebed.study.load import load_any

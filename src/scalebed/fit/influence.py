@@ -32,13 +32,13 @@ class Influence(NamedTuple):
     studentized: Array
 
 
-def influence(fit: FitResult, x: Inputs, y: Array, weights: Array | None = None) -> Influence:
+def influence(fit: FitResult, x: Inputs, y: Array) -> Influence:
     """Influence of each point on a fit.
 
     Parameters
     ----------
     fit : FitResult
-    x, y, weights
+    x, y
         What the law was fitted to.
 
     Notes
@@ -50,12 +50,12 @@ def influence(fit: FitResult, x: Inputs, y: Array, weights: Array | None = None)
     from statsmodels.stats.outliers_influence import OLSInfluence
 
     law, certificate = fit.law, fit.certificate
-    frame, problem = prepare(law, x, y, fit.options, weights, y)
+    frame, problem = prepare(law, x, y, fit.options, None, y)
     theta = law.to_frame(fit.theta, frame)
     inside = problem.free & np.array([p.name not in certificate.bounds_hit for p in law.parameters])
     columns = jacobian(problem, theta)[:, inside]
     found = terms(problem.options, law.value(theta, problem.x), problem.y)
-    scale = np.sqrt(found.curvature if weights is None else found.curvature * weights)
+    scale = np.sqrt(found.curvature)
     residual = (problem.y - law.value(theta, problem.x)) * scale
     nothing = np.full(y.size, np.nan)
     if y.size <= columns.shape[1] or not columns.shape[1]:

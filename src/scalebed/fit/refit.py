@@ -52,7 +52,6 @@ def refit(
     weights: Array | None = None,
     start: Array | None = None,
     domain: tuple[float, float] | None = None,
-    threads: int = 1,
     centres: Mapping[str, Array] | None = None,
 ) -> Optima:
     """Fit every row of y.
@@ -70,8 +69,6 @@ def refit(
         Fit of the data the samples are made from; found when not given and needed.
     domain : (float, float), optional
         Interval of the exponent of a law with one, see `scalebed.fit.solvers.profiled.Design`.
-    threads : int
-        Cores to use; results do not depend on it.
     centres : mapping of str to array (rows,), optional
         Means of the priors of each sample, in place of those of the options.
 
@@ -85,13 +82,13 @@ def refit(
     """
     options = options or Options()
     if options.plain and one_exponent(law):
-        best = profiled.refit(cast(SharedExponentLaw, law), x, y, domain, weights, threads)
+        best = profiled.refit(cast(SharedExponentLaw, law), x, y, domain, weights)
         return Optima(best.theta, best.rss / 2, best.gradient, best.at_edge)
     if start is None:
         start = _start(law, x, y, options)
     rows = _rows(x, y, weights)
     if compiled(law, options):
-        found = _powers(law, x, y, options, weights, start, rows, threads)
+        found = _powers(law, x, y, options, weights, start, rows)
     else:
         found = _general(law, x, y, options, weights, start, rows, centres)
     return found._replace(theta=options.pin(law, found.theta))
@@ -113,7 +110,6 @@ def _powers(
     weights: Array | None,
     start: Array,
     rows: int,
-    threads: int,
 ) -> Optima:
     from scalebed.fit.solvers.kernels import powers
 
@@ -121,23 +117,13 @@ def _powers(
         cast(ExponentialSum, law),
         x,
         np.broadcast_to(y, (rows, y.shape[-1])),
-        _within(law, x, start, options),
+        options.pin(law, np.asarray(start, float)),
         options.objective,
         options.delta,
         weights,
         tuple(options.fixed),
-        threads,
     )
     return _rescued(law, x, y, options, weights, Optima(*found[:4]))
-
-
-def _within(law: Law, x: Inputs, start: Array, options: Options) -> Array:
-    """Start with the parameters that are given."""
-    moved = np.array(start, dtype=float)
-    for j, parameter in enumerate(law.parameters):
-        if parameter.name in options.fixed:
-            moved[j] = options.fixed[parameter.name]
-    return moved
 
 
 def _start(law: Law, x: Inputs, y: Array, options: Options) -> Array:

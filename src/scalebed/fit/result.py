@@ -12,7 +12,8 @@ from scalebed.core.errors import ScalebedError
 from scalebed.fit.certificate import Certificate, certify
 from scalebed.fit.options import Options
 from scalebed.fit.refit import one_exponent
-from scalebed.fit.solvers.general import prepare, search
+from scalebed.fit.solvers.general import Setup, prepare, search
+from scalebed.fit.solvers.newton import Minimum
 from scalebed.fit.solvers.profiled import Design, Optimum, polish
 from scalebed.laws.forms.base import Array, Inputs, Law, SharedExponentLaw, names
 
@@ -144,10 +145,30 @@ def _fit_general(
     law: Law, x: Inputs, y: Array, options: Options, weights: Array | None
 ) -> FitResult:
     setup = prepare(law, x, y, options, weights, y)
-    found = search(setup)
-    best = int(np.argmin(found.objective))
-    if not np.isfinite(found.objective[best]):
+    return best_of(setup, search(setup), x, y)
+
+
+def best_of(setup: Setup, found: Minimum, x: Inputs, y: Array) -> FitResult:
+    """Return the best of the optima that a search from several starts found.
+
+    Parameters
+    ----------
+    setup : Setup
+        One sample in its frame.
+    found : Minimum
+        A row a start.
+    x, y
+        The sample in the units of the law.
+
+    Raises
+    ------
+    FitRefusedError
+        If no start came to an optimum, or the points do not identify the law there.
+    """
+    law, options = setup.problem.law, setup.problem.options
+    if not found.objective.size or not np.isfinite(found.objective.min()):
         raise FitRefusedError("no start gives the law a value at every point")
+    best = int(np.argmin(found.objective))
     floor = 1e-30 * y.size
     same = found.objective <= found.objective[best] * (1 + _AGREE) + floor
     levels = np.sort(found.objective[found.gradient <= 1e-6])

@@ -1,4 +1,4 @@
-"""What all bootstraps share: runs that scatter about a law, and limits out of draws."""
+"""Out of draws: runs that scatter about a law, limits of intervals, and parts of their width."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from scalebed.laws.forms.base import Array
 FACTORS: Final = (0.5, 2.0)
 """A loss half or twice the law's is no scatter about it: the limits keep the heavy tails of
 Student's t with one degree of freedom out of the refits. No 5 % quantile reaches them."""
+
+PARTS: Final = ("loss_fit", "error_fit", "run", "evaluation")
+"""Sources of the uncertainty of a prediction: the two fits, the new run and its measurement."""
+# 15.87 % and 84.13 %: half their distance is the standard deviation of a normal, and still means
+# something for the heavy tails of Student's t.
+_ONE_SIGMA: Final = (0.158655, 0.841345)
 
 
 def scatter_factors(noise: Array) -> Array:
@@ -32,3 +38,50 @@ def interval_of(samples: Array, level: float) -> Array:
 def number_or_none(value: float) -> float | None:
     """Return a number for a table; what is not finite is missing there."""
     return float(value) if math.isfinite(value) else None
+
+
+def one_sigma(samples: Array) -> Array:
+    """Half the distance between the 15.87 % and 84.13 % quantiles of each column."""
+    low, high = np.quantile(samples, _ONE_SIGMA, axis=0)
+    half: Array = (high - low) / 2
+    return half
+
+
+def loss_parts(means: Array, draws: Array, evaluation: float) -> dict[str, Array]:
+    """Split the standard deviation of predicted losses by source.
+
+    Parameters
+    ----------
+    means, draws : array (draws, n)
+        Predictions without and with the scatter of the new run.
+    evaluation : float
+        Sampling error of a measured loss; the scatter about the law contains it.
+    """
+    total = one_sigma(draws - means)
+    measured = np.minimum(np.full(total.shape, evaluation), total)
+    return {
+        "loss_fit": one_sigma(means),
+        "error_fit": np.zeros(total.shape),
+        "run": np.sqrt(total**2 - measured**2),
+        "evaluation": measured,
+    }
+
+
+def error_parts(loss_fit: Array, error_fit: Array, run: Array, sampling: float) -> dict[str, Array]:
+    """Split the standard deviation of predicted errors by source.
+
+    Parameters
+    ----------
+    loss_fit, error_fit, run : array (draws, n)
+        Predicted errors where only the fitted loss law, the fitted error law, or the scatter of the
+        new run (in its loss and its error) varies.
+    sampling : float
+        Sampling error of a measured error.
+    """
+    total = one_sigma(run)
+    return {
+        "loss_fit": one_sigma(loss_fit),
+        "error_fit": one_sigma(error_fit),
+        "run": total,
+        "evaluation": np.full(total.shape, sampling),
+    }

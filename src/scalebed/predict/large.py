@@ -14,7 +14,6 @@ the same way in their frame.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final, cast
 
 import numpy as np
@@ -28,12 +27,8 @@ from scalebed.fit.solvers.profiled import Design
 from scalebed.laws.forms.base import Array, Index, Inputs, Law, SharedExponentLaw
 from scalebed.laws.forms.exponential import ExponentialSum
 from scalebed.laws.forms.linear import Moments, lowest_rss, moments
-from scalebed.predict.draws import scatter_factors
-from scalebed.predict.runs import Runs
-from scalebed.predict.scatter import Scatter, choose_sigma, normals, scatter_of, stream
-from scalebed.predict.settings import Settings
-from scalebed.predict.shares import error_shares, loss_shares
-from scalebed.predict.stages import Stage, ahead, inputs
+from scalebed.predict.scatter import stream
+from scalebed.predict.stages import Drawn, Request
 
 LARGE: Final = 500
 """Points above which a fit is drawn from by the delta method."""
@@ -117,75 +112,11 @@ def _refusal(law: Law, x: Inputs, y: Array) -> str | None:
     return law.refusal(x, y)
 
 
-def large_stage(
-    targets: Runs,
-    response: str,
-    fit: FitResult | str,
-    points: tuple[Inputs, Array, Array],
-    grids: dict[str, Scatter | None],
-    loss: Stage | None,
-    settings: Settings,
-) -> Stage:
-    """Draws of the parameters of a large fit and of its targets.
-
-    Parameters
-    ----------
-    targets : Runs
-        The runs to predict, and no others; the arrays of the stage are theirs.
-    response : str
-    fit : FitResult or str
-        What `fit_large` gave, or why it refused.
-    points : tuple
-        Inputs, values and sampling errors of the fit.
-    grids : dict
-        Scatter of other data sets, see `scalebed.predict.scatter.choose_sigma`.
-    loss : Stage or None
-        Loss law to chain into an error law.
-    settings : Settings
-    """
-    (x, y, sampling), dataset = points, targets.dataset
-    kind = "loss" if loss is None else "error"
-    base = (dataset, response, settings.loss_law if loss is None else settings.error_law)
-    if isinstance(fit, str):
-        return Stage(*base, None, fit, y.size, targets.fit_loss)
-    seed, count = settings.seed, settings.draws
-    theta = draw_theta(fit, x, count, seed, "theta", kind, dataset, response)
-    stage = Stage(*base, fit, None, y.size, targets.fit_loss, theta=theta)
-    sigma = choose_sigma(dataset, grids, scatter_of(fit, sampling))
-    if sigma is None:
-        return stage
-    stage = replace(stage, sigma=sigma, sampling=float(np.sqrt(np.mean(sampling**2))))
-    scale = sigma.sample(stream(seed, "sigma", kind, dataset, response), count)[:, None]
-    noise = normals(seed, targets.cells, count, kind, response, "new")
-    if loss is None:
-        x = inputs(fit.law, targets, response, settings)
-        means = fit.law.predict(theta, x)
-        draws = means * scatter_factors(scale * noise)
-        shares = loss_shares(means, draws, 0.0)
-        return replace(stage, point=fit.predict(*x), fit_draws=means, draws=draws, shares=shares)
-    law, every = fit.law, inputs(fit.law, targets, response, settings)
-    if "loss" not in law.inputs:
-        means = new = law.predict(theta, every)
-        still = np.broadcast_to(fit.predict(*every), means.shape)
-        parts = (still, means, still)
-    elif loss.point is None or loss.fit_draws is None or loss.draws is None:
-        return stage
-    else:
-        means = law.predict(theta, ahead(law, every, loss.fit_draws))
-        new = law.predict(theta, ahead(law, every, loss.draws))
-        moved = loss.point * loss.draws / loss.fit_draws
-        parts = (
-            fit.predict(*ahead(law, every, loss.fit_draws)),
-            law.predict(theta, ahead(law, every, loss.point)),
-            fit.predict(*ahead(law, every, moved)),
-        )
-    return replace(
-        stage,
-        point=fit.predict(*ahead(law, every, loss.point)),
-        fit_draws=means,
-        draws=np.clip(new + np.hypot(scale, stage.sampling) * noise, 0.0, 1.0),
-        shares=error_shares(parts[0], parts[1], parts[2] + scale * noise, stage.sampling),
-    )
+def sandwich(request: Request) -> Drawn:
+    """Draw by the delta method; by refits of resampled runs where the objective is not squares."""
+    fit, names = request.fit, ("theta", request.kind, request.runs.dataset, request.response)
+    theta = draw_theta(fit, request.measured.x, request.draws, request.seed, *names)
+    return Drawn(theta, METHOD if fit.options.plain else CASES)
 
 
 def draw_theta(fit: FitResult, x: Inputs, draws: int, seed: int, *names: str) -> Array:

@@ -1,4 +1,4 @@
-"""Open the runs and the fit settings of a study that was fitted."""
+"""Open the tables of a study: its runs, and the settings its laws were fitted with."""
 
 from __future__ import annotations
 
@@ -7,8 +7,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scalebed.core.errors import ScalebedError
-from scalebed.predict.runs import Row, Runs, collect_runs, read_tables
+from scalebed.predict.runs import Row, Runs, collect_runs
 from scalebed.predict.settings import Settings, restore_settings
+
+_COLUMNS = {
+    "cells": (
+        "cell",
+        "dataset",
+        "recipe",
+        "seed",
+        "status",
+        "fit_loss",
+        "fit_error",
+        "target",
+        "params",
+        "tokens",
+        "flops",
+    ),
+    "losses": ("cell", "validation", "loss"),
+    "tasks": ("cell", "task", "error", "error_stderr", "items", "in_average"),
+}
+# Older tables and hand-made ones may lack these. Without `scatter` all cells but the targets
+# estimate the scatter; without `epochs` no data is repeated.
+_OPTIONAL = {
+    "cells": ("scatter", "epochs"),
+    "losses": ("loss_sequences_lower", "loss_sequences_upper"),
+    "tasks": ("chance_error",),
+}
 
 
 @dataclass(frozen=True)
@@ -69,3 +94,29 @@ def open_study(text: str | Path) -> StudyFit:
     tables = read_tables(folder / "tables")
     runs = collect_runs(tables, settings.averages)
     return StudyFit(folder, folder.resolve().name, runs, settings, tables)
+
+
+def read_tables(folder: Path) -> dict[str, list[Row]]:
+    """Rows of ``cells``, ``losses`` and ``tasks`` of a tables folder.
+
+    Raises
+    ------
+    ScalebedError
+        If a file is missing or unreadable, or lacks a column.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    tables = {}
+    for name, columns in _COLUMNS.items():
+        path = folder / f"{name}.parquet"
+        try:
+            table = pyarrow.parquet.read_table(path, partitioning=None)
+        except (OSError, pyarrow.ArrowInvalid) as error:
+            raise ScalebedError(f"cannot read {path}: {error}") from error
+        missing = [column for column in columns if column not in table.column_names]
+        if missing:
+            raise ScalebedError(f"{path} has no column {missing[0]!r}")
+        more = [column for column in _OPTIONAL[name] if column in table.column_names]
+        tables[name] = table.select([*columns, *more]).to_pylist()
+    return tables

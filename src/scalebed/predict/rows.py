@@ -1,23 +1,19 @@
-"""From fitted stages to the rows of the tables fits, fit_parameters, draws and predictions."""
+"""From fitted stages to the rows of the tables, with verdicts and methods in words."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from scalebed.fit.influence import influence
 from scalebed.laws import get_law
-from scalebed.laws.forms.base import Array, Inputs, Law, names
-from scalebed.predict.draws import interval_of, number_or_none
+from scalebed.laws.forms.base import Array, Inputs, Law
+from scalebed.predict.draws import PARTS, interval_of, number_or_none, one_sigma
 from scalebed.predict.runs import Runs
+from scalebed.predict.scatter import OWN_DOF
 from scalebed.predict.settings import Settings
-from scalebed.predict.shares import SHARES, spread
-from scalebed.predict.stages import Stage, inputs
-from scalebed.predict.words import chained, method, verdict
-
-if TYPE_CHECKING:
-    import pyarrow
+from scalebed.predict.stages import Stage, chained, inputs
 
 Row = dict[str, Any]
 
@@ -80,8 +76,8 @@ def influence_rows(stage: Stage, runs: Runs, kind: str, settings: Settings) -> l
     """How much each cell decides a fit."""
     if stage.fit is None:
         return []
-    law = stage.fit.law
-    x = tuple(runs.column(name, stage.response, settings.loss)[stage.used] for name in law.inputs)
+    every = inputs(stage.fit.law, runs, stage.response, settings)
+    x = tuple(column[stage.used] for column in every)
     y = (runs.losses if kind == "loss" else runs.errors)[stage.response][stage.used]
     columns = influence(stage.fit, x, y)
     return [
@@ -145,7 +141,7 @@ def prediction_rows(
     if stage.fit is None or stage.point is None:
         return []
     measured = (runs.losses if kind == "loss" else runs.errors)[stage.response]
-    if loss is not None and not chained(stage):
+    if loss is not None and not chained(get_law(stage.law)):
         loss = None
     used = stage.used if loss is None else stage.used | loss.used
     direct = kind == "error" and loss is None
@@ -163,7 +159,7 @@ def prediction_rows(
     for i in map(int, np.flatnonzero(runs.same_recipe)):
         role = "fit" if stage.used[i] else "target" if runs.target[i] else "held_out"
         predicted = float(stage.point[i])
-        low, high, fit_share, noise_share = (number_or_none(column[i]) for column in intervals)
+        low, high, of_fit, of_noise = (number_or_none(column[i]) for column in intervals)
         truth = number_or_none(measured[i])
         row: Row = {
             "cell": runs.cells[i],
@@ -179,9 +175,9 @@ def prediction_rows(
             "measured": truth,
             "relative_error": _relative(predicted, truth),
             "covered": None,
-            **_shares(stage, i),
-            "share_fit": fit_share,
-            "share_noise": noise_share,
+            **_parts(stage, i),
+            "share_fit": of_fit,
+            "share_noise": of_noise,
             "fit_flops": flops,
             "target_flops": float(runs.flops[i]),
             "flops_ratio": float(runs.flops[i]) / flops,
@@ -207,18 +203,18 @@ def _second_stage(stage: Stage, runs: Runs, x: Inputs, i: int, truth: float | No
 
 
 def _intervals(stage: Stage, level: float) -> Array:
-    """Lower, upper, share of the fit, share of the noise: shape (4, n)."""
+    """Lower, upper, standard deviation from the fit and from the noise: shape (4, n)."""
     if stage.draws is None or stage.fit_draws is None or stage.point is None:
         return np.full((4, 0 if stage.point is None else stage.point.size), np.nan)
-    shares = [spread(stage.fit_draws), spread(stage.draws - stage.fit_draws)]
-    return np.stack([*interval_of(stage.draws, level), *shares])
+    parts = [one_sigma(stage.fit_draws), one_sigma(stage.draws - stage.fit_draws)]
+    return np.stack([*interval_of(stage.draws, level), *parts])
 
 
-def _shares(stage: Stage, i: int) -> Row:
-    """Split the spread of one prediction by its sources."""
+def _parts(stage: Stage, i: int) -> Row:
+    """Split the standard deviation of one prediction by its sources."""
     return {
-        f"share_{name}": number_or_none(stage.shares[name][i]) if name in stage.shares else None
-        for name in SHARES
+        f"share_{name}": number_or_none(stage.parts[name][i]) if name in stage.parts else None
+        for name in PARTS
     }
 
 
@@ -228,35 +224,51 @@ def _relative(predicted: float | None, truth: float | None) -> float | None:
     return abs(predicted - truth) / truth
 
 
-def draw_table(stages: list[tuple[Stage, str]]) -> pyarrow.Table:
-    """Table draws: every parameter of every draw, in long form."""
-    import pyarrow
-
-    parts = []
-    for stage, kind in stages:
-        if stage.theta is None:
-            continue
-        count, parameters = stage.theta.shape
-        labels = {"dataset": stage.dataset, "kind": kind, "law": stage.law}
-        columns: Row = {"draw": np.tile(np.arange(count), parameters)}
-        for name, value in (labels | {"response": stage.response}).items():
-            columns[name] = pyarrow.repeat(value, count * parameters)
-        columns["parameter"] = np.repeat(names(get_law(stage.law).parameters), count)
-        columns["value"] = stage.theta.T.ravel()
-        parts.append(pyarrow.table(columns, schema=_schema("draws")))
-    return pyarrow.concat_tables(parts) if parts else _schema("draws").empty_table()
+def verdict(stage: Stage, runs: Runs) -> str:
+    """``certified``, ``doubtful: why`` or ``refused: why``."""
+    if stage.fit is None:
+        return f"refused: {stage.reason}"
+    doubts = list(stage.fit.certificate.doubts)
+    if runs.absent:
+        doubts.append(f"fit cells missing: {', '.join(runs.absent)}")
+    return f"doubtful: {'; '.join(doubts)}" if doubts else "certified"
 
 
-def row_table(name: str, rows: list[Row], metadata: dict[str, str]) -> pyarrow.Table:
-    """Table of rows with the schema of `name` and the metadata given."""
-    import pyarrow
+def method(stage: Stage, loss: Stage | None, settings: Settings, direct: bool) -> str:
+    """Say what the interval of a prediction contains, in words."""
+    if stage.sigma is None or stage.draws is None:
+        return "no interval: no degree of freedom anywhere to estimate the scatter of runs from"
+    head = (
+        f"{settings.level:.0%} prediction interval, parametric bootstrap, {settings.draws} joint "
+        "draws"
+    )
+    if loss is None and not direct:
+        text = (
+            f"refits of the {stage.law} law with lack of fit {stage.sigma.value:.2%} of "
+            f"the loss ({stage.sigma.source}), and the same scatter of the new run; evaluation "
+            "error is part of it"
+        )
+    elif loss is None or loss.sigma is None:
+        text = (
+            f"refits of the {stage.law} law (lack of fit {stage.sigma.value:.4f}, "
+            f"{stage.sigma.source}), with the scatter of the new run and its sampling error "
+            f"{stage.sampling:.4f}"
+        )
+    else:
+        text = (
+            f"refits of the {loss.law} law (lack of fit {loss.sigma.value:.2%} of the loss) and of "
+            f"the {stage.law} law (lack of fit {stage.sigma.value:.4f}, {stage.sigma.source}), "
+            "chained, with both scatters of the new run and its sampling error "
+            f"{stage.sampling:.4f}"
+        )
+    return f"{head}: {text}; {_reason(stage)}"
 
-    return pyarrow.Table.from_pylist(rows, _schema(name)).replace_schema_metadata(metadata)
 
-
-def _schema(name: str) -> pyarrow.Schema:
-    from scalebed.tables.arrow import arrow_schema
-    from scalebed.tables.declared.fits import TABLES
-
-    # Comments and units come with the database.
-    return arrow_schema(TABLES[name]).remove_metadata()
+def _reason(stage: Stage) -> str:
+    """Say why this design gets this scatter."""
+    dof = stage.fit.certificate.degrees_of_freedom if stage.fit else 0
+    if stage.sigma is None or not stage.sigma.own:
+        return f"the fit leaves {dof} degrees of freedom, too few to know its own scatter"
+    if dof >= OWN_DOF:
+        return f"the fit leaves {dof} degrees of freedom, enough to know its own scatter"
+    return f"there is nothing but the {dof} degrees of freedom of the fit, hence Student's t"

@@ -7,23 +7,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import write_parquet
 from scalebed.core.provenance import canonical_json
-from scalebed.predict.grids import error_grids, loss_grids
+from scalebed.laws import get_law
+from scalebed.laws.forms.base import names
+from scalebed.predict.bootstrap import bootstrap
+from scalebed.predict.build import build_stage, law_scatters
+from scalebed.predict.open_study import read_tables
 from scalebed.predict.pooled import pool_rows
 from scalebed.predict.rows import (
     Row,
-    draw_table,
     fit_row,
     influence_rows,
     parameter_rows,
     prediction_rows,
-    row_table,
 )
-from scalebed.predict.runs import AVERAGE, Runs, collect_runs, read_tables
+from scalebed.predict.runs import AVERAGE, Runs, collect_runs
 from scalebed.predict.settings import Settings, parse_settings
-from scalebed.predict.stages import Stage, error_stage, loss_stage
+from scalebed.predict.stages import Stage
 
 if TYPE_CHECKING:
     import pyarrow
@@ -73,9 +77,9 @@ def fit_study(tables: dict[str, list[Row]], settings: Settings) -> dict[str, pya
         found = {row["validation"] for row in tables["losses"]} - {settings.loss}
         settings = replace(settings, losses=(settings.loss, *sorted(found)))
     _check_losses(tables["losses"], settings)
-    scatters = {name: loss_grids(sets, name, settings) for name in settings.losses}
+    scatters = {name: law_scatters(sets, name, "loss", settings) for name in settings.losses}
     responses = _responses(tables["tasks"], settings)
-    error_scatters = {name: error_grids(sets, name, settings) for name in responses}
+    error_scatters = {name: law_scatters(sets, name, "error", settings) for name in responses}
     fits: list[Row] = []
     parameters: list[Row] = []
     predictions: list[Row] = []
@@ -92,22 +96,24 @@ def fit_study(tables: dict[str, list[Row]], settings: Settings) -> dict[str, pya
 
     yardsticks = []
     for runs in sets:
-        stages = [loss_stage(runs, name, scatters[name], settings) for name in settings.losses]
+        stages = [
+            build_stage(runs, name, scatters[name], settings, bootstrap) for name in settings.losses
+        ]
         yardsticks.append(stages[0])
         for stage in stages:
             keep(stage, runs, "loss", None)
         for name in responses:
-            error = error_stage(runs, name, stages[0], error_scatters[name], settings)
+            error = build_stage(runs, name, error_scatters[name], settings, bootstrap, stages[0])
             keep(error, runs, "error", stages[0])
     metadata = {"params": canonical_json(settings.to_json())}
     return {
-        "fits": row_table("fits", fits, metadata),
-        "fit_parameters": row_table("fit_parameters", parameters, metadata),
-        "draws": draw_table(kept).replace_schema_metadata(metadata),
-        "predictions": row_table("predictions", predictions, metadata),
-        "influence": row_table("influence", influence, metadata),
+        "fits": _row_table("fits", fits, metadata),
+        "fit_parameters": _row_table("fit_parameters", parameters, metadata),
+        "draws": _draw_table(kept).replace_schema_metadata(metadata),
+        "predictions": _row_table("predictions", predictions, metadata),
+        "influence": _row_table("influence", influence, metadata),
         **{
-            name: row_table(name, rows, metadata)
+            name: _row_table(name, rows, metadata)
             for name, rows in pool_rows(sets, yardsticks, settings).items()
         },
     }
@@ -127,3 +133,37 @@ def _responses(rows: list[Row], settings: Settings) -> list[str]:
     names = [AVERAGE] if any(row["in_average"] for row in rows) else []
     names += list(settings.averages) if rows else []
     return names + (sorted({row["task"] for row in rows}) if settings.per_task else [])
+
+
+def _draw_table(stages: list[tuple[Stage, str]]) -> pyarrow.Table:
+    """Table draws: every parameter of every draw, in long form."""
+    import pyarrow
+
+    parts = []
+    for stage, kind in stages:
+        if stage.theta is None:
+            continue
+        count, parameters = stage.theta.shape
+        labels = {"dataset": stage.dataset, "kind": kind, "law": stage.law}
+        columns: Row = {"draw": np.tile(np.arange(count), parameters)}
+        for name, value in (labels | {"response": stage.response}).items():
+            columns[name] = pyarrow.repeat(value, count * parameters)
+        columns["parameter"] = np.repeat(names(get_law(stage.law).parameters), count)
+        columns["value"] = stage.theta.T.ravel()
+        parts.append(pyarrow.table(columns, schema=_schema("draws")))
+    return pyarrow.concat_tables(parts) if parts else _schema("draws").empty_table()
+
+
+def _row_table(name: str, rows: list[Row], metadata: dict[str, str]) -> pyarrow.Table:
+    """Table of rows with the schema of `name` and the metadata given."""
+    import pyarrow
+
+    return pyarrow.Table.from_pylist(rows, _schema(name)).replace_schema_metadata(metadata)
+
+
+def _schema(name: str) -> pyarrow.Schema:
+    from scalebed.tables.arrow import arrow_schema
+    from scalebed.tables.declared.fits import TABLES
+
+    # Comments and units come with the database.
+    return arrow_schema(TABLES[name]).remove_metadata()

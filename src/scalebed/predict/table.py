@@ -13,21 +13,23 @@ import numpy as np
 
 from scalebed import __version__
 from scalebed.core.errors import ScalebedError
-from scalebed.fit.result import FitRefusedError, FitResult, fit_law
+from scalebed.fit.result import FitRefusedError, FitResult
 from scalebed.laws import get_law
-from scalebed.laws.forms.base import Law
+from scalebed.predict.bootstrap import bootstrap
+from scalebed.predict.build import Scatters, build_stage, law_of
 from scalebed.predict.draws import interval_of
-from scalebed.predict.large import CASES, METHOD, fit_large, large_stage
+from scalebed.predict.large import fit_large, sandwich
 from scalebed.predict.rows import fit_row, parameter_rows
 from scalebed.predict.runs import Runs
-from scalebed.predict.scatter import Scatter, scatter_of
+from scalebed.predict.scatter import scatter_of
 from scalebed.predict.settings import Settings
-from scalebed.predict.stages import Stage, error_stage, loss_stage
+from scalebed.predict.stages import Measured, Stage
 from scalebed.predict.table_runs import Group, Target, groups_of, runs_of
 from scalebed.tables.runs_file import RunTable, about, notes
 
 Record = dict[str, Any]
-Grids = dict[str, Scatter | None]
+# What a law was fitted to, and its fit or why it was refused.
+Fitted = tuple[Measured, FitResult | str]
 
 
 def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) -> Record:
@@ -57,11 +59,15 @@ def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) 
     for response in (*table.losses, *table.errors):
         kind = "loss" if response in table.losses else "error"
         found = {group.dataset: _fit(group, response, kind, settings) for group in groups}
+        scatters = _scatters(found)
         for group in groups:
-            grids = _grids(groups, response, found, kind, settings)
             runs = runs_of(group)
-            loss = kept.get(group.dataset)
-            stage = _stage(group, runs, response, found[group.dataset], grids, loss, settings)
+            loss = kept.get(group.dataset) if kind == "error" else None
+            way, fitted = bootstrap, None
+            if group.large:
+                # Its runs are the targets alone, and its fit is not made twice.
+                way, fitted = sandwich, found[group.dataset]
+            stage = build_stage(runs, response, scatters, settings, way, loss, fitted)
             if response == "loss":
                 kept[group.dataset] = stage
             fits.append(_fit_record(group, runs, stage, kind, settings))
@@ -85,55 +91,23 @@ def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) 
     }
 
 
-def _fit(group: Group, response: str, kind: str, settings: Settings) -> FitResult | str:
-    """Fit one law; why not, if it is refused."""
-    law = _law(kind, settings)
-    x, y, _ = group.points(response, law)
+def _fit(group: Group, response: str, kind: str, settings: Settings) -> Fitted:
+    options = settings.loss_options if kind == "loss" else settings.error_options
+    measured = group.measured(response, law_of(kind, settings), options)
     try:
-        options = settings.loss_options if kind == "loss" else settings.error_options
-        return fit_large(law, x, y, options) if group.large else fit_law(law, x, y, options)
+        if group.large:
+            return measured, fit_large(measured.law, measured.x, measured.y, options)
+        return measured, measured.fit()
     except FitRefusedError as refused:
-        return str(refused)
+        return measured, str(refused)
 
 
-def _law(kind: str, settings: Settings) -> Law:
-    if kind == "loss":
-        return get_law(settings.loss_law, "loss")
-    return get_law(settings.error_law, ("error", "direct"))
-
-
-def _grids(
-    groups: list[Group],
-    response: str,
-    found: dict[str, FitResult | str],
-    kind: str,
-    settings: Settings,
-) -> Grids:
+def _scatters(found: dict[str, Fitted]) -> Scatters:
     """Scatter of every data set about its own law."""
-    grids: Grids = {}
-    for group in groups:
-        fit, (_, _, sampling) = found[group.dataset], group.points(response, _law(kind, settings))
-        grids[group.dataset] = None if isinstance(fit, str) else scatter_of(fit, sampling)
-    return grids
-
-
-def _stage(
-    group: Group,
-    runs: Runs,
-    response: str,
-    fit: FitResult | str,
-    grids: Grids,
-    loss: Stage | None,
-    settings: Settings,
-) -> Stage:
-    if group.large:
-        chained = None if response in group.table.losses else loss
-        law = _law("loss" if chained is None else "error", settings)
-        points = group.points(response, law)
-        return large_stage(runs, response, fit, points, grids, chained, settings)
-    if response in group.table.losses or loss is None:
-        return loss_stage(runs, response, grids, settings)
-    return error_stage(runs, response, loss, grids, settings)
+    return {
+        dataset: None if isinstance(fit, str) else scatter_of(fit, measured.apart)
+        for dataset, (measured, fit) in found.items()
+    }
 
 
 def _fit_record(group: Group, runs: Runs, stage: Stage, kind: str, settings: Settings) -> Record:
@@ -154,15 +128,12 @@ def _fit_record(group: Group, runs: Runs, stage: Stage, kind: str, settings: Set
         "reason",
         "verdict",
     ]
-    plain = stage.fit is None or stage.fit.options.plain
-    large = METHOD if plain else CASES
-    method = large if group.large else "parametric bootstrap, joint with the errors"
     values = [column[group.rows] for column in (group.table.params, group.table.tokens)]
     return {key: row[key] for key in kept} | {
         "law": f"{law.name}@{law.version}",
         "formula": law.formula,
         "sigma_dof": stage.sigma.dof if stage.sigma else None,
-        "method": "none" if stage.theta is None else f"{method}, {settings.draws} draws",
+        "method": "none" if stage.theta is None else f"{stage.method}, {settings.draws} draws",
         "range": {
             name: [float(column.min()), float(column.max())] if column.size else None
             for name, column in zip(("params", "tokens"), values, strict=True)

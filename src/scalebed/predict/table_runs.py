@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from scalebed.core.errors import ScalebedError
-from scalebed.laws.forms.base import Array, Index, Inputs, Law
+from scalebed.fit.options import Options
+from scalebed.laws.forms.base import Array, Index, Law
 from scalebed.predict.large import LARGE
 from scalebed.predict.runs import Runs
+from scalebed.predict.stages import Measured
 from scalebed.tables.runs_file import RunTable
 
 
@@ -42,8 +44,8 @@ class Group:
         """Names for the random streams; they do not depend on the order of the table."""
         return tuple(f"target/{target.params:.17g}/{target.tokens:.17g}" for target in self.targets)
 
-    def points(self, response: str, law: Law) -> tuple[Inputs, Array, Array]:
-        """Return inputs, values and sampling errors of the law of one response."""
+    def measured(self, response: str, law: Law, options: Options) -> Measured:
+        """Return what the law of one response is fitted to."""
         table = self.table
         values = (table.losses if response in table.losses else table.errors)[response]
         at = self.rows[np.isfinite(values[self.rows])]
@@ -56,8 +58,7 @@ class Group:
         }
         blank = np.full(at.size, np.nan)
         x = tuple(columns.get(name, blank) for name in law.inputs)
-        sampling = np.zeros(1) if response in table.losses else self.sampling(response, at)
-        return x, values[at], sampling
+        return Measured(law, x, values[at], self.sampling(response, at), options)
 
     def sampling(self, response: str, at: Index) -> Array:
         """Return the standard error of errors; 0 if not given, the scatter then contains it."""

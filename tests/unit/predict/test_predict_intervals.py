@@ -5,10 +5,11 @@ import pytest
 import synthetic_study as synthetic
 
 from scalebed.laws import get_law
+from scalebed.predict.bootstrap import bootstrap
+from scalebed.predict.build import build_stage
+from scalebed.predict.draws import one_sigma
 from scalebed.predict.runs import collect_runs
 from scalebed.predict.scatter import Scatter, choose_sigma
-from scalebed.predict.shares import spread
-from scalebed.predict.stages import error_stage, loss_stage
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def test_ninety_per_cent_intervals_cover_nine_times_in_ten(grids):
     for seed in range(250):
         tables = synthetic.tables(sigma=0.01, datasets=["one"], seed=1000 + seed)
         runs = collect_runs(tables)[0]
-        stage = loss_stage(runs, "yardstick", grids, settings)
+        stage = build_stage(runs, "yardstick", grids, settings, bootstrap)
         assert stage.draws is not None
         low, high = np.quantile(stage.draws, (0.05, 0.95), axis=0)
         new = ~stage.used
@@ -61,8 +62,8 @@ def test_error_law_varies_over_draws_as_it_does_over_studies():
     for seed in range(80):
         tables = synthetic.tables(sigma=0.01, datasets=["one"], seed=3000 + seed)
         runs = collect_runs(tables)[0]
-        loss = loss_stage(runs, "yardstick", grids, settings)
-        stage = error_stage(runs, "average", loss, error_grids, settings)
+        loss = build_stage(runs, "yardstick", grids, settings, bootstrap)
+        stage = build_stage(runs, "average", error_grids, settings, bootstrap, loss)
         assert stage.theta is not None and stage.fit is not None
         within.append(law.predict(stage.theta, at).std())
         between.append(stage.fit.predict(*at)[0])
@@ -71,39 +72,39 @@ def test_error_law_varies_over_draws_as_it_does_over_studies():
 
 def test_drawn_losses_move_the_points_of_the_error_law(tables):
     runs = collect_runs(tables)[0]
-    loss = loss_stage(runs, "yardstick", KNOWN, synthetic.settings())
+    loss = build_stage(runs, "yardstick", KNOWN, synthetic.settings(), bootstrap)
     assert loss.fit is not None and loss.draws is not None
-    joint = error_stage(runs, "average", loss, KNOWN, synthetic.settings())
+    joint = build_stage(runs, "average", KNOWN, synthetic.settings(), bootstrap, loss)
     still = replace(loss, factors=np.ones_like(loss.draws))
-    apart = error_stage(runs, "average", still, KNOWN, synthetic.settings())
+    apart = build_stage(runs, "average", KNOWN, synthetic.settings(), bootstrap, still)
     assert joint.theta is not None and apart.theta is not None
     assert not np.allclose(joint.theta, apart.theta)
 
 
-def test_shares_of_a_loss_add_up(tables):
-    """The spread of a prediction is that of its shares, as independent ones to first order."""
+def test_parts_of_a_loss_add_up(tables):
+    """The spread of a prediction is that of its parts, as independent ones to first order."""
     runs = collect_runs(tables)[0]
     settings = synthetic.settings(draws=4000)
-    loss = loss_stage(runs, "yardstick", KNOWN, settings)
+    loss = build_stage(runs, "yardstick", KNOWN, settings, bootstrap)
     assert loss.draws is not None
-    total = spread(loss.draws)
-    parts = np.sqrt(sum(share**2 for share in loss.shares.values()))
+    total = one_sigma(loss.draws)
+    parts = np.sqrt(sum(part**2 for part in loss.parts.values()))
     np.testing.assert_allclose(parts, total, rtol=0.08)
-    assert set(loss.shares) == {"loss_fit", "error_fit", "run", "evaluation"}
-    assert not loss.shares["error_fit"].any()
-    np.testing.assert_allclose(loss.shares["run"], 0.01 * loss.point, rtol=0.06)
+    assert set(loss.parts) == {"loss_fit", "error_fit", "run", "evaluation"}
+    assert not loss.parts["error_fit"].any()
+    np.testing.assert_allclose(loss.parts["run"], 0.01 * loss.point, rtol=0.06)
 
 
-def test_shares_of_an_error_follow_their_causes(tables):
+def test_parts_of_an_error_follow_their_causes(tables):
     runs = collect_runs(tables)[0]
     settings = synthetic.settings(draws=2000)
-    loss = loss_stage(runs, "yardstick", KNOWN, settings)
-    stage = error_stage(runs, "average", loss, KNOWN, settings)
+    loss = build_stage(runs, "yardstick", KNOWN, settings, bootstrap)
+    stage = build_stage(runs, "average", KNOWN, settings, bootstrap, loss)
     noisy = replace(runs, sampling={name: 0.02 + 0 * s for name, s in runs.sampling.items()})
-    more = error_stage(noisy, "average", loss, KNOWN, settings)
-    np.testing.assert_allclose(more.shares["evaluation"], 0.02)
-    np.testing.assert_allclose(more.shares["run"], stage.shares["run"])
-    assert np.all(more.shares["error_fit"] > stage.shares["error_fit"])
+    more = build_stage(noisy, "average", KNOWN, settings, bootstrap, loss)
+    np.testing.assert_allclose(more.parts["evaluation"], 0.02)
+    np.testing.assert_allclose(more.parts["run"], stage.parts["run"])
+    assert np.all(more.parts["error_fit"] > stage.parts["error_fit"])
     still = replace(loss, fit_draws=0 * loss.draws + loss.point)
-    apart = error_stage(runs, "average", still, KNOWN, settings)
-    np.testing.assert_allclose(apart.shares["loss_fit"], 0, atol=1e-12)
+    apart = build_stage(runs, "average", KNOWN, settings, bootstrap, still)
+    np.testing.assert_allclose(apart.parts["loss_fit"], 0, atol=1e-12)

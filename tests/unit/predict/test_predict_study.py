@@ -15,7 +15,7 @@ from scalebed.core.errors import ScalebedError
 from scalebed.fit import fit_law
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import names
-from scalebed.predict.grids import loss_grids
+from scalebed.predict.build import law_scatters
 from scalebed.predict.runs import collect_runs
 from scalebed.predict.study import fit_study
 
@@ -60,7 +60,7 @@ def test_the_scatter_from_held_out_cells_is_that_of_the_runs():
     ratios = []
     for seed in range(60):
         sets = collect_runs(synthetic.tables(seed=seed), settings.averages)
-        for found in loss_grids(sets, "yardstick", settings).values():
+        for found in law_scatters(sets, "yardstick", "loss", settings).values():
             assert found.held_out
             ratios.append(found.squares / found.dof / 0.005**2)
     # 180 ratios with a standard deviation of about 0.9.

@@ -10,12 +10,13 @@ import numpy as np
 
 from scalebed.checks.intervals.held_out import Evaluation, Found, worst
 from scalebed.laws.forms.base import Array, Mask
-from scalebed.predict.grids import error_grids
+from scalebed.predict.bootstrap import bootstrap
+from scalebed.predict.build import build_stage, law_scatters
 from scalebed.predict.open_study import StudyFit
 from scalebed.predict.runs import AVERAGE, Runs
 from scalebed.predict.scatter import stream
 from scalebed.predict.settings import Settings
-from scalebed.predict.stages import error_stage, inputs
+from scalebed.predict.stages import inputs
 
 Row = dict[str, Any]
 
@@ -131,8 +132,8 @@ class _Truth:
         self.loss = base.loss_stages[i]
         self.errors = {}
         for name in responses:
-            grids = error_grids(base.sets, name, base.settings)
-            stage = error_stage(self.runs, name, self.loss, grids, base.settings)
+            scatters = law_scatters(base.sets, name, "error", base.settings)
+            stage = build_stage(self.runs, name, scatters, base.settings, bootstrap, self.loss)
             if stage.fit is not None and stage.sigma is not None:
                 self.errors[name] = stage
 

@@ -17,11 +17,12 @@ from scalebed.checks.intervals.conformal import upper_quantile
 from scalebed.core.errors import ScalebedError
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array, Inputs, Mask
+from scalebed.predict.bootstrap import bootstrap
+from scalebed.predict.build import Scatters, build_stage, law_scatters
 from scalebed.predict.draws import interval_of
-from scalebed.predict.grids import Grids, error_grids, loss_grids
 from scalebed.predict.runs import Runs
 from scalebed.predict.settings import Settings
-from scalebed.predict.stages import Stage, error_stage, inputs, loss_stage
+from scalebed.predict.stages import Stage, ahead, inputs
 
 LOSS = "loss"
 
@@ -72,15 +73,17 @@ class Evaluation:
         return held
 
     @cached_property
-    def loss_grids(self) -> Grids:
+    def loss_scatters(self) -> Scatters:
         """Scatter of every data set about the loss law."""
-        return loss_grids(self.sets, self.settings.loss, self.settings)
+        return law_scatters(self.sets, self.settings.loss, "loss", self.settings)
 
     @cached_property
     def loss_stages(self) -> list[Stage]:
         """Loss law of every data set with its draws."""
         name, settings = self.settings.loss, self.settings
-        return [loss_stage(runs, name, self.loss_grids, settings) for runs in self.sets]
+        return [
+            build_stage(runs, name, self.loss_scatters, settings, bootstrap) for runs in self.sets
+        ]
 
     def losses(self) -> Iterator[Found]:
         """Intervals for the loss, by data set and method."""
@@ -151,9 +154,9 @@ class Evaluation:
 
     def errors(self, response: str) -> Iterator[Found]:
         """Intervals for one response chained from the predicted loss, by data set and method."""
-        grids = error_grids(self.sets, response, self.settings)
+        scatters = law_scatters(self.sets, response, "error", self.settings)
         stages = [
-            error_stage(runs, response, loss, grids, self.settings)
+            build_stage(runs, response, scatters, self.settings, bootstrap, loss)
             for runs, loss in zip(self.sets, self.loss_stages, strict=True)
         ]
         for i, (runs, stage) in enumerate(zip(self.sets, stages, strict=True)):
@@ -175,16 +178,11 @@ class Evaluation:
         runs, used, settings = self.sets[i], stage.used, self.settings
         law = get_law(settings.error_law, ("error", "direct"))
         x = inputs(law, runs, stage.response, settings)
-        predicted = self.loss_stages[i].point
-        ahead = (
-            predicted if name == "loss" and predicted is not None else column
-            for name, column in zip(law.inputs, x, strict=True)
-        )
         return Problem(
             law,
             _take(x, used),
             runs.errors[stage.response][used],
-            tuple(ahead),
+            ahead(law, x, self.loss_stages[i].point),
             sigma=stage.sigma,
             evaluation=_known(runs.sampling[stage.response][used]),
             sizes=runs.params[used],

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scalebed.checks.tournament.batch import Fit, fit_many, fit_one
+from scalebed.checks.tournament.batch import fit_many, fit_one
 from scalebed.checks.tournament.entries import Entry
 from scalebed.checks.tournament.splits import Masks, Split
-from scalebed.fit import FitRefusedError
+from scalebed.fit import FitRefusedError, FitResult
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array, Inputs, Law, Mask
 from scalebed.predict.runs import Runs
@@ -156,7 +156,7 @@ def _error_part(
     for names in groups.values():
         known = np.isfinite(runs.errors[names[0]])
         use, new = train & known, test & known
-        fits: dict[str, Fit | FitRefusedError]
+        fits: dict[str, FitResult | FitRefusedError]
         try:
             if entry.route == "two-step" and predicted is None:
                 raise FitRefusedError("its loss law is refused")
@@ -195,9 +195,9 @@ def predicted_losses(
     return found
 
 
-def _score(errors: Array, residuals: Array, fit: Fit) -> Score:
+def _score(errors: Array, residuals: Array, fit: FitResult) -> Score:
     capped = np.where(np.isfinite(errors), np.minimum(errors, WORST), WORST)
-    return Score(capped, residuals, (), 1, int(not fit.converged))
+    return Score(capped, residuals, (), 1, int(not fit.certificate.converged))
 
 
 def _nothing(truth: Array, runs: Runs, refused: FitRefusedError) -> Score:

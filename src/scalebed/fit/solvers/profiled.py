@@ -15,9 +15,6 @@ import numpy as np
 from scalebed.laws.forms.base import Array, Index, Inputs, Mask, SharedExponentLaw
 from scalebed.laws.forms.linear import Moments, Solution, lowest_rss, moments, solve
 
-# Rows handled together. A scan makes tables of rows x nodes x points that should stay in the cache;
-# a polish makes small ones, where the cost is the number of NumPy calls.
-_SCANNED, _POLISHED = 256, 4096
 _STEP = 1e-9  # Newton is quadratic: the step after one this small is below rounding
 _ITERATIONS = 80
 _ROUNDING = 1e-28
@@ -102,7 +99,6 @@ def refit(
     y: Array,
     domain: tuple[float, float] | None = None,
     weights: Array | None = None,
-    threads: int = 1,
 ) -> Optimum:
     """Least-squares fit of every row of y, compiled.
 
@@ -116,8 +112,6 @@ def refit(
         Interval of the exponent, see `Design`.
     weights : array (n,) or (rows, n), optional
         Weight of each squared residual; 0 leaves a point out.
-    threads : int
-        Cores to use; the result is the same for any number.
 
     Returns
     -------
@@ -127,39 +121,16 @@ def refit(
 
     Notes
     -----
-    The objective is that of `refit_numpy` to rounding; the kernels are compiled on the first call
-    on a machine and cached.
+    The objective is that of `Design` and `polish` to rounding; the kernels are compiled on the
+    first call on a machine and cached.
     """
     from scalebed.fit.solvers.kernels import separable
 
     low, high = domain or law.domain(x)
     grid = np.geomspace(low, high, law.nodes)
     bounds = (law.parameters[0].lower, law.parameters[0].upper)
-    found = separable.fit(law.features(x), y, grid, law.sign, bounds, weights, threads)
+    found = separable.fit(law.features(x), y, grid, law.sign, bounds, weights)
     return Optimum(*found)
-
-
-def refit_numpy(
-    law: SharedExponentLaw, x: Inputs, y: Array, domain: tuple[float, float] | None = None
-) -> Optimum:
-    """`refit` in NumPy, without weights: what the kernels are checked against.
-
-    Parameters
-    ----------
-    law, x, domain
-        As in `refit`.
-    y : array (rows, n)
-    """
-    design = Design(law, x, domain)
-    nodes = [np.argmin(design.scan(index, y[index]), axis=1) for index in _chunks(y, _SCANNED)]
-    node = np.concatenate(nodes)
-    parts = [polish(design, index, y[index], node[index]) for index in _chunks(y, _POLISHED)]
-    theta, rss, gradient, at_edge = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Optimum(theta, rss, gradient, at_edge)
-
-
-def _chunks(y: Array, size: int) -> list[Index]:
-    return [np.arange(start, min(start + size, len(y))) for start in range(0, len(y), size)]
 
 
 def polish(design: Design, index: Index, y: Array, node: Index) -> Optimum:

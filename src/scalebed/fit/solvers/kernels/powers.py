@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +14,6 @@ from scalebed.laws.forms.exponential import ExponentialSum
 _STAGES = (100.0, 10.0, 3.0, 1.0)
 # Below this limit Huber's loss is nearly absolute, and only continuation finds its minimum.
 _SMOOTH = 1e-3
-_BLOCK = 64
 
 
 class Fits(NamedTuple):
@@ -73,7 +70,6 @@ def fit(
     delta: float = 1e-3,
     weights: Array | None = None,
     fixed: tuple[str, ...] = (),
-    threads: int = 1,
 ) -> Fits:
     """Fit every row by Newton's method from its start.
 
@@ -92,8 +88,6 @@ def fit(
         Counts for resamples; a point of weight 0 is left out.
     fixed : tuple of str
         The floor or exponents that keep their value of the start.
-    threads : int
-        Rows are shared out among them; the result is the same for any number.
     """
     setup = _prepare(law, x, y, objective, fixed)
     w = np.ones((1, y.shape[-1])) if weights is None else np.atleast_2d(weights).astype(float)
@@ -102,11 +96,7 @@ def fit(
     rows = max(array.shape[0] for array in shapes)
     result = _result(rows)
     logarithmic, deltas = _stages(objective, delta)
-
-    def work(begin: int, end: int) -> None:
-        _rows(begin, end, *setup[:8], w, z, logarithmic, deltas, *result)
-
-    share(work, rows, threads)
+    _rows(0, rows, *setup[:8], w, z, logarithmic, deltas, *result)
     return _finish(law, setup, result)
 
 
@@ -118,13 +108,12 @@ def fit_cases(
     seeds: Any,
     objective: str = "huber_log",
     delta: float = 1e-3,
-    threads: int = 1,
 ) -> Fits:
     """Fit case resamples that are drawn where they are used, so that memory does not grow.
 
     Parameters
     ----------
-    law, x, y, start, objective, delta, threads
+    law, x, y, start, objective, delta
         As in `fit`; x and y (n,), start (p,).
     seeds : uint64 array (rows,)
         One a resample; n points are drawn with replacement by SplitMix64 (Steele et al. 2014).
@@ -134,23 +123,8 @@ def fit_cases(
     result = _result(len(seeds))
     logarithmic, deltas = _stages(objective, delta)
     seeds = np.asarray(seeds, dtype=np.uint64)
-
-    def work(begin: int, end: int) -> None:
-        _cases(begin, end, *setup[:8], seeds, z, logarithmic, deltas, *result)
-
-    share(work, len(seeds), threads, 8)
+    _cases(0, len(seeds), *setup[:8], seeds, z, logarithmic, deltas, *result)
     return _finish(law, setup, result)
-
-
-def share(work: Callable[[int, int], None], rows: int, threads: int, block: int = _BLOCK) -> None:
-    """Call ``work(begin, end)`` for blocks of rows, on so many threads."""
-    if threads <= 1 or rows <= block:
-        work(0, rows)
-        return
-    size = max(block, -(-rows // (8 * threads)))
-    begins = range(0, rows, size)
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, begins, [min(begin + size, rows) for begin in begins]))
 
 
 def _stages(objective: str, delta: float) -> tuple[bool, Array]:

@@ -14,7 +14,6 @@ import numpy as np
 
 from scalebed.fit.solvers.kernels.bounded import TABLE, best, scan, tabulate
 from scalebed.fit.solvers.kernels.compiling import compiled, vectorised
-from scalebed.fit.solvers.kernels.powers import share
 from scalebed.fit.solvers.kernels.vector import exp
 from scalebed.laws.forms.base import Array, Mask
 
@@ -42,7 +41,6 @@ def fit(
     sign: float,
     bounds: tuple[float, float],
     weights: Array | None = None,
-    threads: int = 1,
 ) -> Separated:
     """Fit y = c0 + sign sum_j c_j exp(-q u_j) to every row of every task.
 
@@ -58,8 +56,6 @@ def fit(
         Limits of c0.
     weights : array (n,) or (rows, n), optional
         Weight of each squared residual; a point of weight 0 is left out.
-    threads : int
-        Rows are shared out among them; the result is the same for any number.
 
     Returns
     -------
@@ -75,14 +71,8 @@ def fit(
     shape = (values.shape[0], rows)
     theta = np.full((*shape, u.shape[2] + 2), np.nan)
     rss, gradient, at_edge = np.full(shape, np.nan), np.full(shape, np.inf), np.zeros(shape, bool)
-
-    def work(begin: int, end: int) -> None:
-        _rows(
-            begin, end, u, reference, values, np.ascontiguousarray(w), grid, sign, *bounds, theta,
-            rss, gradient, at_edge,
-        )  # fmt: skip
-
-    share(work, rows, threads)
+    w = np.ascontiguousarray(w)
+    _rows(0, rows, u, reference, values, w, grid, sign, *bounds, theta, rss, gradient, at_edge)
     if y.ndim < 3:
         return Separated(theta[0], rss[0], gradient[0], at_edge[0])
     return Separated(theta, rss, gradient, at_edge)
