@@ -103,7 +103,8 @@ def read_runs(path: str | Path) -> RunTable:
     first = first_equal(table, words)
     own = first == np.arange(first.size)
     rows, again = np.flatnonzero(own) + 1, np.flatnonzero(~own)
-    read, words = ({k: v[own] for k, v in found.items()} for found in (read, words))
+    if again.size:
+        read, words = ({k: v[own] for k, v in found.items()} for found in (read, words))
     refuse_equal_names(path, words, rows)
     # A loss that is not above 0 nats, or not finite, is what a run that broke off leaves behind.
     losses = {
