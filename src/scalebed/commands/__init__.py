@@ -1,1 +1,1 @@
-"""One module per verb of the command line; each joins arguments to a stage and nothing else."""
+"""The verbs of the command line: a file each for people, one table for the rules."""

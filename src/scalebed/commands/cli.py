@@ -1,73 +1,116 @@
-"""The command line: ``scalebed VERB``, one verb per rule of the workflow."""
+"""The command line: ``scalebed VERB``; a verb is a file beside this one or an entry of `RULES`."""
 
 import argparse
-import ast
-import importlib
 import logging
 import os
 import sys
-from pathlib import Path
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Protocol, cast
 
 import scalebed
+from scalebed.commands.rules import RULES
 from scalebed.core.errors import ScalebedError
 
-_VERBS = Path(__file__).parent
-_NO_VERBS = ("cli", "params")
+PEOPLE = {
+    "fit": "runs.csv --target params=7e9,tokens=140e9",
+    "plan": "--study config/config.yaml",
+    "show-predictions": "--database results/studies/default/study.duckdb",
+    "compare": "default",
+    "calibrate": "default",
+    "contrast": "default formal mixture",
+    "generate": '--prompt "The river" --cell '
+    "results/cells/dataset=mixture/size=279k/ratio=10/recipe=base/seed=0",
+}
+"""What people type, with an example each, in the order of help."""
+CONTRIBUTORS = {"write-schema": "--check"}
+"""The same for who works on scalebed itself."""
 
 
-def verbs() -> dict[str, str]:
-    """Return every verb with the first line of its module's docstring.
+class Command(Protocol):
+    """A rule, or the module of any other verb."""
 
-    The files are parsed, not imported, so that ``--help`` and typing errors cost nothing.
-    """
-    found = {}
-    for file in sorted(_VERBS.glob("[a-z]*.py")):
-        if file.stem in _NO_VERBS:
-            continue
-        text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-        found[file.stem.replace("_", "-")] = text.partition("\n")[0]
-    return found
+    __doc__: str | None
+
+    def arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the arguments."""
+
+    def run(self, args: argparse.Namespace) -> int | None:
+        """Do it; return the exit status, None for 0."""
 
 
-def _parser(words: list[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="scalebed", description=(scalebed.__doc__ or ""))
+def command(verb: str) -> Command:
+    """Return what a verb stands for."""
+    module = f"scalebed.commands.{verb.replace('-', '_')}"
+    return cast(Command, RULES.get(verb) or import_module(module))
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reads the words up to the verb; its help lists the verbs."""
+
+    def format_help(self) -> str:
+        """Return the help; only here are all verbs imported, for their first lines."""
+        self.description = "\n".join((scalebed.__doc__ or "", *_listing()))
+        return super().format_help()
+
+
+def _listing() -> Iterator[str]:
+    yield "Commands, an example each (`scalebed VERB --help` says more):"
+    yield from _examples(PEOPLE)
+    yield "\nFor who works on scalebed:"
+    yield from _examples(CONTRIBUTORS)
+    yield "\nRun by the rules of the workflow:"
+    for verb in RULES:
+        yield f"  {verb:18} {_summary(verb)}"
+
+
+def _examples(verbs: dict[str, str]) -> Iterator[str]:
+    for verb, words in verbs.items():
+        yield f"  scalebed {verb} {words}\n      {_summary(verb)}"
+
+
+def _summary(verb: str) -> str:
+    return (command(verb).__doc__ or "").partition("\n")[0]
+
+
+def _parser() -> argparse.ArgumentParser:
+    # Abbreviations of these options could be options of a verb.
+    parser = _Parser(
+        prog="scalebed",
+        usage="scalebed [-h] [--version] [--verbose] VERB ...",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument("--version", action="version", version=scalebed.__version__)
     parser.add_argument("--verbose", action="store_true", help="log more of what happens")
-    listing = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for verb, summary in _possible(words).items():
-        listing.add_parser(verb, help=summary, add_help=False)
+    verbs = (*PEOPLE, *CONTRIBUTORS, *RULES)
+    parser.add_argument(
+        "words", nargs=argparse.PARSER, choices=verbs, metavar="VERB", help=argparse.SUPPRESS
+    )
     return parser
-
-
-def _possible(words: list[str]) -> dict[str, str]:
-    """Return the verb that the words begin with, or every verb where that is to be told apart.
-
-    Reading the summaries of all takes longer than all else before a verb runs.
-    """
-    verb = words[0] if words else ""
-    known = verb[:1].islower() and (_VERBS / f"{verb.replace('-', '_')}.py").is_file()
-    return {verb: ""} if known else verbs()
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb and return its exit status: 0 done, 2 bad input, 75 interrupted and saved."""
-    words = sys.argv[1:] if argv is None else argv
-    known, rest = _parser(words).parse_known_args(words)
-    level = logging.DEBUG if known.verbose else logging.INFO
-    logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    # Libraries log every request and cache hit at INFO; only our own progress is of interest.
-    for name in ("httpx", "httpx2", "datasets", "huggingface_hub", "lm_eval", "absl"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    module = importlib.import_module(f"scalebed.commands.{known.verb.replace('-', '_')}")
-    parser = argparse.ArgumentParser(prog=f"scalebed {known.verb}", description=module.__doc__)
-    module.arguments(parser)
-    args = parser.parse_args(rest)
+    known = _parser().parse_args(argv)
+    verb, *words = known.words
+    _log(logging.DEBUG if known.verbose else logging.INFO)
+    chosen = command(verb)
+    parser = argparse.ArgumentParser(prog=f"scalebed {verb}", description=chosen.__doc__)
+    chosen.arguments(parser)
     try:
-        return module.run(args) or 0
+        return chosen.run(parser.parse_args(words)) or 0
     except BrokenPipeError:
         # Whoever reads us, `head` for one, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ScalebedError as error:
-        print(f"scalebed {known.verb}: error: {error}", file=sys.stderr)
+        print(f"scalebed {verb}: error: {error}", file=sys.stderr)
         return 2
+
+
+def _log(level: int) -> None:
+    logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    # Libraries log every request and cache hit at INFO; only our own progress is of interest.
+    for name in ("httpx", "httpx2", "datasets", "huggingface_hub", "lm_eval", "absl"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -7,6 +7,7 @@ the others and the keys of the JSON that is written.
 import argparse
 import math
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
     from scalebed.laws import get_law
     from scalebed.predict.settings import Settings
     from scalebed.predict.table import fit_table
-    from scalebed.tables.runs_file import read_runs
+    from scalebed.tables.runs_file import read_runs, repeats_note
 
     fixed = {name: value[0] for name, value in map(_numbers("--fix", 1), args.fix)}
     priors = {name: Prior(*pair) for name, pair in map(_numbers("--prior", 2), args.prior)}
@@ -93,9 +94,13 @@ def run(args: argparse.Namespace) -> None:
         seed=args.seed,
         loss_options=options,
     )
-    record = fit_table(read_runs(args.table), targets, settings)
+    table = read_runs(args.table)
+    warning = repeats_note(table)
+    if warning:
+        print(f"scalebed fit: warning: {warning}", file=sys.stderr)
+    record = fit_table(table, targets, settings)
     write_json(args.out, record)
-    for line in _lines(record):
+    for line in _lines(record, warning):
         print(line)
     print(f"written: {args.out}")
 
@@ -148,11 +153,11 @@ def _target(text: str) -> Any:
     return Target(numbers[0], numbers[1], found.get("dataset"))
 
 
-def _lines(record: dict[str, Any]) -> list[str]:
-    """Return the result as text."""
+def _lines(record: dict[str, Any], warned: str) -> list[str]:
+    """Return the result as text; a warning that was given already is not repeated."""
     table, level = record["table"], record["settings"]["level"]
     lines = [f"{table['path']}: {table['rows']} runs, {table['finished']} finished"]
-    lines += [f"note: {text}" for text in record["warnings"]]
+    lines += [f"note: {text}" for text in record["warnings"] if text != warned]
     if table["columns_not_used"]:
         lines.append(f"columns not used: {', '.join(table['columns_not_used'])}")
     for fit in record["fits"]:

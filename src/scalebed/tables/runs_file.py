@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from scalebed.core.errors import ScalebedError
-from scalebed.laws.forms.base import Array, Mask
+from scalebed.laws.forms.base import Array, Index, Mask
+from scalebed.tables.repeats import first_equal, refuse_equal_names
 
 if TYPE_CHECKING:
     import pyarrow
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _NEEDED = ("params", "tokens", "loss")
 _WORDS = ("dataset", "run")
 _FLOPS_TOLERANCE = 0.05
+_NAMED = 10
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 ALL = "all"
 """Name of the one data set of a table without column ``dataset``."""
@@ -30,11 +32,15 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class RunTable:
-    """The runs of a table, in its order; row i of the arrays is data row i + 1 of the file.
+    """The runs of a table, in its order, each once.
 
     Attributes
     ----------
     path : Path
+    rows : int array (n,)
+        Where the runs stand in the file; the first row below the header is 1.
+    repeats : tuple of pairs of int
+        Rows that were left out because they equal an earlier one in all columns, with that one.
     dataset : object array (n,)
         Training data set; `ALL` everywhere if the table has no such column.
     run : object array (n,) or None
@@ -52,6 +58,8 @@ class RunTable:
     """
 
     path: Path
+    rows: Index
+    repeats: tuple[tuple[int, int], ...]
     dataset: npt.NDArray[np.object_]
     run: npt.NDArray[np.object_] | None
     params: Array
@@ -69,7 +77,7 @@ class RunTable:
 
 
 def read_runs(path: str | Path) -> RunTable:
-    """Read and check a table of runs.
+    """Read and check a table of runs; a row that repeats another in all columns is left out.
 
     Raises
     ------
@@ -84,15 +92,20 @@ def read_runs(path: str | Path) -> RunTable:
     read = {name: _numbers(path, name, table[name]) for name in columns}
     for name in ("params", "tokens"):
         _require(path, name, read[name], (read[name] > 0) & np.isfinite(read[name]), "above 0")
-    errors = {name: read[name] for name in columns if name.split("_")[0] == "error"}
-    for name, values in errors.items():
-        fine = np.isnan(values) | ((values >= 0) & (values <= 1))
-        _require(path, name, values, fine, "an error rate within 0 .. 1")
+    errors = sorted(name for name in columns if name.split("_")[0] == "error")
+    for name in errors:
+        fine = np.isnan(read[name]) | ((read[name] >= 0) & (read[name] <= 1))
+        _require(path, name, read[name], fine, "an error rate within 0 .. 1")
     for name in {"stderr", "flops"} & set(columns):
         fine = np.isnan(read[name]) | ((read[name] >= 0) & np.isfinite(read[name]))
         _require(path, name, read[name], fine, "at least 0")
     words = {name: _names(path, name, table[name]) for name in _WORDS if name in table.column_names}
-    _no_duplicates(path, table, words)
+    first = first_equal(table, words)
+    own = first == np.arange(first.size)
+    rows, again = np.flatnonzero(own) + 1, np.flatnonzero(~own)
+    if again.size:
+        read, words = ({k: v[own] for k, v in found.items()} for found in (read, words))
+    refuse_equal_names(path, words, rows)
     # A loss that is not above 0 nats, or not finite, is what a run that broke off leaves behind.
     losses = {
         name: np.where(np.isfinite(read[name]) & (read[name] > 0), read[name], np.nan)
@@ -101,13 +114,15 @@ def read_runs(path: str | Path) -> RunTable:
     }
     return RunTable(
         path=path,
-        dataset=words.get("dataset", np.full(table.num_rows, ALL, dtype=object)),
+        rows=rows,
+        repeats=tuple(zip((again + 1).tolist(), (first[again] + 1).tolist(), strict=True)),
+        dataset=words.get("dataset", np.full(rows.size, ALL, dtype=object)),
         run=words.get("run"),
         params=read["params"],
         tokens=read["tokens"],
         flops=read.get("flops"),
         losses=dict(sorted(losses.items())),
-        errors=dict(sorted(errors.items())),
+        errors={name: read[name] for name in errors},
         stderr=read.get("stderr"),
         ignored=tuple(n for n in table.column_names if n not in columns and n not in _WORDS),
     )
@@ -210,36 +225,9 @@ def _names(path: Path, name: str, column: Any) -> npt.NDArray[np.object_]:
     return np.asarray(series.to_numpy(dtype=object))
 
 
-def _no_duplicates(path: Path, table: pyarrow.Table, words: dict[str, Any]) -> None:
-    """Refuse a run that stands in the table twice."""
-    import pandas
-
-    if "run" in words:
-        names = pandas.DataFrame(words)
-        again = np.flatnonzero(names.duplicated().to_numpy())
-        if again.size:
-            first = int(np.flatnonzero((names == names.iloc[again[0]]).all(axis=1))[0])
-            name = words["run"][again[0]]
-            raise ScalebedError(
-                f"{path} row {again[0] + 1}: run is {name!r}, the name of row {first + 1} already, "
-                "expected a name of its own"
-            )
-        return
-    frame = table.to_pandas()
-    again = np.flatnonzero(frame.duplicated().to_numpy())
-    if again.size:
-        row = frame.iloc[again[0]]
-        same = ((frame == row) | (frame.isna() & row.isna())).all(axis=1)
-        first = int(np.flatnonzero(same.to_numpy())[0])
-        raise ScalebedError(
-            f"{path} row {again[0] + 1} repeats row {first + 1} in all columns, expected each run "
-            "once; a column run tells two equal runs apart"
-        )
-
-
 def about(table: RunTable) -> dict[str, Any]:
     """Return what the record of a fit says of its table."""
-    lost = (np.flatnonzero(~table.finished) + 1).tolist()
+    lost = table.rows[~table.finished].tolist()
     return {
         "path": str(table.path),
         "rows": int(table.params.size),
@@ -250,11 +238,30 @@ def about(table: RunTable) -> dict[str, Any]:
     }
 
 
+def repeats_note(table: RunTable) -> str:
+    """Return a sentence on the rows that were left out, "" if there are none."""
+    if not table.repeats:
+        return ""
+    hint = "" if table.run is not None else "; a column run tells two equal runs apart"
+    count, named = len(table.repeats), table.repeats[:_NAMED]
+    if count == 1:
+        row, first = named[0]
+        return f"{table.path} row {row} repeats row {first} in all columns and is left out{hint}"
+    listed = ", ".join(f"row {row} repeats row {first}" for row, first in named)
+    more = f" and {count - _NAMED} more" if count > _NAMED else ""
+    return (
+        f"{table.path}: {count} rows that repeat another in all columns are left out: "
+        f"{listed}{more}{hint}"
+    )
+
+
 def notes(table: RunTable) -> Iterator[str]:
-    """Sentences on runs without a loss and on FLOPs that are not 6 N D."""
+    """Sentences on rows that repeat others, runs without a loss and FLOPs that are not 6 N D."""
+    if table.repeats:
+        yield repeats_note(table)
     rows = table.params.size
     for name, loss in table.losses.items():
-        lost = np.flatnonzero(~np.isfinite(loss)) + 1
+        lost = table.rows[~np.isfinite(loss)]
         if lost.size:
             shown = ", ".join(map(str, lost[:5].tolist())) + (", ..." if lost.size > 5 else "")
             yield (
@@ -267,7 +274,7 @@ def notes(table: RunTable) -> Iterator[str]:
         if off.size:
             i = off[0]
             yield (
-                f"flops of {off.size} of {rows} runs differ from 6 N D by more than 5 %: row "
-                f"{i + 1} has {table.flops[i]:.3g}, 6 N D is {usual[i]:.3g}; only N and D enter "
-                "the laws"
+                f"flops of {off.size} of {rows} runs differ from 6 N D by more than 5 %: "
+                f"row {table.rows[i]} has {table.flops[i]:.3g}, 6 N D is {usual[i]:.3g}; "
+                "only N and D enter the laws"
             )

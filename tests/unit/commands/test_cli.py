@@ -3,6 +3,8 @@
 import argparse
 import importlib
 import inspect
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,44 +14,164 @@ import yaml
 from small_study import study_values
 
 from scalebed.commands import cli
-from scalebed.commands.cli import main, verbs
+from scalebed.commands.cli import CONTRIBUTORS, PEOPLE, command, main
+from scalebed.commands.declare import parse_params
+from scalebed.commands.rules import RULES
+from scalebed.core.cells import CELL
+from scalebed.core.errors import ScalebedError
+from scalebed.study.load import load_any
 
-FILES = sorted(Path(cli.__file__).parent.glob("[a-z]*.py"))
-VERBS = [f.stem.replace("_", "-") for f in FILES if f.stem not in ("cli", "params")]
+ROOT = Path(__file__).parents[3]
+EXAMPLES = PEOPLE | CONTRIBUTORS
+VERBS = (*EXAMPLES, *RULES)
+HELPERS = ("cli", "declare", "rules")
+DECLARED = {verb: rule for verb, rule in RULES.items() if rule is not None}
+HEAVY = "{'torch', 'pandas', 'scipy', 'numpy', 'pydantic', 'yaml', 'duckdb'}"
 
 
-def test_every_file_is_a_verb_with_a_summary():
-    assert list(verbs()) == VERBS
-    assert len(VERBS) > 3
-    for summary in verbs().values():
-        assert summary.endswith(".")
-        assert len(summary) < 100
+def parser_of(verb):
+    parser = argparse.ArgumentParser(prog=verb)
+    command(verb).arguments(parser)
+    return parser
 
 
-def test_help_lists_every_verb(capsys):
+def help_text(capsys, *words):
     with pytest.raises(SystemExit) as caught:
-        main(["--help"])
+        main([*words, "--help"])
     assert caught.value.code == 0
-    text = capsys.readouterr().out
-    for verb in VERBS:
-        assert f"\n    {verb}" in text
+    return capsys.readouterr().out
+
+
+def rules_of_the_workflow():
+    """Yield each rule that runs a verb, with that verb."""
+    for file in sorted((ROOT / "workflow/rules").glob("*.smk")):
+        for part in re.split(r"(?m)^rule ", file.read_text(encoding="utf-8"))[1:]:
+            (verb,) = re.findall(r"python -m scalebed ([a-z-]+) ", part)
+            yield part.partition(":")[0], verb
+
+
+def test_every_file_is_a_verb_and_no_verb_is_there_twice():
+    files = {file.stem for file in Path(cli.__file__).parent.glob("[a-z]*.py")} - {*HELPERS}
+    own = [*EXAMPLES, *(verb for verb in RULES if verb not in DECLARED)]
+    assert {verb.replace("-", "_") for verb in own} == files
+    assert len({*VERBS}) == len(VERBS)
+
+
+def test_the_table_holds_what_the_rules_run_and_nothing_else():
+    of_rules = {rule: verb for rule, verb in rules_of_the_workflow() if verb not in PEOPLE}
+    assert of_rules == {verb.replace("-", "_"): verb for verb in RULES}
+
+
+def test_help_names_what_people_type_first_then_what_rules_run(capsys):
+    text = help_text(capsys)
+    found = re.findall(
+        r"(?m)^  (?:scalebed )?([a-z]+(?:-[a-z]+)*) ", text.partition("\noptions")[0]
+    )
+    assert found == [*VERBS]
+    heads = ("Commands, an example each", "For who works on scalebed", "Run by the rules")
+    firsts = (VERBS[0], *CONTRIBUTORS, next(iter(RULES)))
+    places = [
+        text.index(part)
+        for head, first in zip(heads, firsts, strict=True)
+        for part in (f"\n{head}", f" {first} ")
+    ]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_summary_is_one_short_sentence(verb):
+    summary = cli._summary(verb)
+    assert re.fullmatch(r"[A-Z].*[^.]\.", summary)
+    assert len(summary) < 100
+
+
+@pytest.mark.parametrize("verb", EXAMPLES)
+def test_each_example_is_in_the_help_and_parses(verb, capsys):
+    assert f"\n  scalebed {verb} {EXAMPLES[verb]}\n" in help_text(capsys)
+    parser_of(verb).parse_args(shlex.split(EXAMPLES[verb]))
+
+
+def test_examples_are_about_the_default_study():
+    given = {verb: parser_of(verb).parse_args(shlex.split(EXAMPLES[verb])) for verb in EXAMPLES}
+    study = load_any(ROOT / given["plan"].study)
+    assert given["show-predictions"].database.parts[-3:] == ("studies", study.name, "study.duckdb")
+    for verb in ("compare", "calibrate", "contrast"):
+        assert given[verb].study == study.name
+    assert set(given["contrast"].datasets) <= set(study.datasets)
+    paths = [f"results/cells/{CELL.format(**cell._asdict())}" for cell in study.cells()]
+    assert str(given["generate"].cell) in paths
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_each_verb_declares_arguments_and_says_what_they_mean(verb):
-    module = importlib.import_module(f"scalebed.commands.{verb.replace('-', '_')}")
-    parser = argparse.ArgumentParser(prog=verb)
-    module.arguments(parser)
-    assert list(inspect.signature(module.run).parameters) == ["args"]
-    for action in parser._actions:
+    chosen = command(verb)
+    assert list(inspect.signature(chosen.run).parameters) == ["args"]
+    for action in parser_of(verb)._actions:
         assert action.help, f"{verb} {action.option_strings} has no help"
 
 
+@pytest.mark.parametrize("verb", DECLARED)
+def test_a_function_takes_what_its_rule_declares(verb):
+    module, _, name = DECLARED[verb].function.partition(":")
+    function = getattr(importlib.import_module(module), name)
+    names = [action.dest for action in parser_of(verb)._actions if action.dest != "help"]
+    inspect.signature(function).bind(**dict.fromkeys(names))
+
+
+def test_a_rule_calls_its_function_with_what_was_typed(monkeypatch):
+    seen = []
+    monkeypatch.setattr("scalebed.evaluate.losses.evaluate_losses", lambda **had: seen.append(had))
+    params = {"sets": {}, "resamples": 1, "seed": 2, "numerics": 3}
+    words = ["--params", str(params).replace("'", '"'), "--cell", "c", "--out", "o"]
+    words += ["--validation", "a=x=1", "b=y", "--validation", "c=z"]
+    assert main(["evaluate-losses", *words]) == 0
+    validation = {"a": Path("x=1"), "b": Path("y"), "c": Path("z")}
+    paths = {"cell": Path("c"), "validation": validation, "out": Path("o")}
+    assert seen == [{"params": params, "threads": 1, **paths}]
+
+
+def test_a_word_without_a_manifest_is_told_in_a_sentence(capsys):
+    words = ["--cell", "c", "--out", "o", "--validation", "a=x", "b"]
+    assert main(["evaluate-losses", *words]) == 2
+    error = "--validation 'b' is not of the form NAME=MANIFEST"
+    assert capsys.readouterr().err == f"scalebed evaluate-losses: error: {error}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "--params is not JSON"),
+        ("[1]", "--params is a list, expected an object"),
+        ('{"a": 1}', "--params lacks the key 'b'"),
+        ('{"a": 1, "b": 2, "d": 3}', "--params has the unknown key 'd', expected a, b, c"),
+    ],
+)
+def test_params_that_cannot_be_are_told_in_a_sentence(text, words):
+    with pytest.raises(ScalebedError, match=words):
+        parse_params(text, ("a", "b"), ("c",))
+
+
+def test_params_may_have_any_keys_where_none_are_named():
+    assert parse_params('{"a": 1, "b": [2]}') == {"a": 1, "b": [2]}
+    assert parse_params('{"a": 1, "c": 2}', ("a",), ("c",)) == {"a": 1, "c": 2}
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [verb for verb in DECLARED if any(name == "--params" for name, _ in DECLARED[verb].options)],
+)
+def test_every_rule_refuses_params_that_are_no_object(verb, capsys):
+    words = []
+    for name, settings in DECLARED[verb].options:
+        value = "a=b" if "metavar" in settings else "none"
+        words += [name, "7" if name in ("--params", "--threads") else value]
+    assert main([verb, *words]) == 2
+    assert re.fullmatch(f"scalebed {verb}: error: --params .*\n", capsys.readouterr().err)
+
+
 def test_help_of_a_verb(capsys):
-    with pytest.raises(SystemExit) as caught:
-        main(["plan", "--help"])
-    assert caught.value.code == 0
-    assert "--budget-core-hours" in capsys.readouterr().out
+    assert "--budget-core-hours" in help_text(capsys, "plan")
+    assert "Draw one figure of a study" in help_text(capsys, "plot-figure")
 
 
 @pytest.mark.parametrize("words", [[], ["trian-cell"], ["plan", "--colour"]])
@@ -68,17 +190,24 @@ def test_an_error_is_one_sentence_and_status_2(tmp_path, capsys):
     assert captured.err.count("\n") == 1
 
 
-def test_the_module_runs_and_typing_errors_import_nothing_heavy():
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [(["no-such-verb"], 2), (["--help"], 0), (["evaluate-losses"], 2)],
+    ids=["typing error", "help", "rule"],
+)
+def test_help_and_typing_errors_import_nothing_heavy(words, status):
     code = (
         "import sys\n"
         "from scalebed.commands.cli import main\n"
-        "try:\n    main(['no-such-verb'])\n"
-        "except SystemExit as error:\n    assert error.code == 2\n"
-        "heavy = {'torch', 'pandas', 'scipy', 'numpy', 'pydantic', 'yaml', 'duckdb'}\n"
-        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)\n"
+        f"try:\n    main({words})\n"
+        f"except SystemExit as error:\n    assert error.code == {status}\n"
+        f"sys.exit(', '.join({HEAVY} & set(sys.modules)) or 0)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_module_runs():
     done = subprocess.run(
         [sys.executable, "-m", "scalebed", "--version"], capture_output=True, text=True, check=True
     )

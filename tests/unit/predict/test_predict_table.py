@@ -195,6 +195,23 @@ def test_output_is_documented_and_readable(fitted, capsys):
     assert record["settings"]["level"] == 0.5
 
 
+@pytest.mark.parametrize("rows", [12, LARGE + 100])
+def test_rows_that_repeat_others_change_nothing_but_a_warning(rows, fitted, capsys):
+    frame = runs(rows, 0.01, 0.005)
+    expected = fitted(frame, *TARGET, "--draws", "200")
+    before = capsys.readouterr()
+    assert before.err == ""
+    frame = pd.concat([frame, frame.iloc[[3, 0]]], ignore_index=True)
+    again = fitted(frame, *TARGET, "--draws", "200")
+    after = capsys.readouterr()
+    assert after.out == before.out
+    (sentence,) = again.pop("warnings")
+    assert expected.pop("warnings") == []
+    assert again == expected
+    assert after.err == f"scalebed fit: warning: {sentence}\n"
+    assert f"row {rows + 1} repeats row 4, row {rows + 2} repeats row 1" in sentence
+
+
 def refused(capsys, *words):
     assert main(["fit", *words]) == 2
     message = capsys.readouterr().err

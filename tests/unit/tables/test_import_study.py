@@ -91,6 +91,19 @@ def test_equal_coordinates_get_a_running_seed_and_unfinished_runs_fail(tmp_path)
     assert len(found.losses) == 2
 
 
+def test_a_row_that_repeats_another_is_one_cell_and_logged(tmp_path, caplog):
+    path = tmp_path / "runs.csv"
+    path.write_text("params,tokens,loss\n1e7,2e8,3.1\n1e7,2e8,3.1\n1e7,2e8,3.0\n1e7,2e8,\n")
+    found = import_cells(path, {})
+    assert [row["seed"] for row in found.cells] == [0, 1, 2]
+    assert [row["loss"] for row in found.losses] == [3.1, 3.0]
+    assert found.cells[2]["reason"] == "row 4 of runs.csv has no finite loss"
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "row 2 repeats row 1 in all columns and is left out" in record.getMessage()
+    assert record.getMessage() in found.facts["notes"]
+
+
 @pytest.mark.parametrize(
     ("params", "name"),
     [(10_569_312, "11m"), (1_439_795_200, "1440m"), (68.9e9, "69b"), (16_000, "16k"), (7, "7")],

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from scalebed.core.errors import ScalebedError
-from scalebed.tables.runs_file import ALL, notes, read_runs
+from scalebed.tables.runs_file import ALL, about, notes, read_runs, repeats_note
 
 HEAD = "params,tokens,loss\n"
 GOOD = HEAD + "1e7,2e8,5.4\n8e7,1.6e9,3.9\n"
@@ -82,8 +82,6 @@ REFUSALS = {
     "negative tokens": (GOOD + "1e7,-5,3\n", ["row 3", "tokens is -5"]),
     "no params": (GOOD + ",5,3\n", ["row 3", "params is empty or NaN"]),
     "infinite tokens": (GOOD + "1e7,inf,3\n", ["row 3", "tokens is inf"]),
-    "same row": (GOOD + "1e7,2e8,5.4\n", ["row 3 repeats row 1", "column run"]),
-    "same unfinished row": (GOOD + "1,2,\n1,2,\n", ["row 4 repeats row 3"]),
     "same run": (
         "run,params,tokens,loss\na,1,2,3\nb,1,2,3\na,2,2,3\n",
         ["row 3", "run is 'a'", "row 1"],
@@ -118,6 +116,93 @@ def test_refusals_are_one_sentence_with_file_row_column_and_value(case, tmp_path
     assert "\n" not in message
     for word in ["runs.csv", *words]:
         assert word in message
+
+
+REPEATS = {
+    "same row": (GOOD + "1e7,2e8,5.4\n", GOOD, [(3, 1)]),
+    "three times": (GOOD + "8e7,1.6e9,3.9\n" * 2, GOOD, [(3, 2), (4, 2)]),
+    "interleaved": (
+        HEAD + "3,2,3\n1,2,3\n3,2,3\n1,2,3\n2,2,3\n",
+        HEAD + "3,2,3\n1,2,3\n2,2,3\n",
+        [(3, 1), (4, 2)],
+    ),
+    "unfinished": (GOOD + "1,2,\n1,2,\n", GOOD + "1,2,\n", [(4, 3)]),
+    "same name": (
+        "run,params,tokens,loss\na,1,2,3\nb,1,2,3\na,1,2,3\n",
+        "run,params,tokens,loss\na,1,2,3\nb,1,2,3\n",
+        [(3, 1)],
+    ),
+    "everything": (
+        "dataset,params,tokens,loss,error,stderr,flops,note\n"
+        "x,1,2,3,.5,.1,12,\ny,1,2,3,.5,.1,12,\nx,1,2,3,.5,.1,12,\nx,1,2,3,.5,.1,12,no\n",
+        "dataset,params,tokens,loss,error,stderr,flops,note\n"
+        "x,1,2,3,.5,.1,12,\ny,1,2,3,.5,.1,12,\nx,1,2,3,.5,.1,12,no\n",
+        [(3, 1)],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REPEATS)
+def test_a_row_that_repeats_another_counts_once(case, tmp_path):
+    text, once, pairs = REPEATS[case]
+    table = read_runs(written(tmp_path, text))
+    assert table.repeats == tuple(pairs)
+    expected = read_runs(written(tmp_path, once))
+    assert expected.repeats == ()
+    for name in ("dataset", "params", "tokens"):
+        np.testing.assert_array_equal(getattr(table, name), getattr(expected, name))
+    for name in ("run", "flops", "stderr"):
+        one, other = getattr(table, name), getattr(expected, name)
+        assert (one is None) == (other is None)
+        assert one is None or one.tolist() == other.tolist()
+    for found, wanted in ((table.losses, expected.losses), (table.errors, expected.errors)):
+        assert list(found) == list(wanted)
+        for name in found:
+            np.testing.assert_array_equal(found[name], wanted[name])
+
+
+def test_repeats_are_named_in_one_sentence(tmp_path):
+    table = read_runs(written(tmp_path, GOOD + "1e7,2e8,5.4\n"))
+    (note,) = notes(table)
+    assert note == repeats_note(table)
+    assert note.endswith(
+        "runs.csv row 3 repeats row 1 in all columns and is left out; "
+        "a column run tells two equal runs apart"
+    )
+    note = repeats_note(read_runs(written(tmp_path, GOOD + "1e7,2e8,5.4\n8e7,1.6e9,3.9\n" * 6)))
+    assert "12 rows that repeat another in all columns are left out: row 3 repeats row 1," in note
+    assert "row 12 repeats row 2 and 2 more; a column run" in note
+    assert "row 13" not in note
+    named = "run,params,tokens,loss\n" + "a,1,2,3\n" * 3
+    note = repeats_note(read_runs(written(tmp_path, named)))
+    assert note.endswith("are left out: row 2 repeats row 1, row 3 repeats row 1")
+    assert repeats_note(read_runs(written(tmp_path, GOOD))) == ""
+
+
+def test_rows_keep_the_numbers_they_have_in_the_file(tmp_path):
+    table = read_runs(written(tmp_path, GOOD + "1e7,2e8,5.4\n7,8,\n"))
+    assert table.rows.tolist() == [1, 2, 4]
+    assert about(table)["first_unfinished_rows"] == [4]
+    assert list(notes(table))[1:] == ["1 of 3 runs has no finite loss: row 4"]
+    text = "params,tokens,loss,flops\n10,10,5,600\n10,10,5,600\n10,30,3,2000\n"
+    assert "5 %: row 3 has" in list(notes(read_runs(written(tmp_path, text))))[-1]
+    text = "run,params,tokens,loss\na,1,2,3\na,1,2,3\nb,1,2,3\nb,2,2,3\n"
+    with pytest.raises(ScalebedError, match=r"row 4: run is 'b', the name of row 3 already"):
+        read_runs(written(tmp_path, text))
+
+
+def test_seeds_are_no_repeats(tmp_path):
+    table = read_runs(written(tmp_path, GOOD + "1e7,2e8,5.5\n1e7,2e8,5.6\n"))
+    assert table.repeats == ()
+    assert table.params.size == 4
+
+
+def test_an_index_of_pandas_is_compared_if_it_has_a_name(tmp_path):
+    frame = pd.DataFrame({"dataset": ["x", "y"], "params": 1, "tokens": 2, "loss": 3.0})
+    frame.set_index("dataset").to_parquet(tmp_path / "a.parquet")
+    assert read_runs(tmp_path / "a.parquet").repeats == ()
+    frame.assign(dataset="x").set_index(pd.Index([7, 5])).to_parquet(tmp_path / "b.parquet")
+    assert read_runs(tmp_path / "b.parquet").repeats == ((2, 1),)
 
 
 def test_equal_runs_with_names_are_two_runs(tmp_path):

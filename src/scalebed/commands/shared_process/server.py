@@ -42,7 +42,7 @@ _ALLOWED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 _TRAIN = (
     "scalebed.commands.cli",
     "scalebed.commands.train_cell",
-    "scalebed.commands.evaluate_losses",
+    "scalebed.commands.rules",
     "scalebed.train.cell",
     "scalebed.train.torch_backend",
     "scalebed.evaluate.losses",
@@ -53,7 +53,6 @@ _TRAIN = (
 )
 _TASKS = (
     "scalebed.commands.cli",
-    "scalebed.commands.evaluate_tasks",
     "scalebed.evaluate.tasks",
     "scalebed.evaluate.lm_eval_model",
     "scalebed.evaluate.encoding",

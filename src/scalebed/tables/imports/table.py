@@ -1,5 +1,6 @@
 """A plain table of runs as the cells of a study; see docs/fit.md for its columns."""
 
+import logging
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from scalebed.core import arithmetic
 from scalebed.core.cells import Cell
 from scalebed.core.errors import ScalebedError
 from scalebed.tables.imports.base import Imported, Row
-from scalebed.tables.runs_file import RunTable, notes, read_runs
+from scalebed.tables.runs_file import RunTable, notes, read_runs, repeats_note
 
 _UNITS = ((10**9, "b"), (10**6, "m"), (10**3, "k"))
 _RECIPE = "imported"
+_log = logging.getLogger(__name__)
 
 
 def import_cells(path: Path, options: dict[str, Any]) -> Imported:
@@ -38,6 +40,8 @@ def import_cells(path: Path, options: dict[str, Any]) -> Imported:
     if options:
         raise ScalebedError(f"source.options: the importer table has no option {min(options)!r}")
     runs = read_runs(path)
+    if runs.repeats:
+        _log.warning("%s", repeats_note(runs))
     found = Imported(cells=[], facts={"notes": " ".join(notes(runs))})
     seen: Counter[Cell] = Counter()
     for i, finished in enumerate(runs.finished):
@@ -70,7 +74,7 @@ def _coordinates(runs: RunTable, i: int) -> Cell:
 
 def _cell(runs: RunTable, i: int, cell: Cell, finished: bool) -> Row:
     params, tokens = round(float(runs.params[i])), round(float(runs.tokens[i]))
-    name = f"run {runs.run[i]}" if runs.run is not None else f"row {i + 1}"
+    name = f"run {runs.run[i]}" if runs.run is not None else f"row {runs.rows[i]}"
     return {
         "cell": cell.path,
         **cell._asdict(),
