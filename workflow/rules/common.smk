@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from scalebed.checks.registry import get_check
 from scalebed.core.cells import CELL, NAME
 from scalebed.plan import rule_params
+from scalebed.study.checks import CHECKS
 from scalebed.study.imported import ImportedStudy
 from scalebed.study.load import load_any, parse_any
 from scalebed.study.hardware import LAPTOP, load_hardware
@@ -87,6 +89,7 @@ wildcard_constraints:
     recipe=NAME,
     seed=r"\d+",
     study=NAME,
+    check="|".join(CHECKS),
     figure="|".join(FIGURES),
 
 
@@ -185,6 +188,18 @@ def suite_corpus(wildcards):
 def cell_tokenizer(wildcards):
     """Return the tokenizer of the cell's data set."""
     return f"results/tokenizers/{STUDY.datasets[wildcards.dataset].tokenizer}/manifest.json"
+
+
+def check_threads(wildcards):
+    """Return how many cores a check can use."""
+    return get_check(wildcards.check).THREADS
+
+
+def check_code(wildcards):
+    """Return a digest of the code of a check."""
+    return code_digest(
+        f"scalebed.checks.{wildcards.check}.check", "scalebed.checks.run"
+    )
 
 
 def figure_plot(wildcards):

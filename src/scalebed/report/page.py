@@ -10,9 +10,10 @@ import jinja2
 from markupsafe import Markup
 
 from scalebed.core.files import read_text, write_text
-from scalebed.report import answer, checks_section, facts, numbers, published, search
+from scalebed.report import answer, facts, numbers, published, search
 from scalebed.report.cautions import Evidence, cautions, cell_label
 from scalebed.report.cells import cell_frame, records, rises, spearman
+from scalebed.report.checked import sections
 from scalebed.report.figures.registry import get_figure, usual_figures
 from scalebed.report.figures.render import javascript, specification, to_svg
 from scalebed.report.formulas import fitted, raised
@@ -100,10 +101,7 @@ def page_context(
         "fits": fits,
         "other_fits": other_fits,
         "pooled": pooled(study),
-        "calibration": checks_section.calibration(study),
-        "tournament": checks_section.tournament(study),
-        "contrasts": checks_section.contrasts(study),
-        "reliability": checks_section.reliability(study),
+        "sections": sections(study),
         "cautions": cautions(Evidence(study, cells, fits, other_fits, targets, held_out)),
         "rises": len(found),
         "compared": compared,
@@ -205,9 +203,11 @@ def interval_bar(row: dict[str, Any], reach: float) -> Markup:
 
 
 def _environment() -> jinja2.Environment:
-    folder = files("scalebed.report") / "template"
+    own, package = files("scalebed.report") / "template", files("scalebed")
 
     def load(name: str) -> str:
+        # A check has its template in its own folder.
+        folder = package if name.startswith("checks/") else own
         return (folder / name).read_text(encoding="utf-8")
 
     environment = jinja2.Environment(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scalebed.checks.tournament.rows import BEST, EVEN, REFUSED, Row
-from scalebed.core.errors import ScalebedError
 from scalebed.predict.open_study import StudyFit
 from scalebed.predict.runs import AVERAGE
 
@@ -36,7 +35,7 @@ def verdicts(rows: Sequence[Row], family: str | None = None) -> list[str]:
     Parameters
     ----------
     rows : sequence of dict
-        From `scalebed.checks.tournament.run_tournament`.
+        From `scalebed.checks.tournament.play.run_tournament`.
     family : str, optional
         Family of splits to judge by, see `asked`; all of them by default.
     """
@@ -103,17 +102,3 @@ def _name(row: Row) -> str:
 def _amount(row: Row, column: str) -> str:
     unit = "%" if row["unit"] == "%" else "points"
     return f"{row[column]:.2f} {unit}"
-
-
-def check_family(name: str) -> str:
-    """Return the name if it is one of the families.
-
-    Raises
-    ------
-    ScalebedError
-        If it is not.
-    """
-    known = ("N", "C", "M", "design", "all")
-    if name not in known:
-        raise ScalebedError(f"--for is {name!r}, expected one of {', '.join(known)}")
-    return name
