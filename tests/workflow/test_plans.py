@@ -42,7 +42,6 @@ def test_plan_of_a_shipped_study(path: Path, project: Project) -> None:
         tabulate_cells=1,
         fit_laws=1,
         run_check=3,
-        contrast=1,
         gather_study=1,
         list_cells=1,
         plot_figure=len(FIGURES),

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from scalebed.checks.explore.options import SEARCH_LAWS, explorations
 from scalebed.checks.registry import get_check
 from scalebed.core.cells import CELL, NAME
 from scalebed.plan import rule_params
@@ -31,6 +32,12 @@ SEARCH = DECLARED if isinstance(DECLARED, SearchStudy) else None
 STUDY = DECLARED if SEARCH is None else SEARCH.study()
 IMPORTED = isinstance(STUDY, ImportedStudy)
 FIGURES = rule_params.figures(DECLARED)
+EXPLORED = explorations(FIGURES)
+# The report of imported cells tells the laws of their search.
+REPORT_EXPLORED = []
+if IMPORTED:
+    EXPLORED[SEARCH_LAWS] = {"exploration": SEARCH_LAWS, "options": {}}
+    REPORT_EXPLORED = f"results/studies/{{study}}/explored/{SEARCH_LAWS}.parquet"
 TABLES = collect(
     "results/studies/{{study}}/tables/{table}.parquet", table=rule_params.CELL_TABLES
 )
@@ -91,6 +98,7 @@ wildcard_constraints:
     study=NAME,
     check="|".join(CHECKS),
     figure="|".join(FIGURES),
+    explored="|".join(EXPLORED) or "(?!)",
 
 
 def cell_path(wildcards):
@@ -200,6 +208,35 @@ def check_code(wildcards):
     return code_digest(
         f"scalebed.checks.{wildcards.check}.check", "scalebed.checks.run"
     )
+
+
+def exploration(wildcards):
+    """Return what is explored under a name."""
+    return EXPLORED[wildcards.explored]["exploration"]
+
+
+def exploration_params(wildcards):
+    """Return the options of an exploration."""
+    return canonical_json(EXPLORED[wildcards.explored]["options"])
+
+
+def exploration_code(wildcards):
+    """Return a digest of the code of an exploration."""
+    name = f"scalebed.checks.explore.{exploration(wildcards)}"
+    return code_digest(name, "scalebed.checks.explore.run")
+
+
+def figure_explored(wildcards):
+    """Return the table that a figure draws beside the database, if it draws one."""
+    if wildcards.figure not in EXPLORED:
+        return []
+    return "results/studies/{study}/explored/{figure}.parquet"
+
+
+def explored_argument(wildcards):
+    """Return the words that pass this table."""
+    table = figure_explored(wildcards)
+    return ["--explored", table.format(**wildcards)] if table else []
 
 
 def figure_plot(wildcards):

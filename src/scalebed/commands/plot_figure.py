@@ -11,6 +11,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--params", default="{}", help="options of the figure, JSON")
     parser.add_argument("--database", required=True, type=Path, help="database of the study")
     parser.add_argument(
+        "--explored", type=Path, help="what was computed for it, if it shows an exploration"
+    )
+    parser.add_argument(
         "--out-prefix", required=True, type=Path, help="path of the files without their suffix"
     )
 
@@ -22,4 +25,5 @@ def run(args: argparse.Namespace) -> None:
     from scalebed.tables.reader import StudyDatabase
 
     with StudyDatabase(args.database) as study:
-        save(get_figure(args.figure), study, json.loads(args.params), args.out_prefix)
+        params = json.loads(args.params)
+        save(get_figure(args.figure), study, params, args.out_prefix, args.explored)

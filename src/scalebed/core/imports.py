@@ -3,8 +3,8 @@
 Read from the source without importing anything, because Snakemake asks while it plans. Counted are
 imports at the top and inside functions, the packages that Python runs on the way to a module,
 modules that are looked up by name, and files of data that a module names and that lie beside it.
-``import_module(f"scalebed.laws.{name}")`` reaches every law, ``f"scalebed.checks.{name}.table"`` the
-table of every check. Not counted are imports for type checkers: they never run.
+``import_module(f"scalebed.laws.{name}")`` reaches every law and ``f"scalebed.checks.{name}.table"``
+the table of every check. Not counted are imports for type checkers: they never run.
 """
 
 import ast

@@ -1,5 +1,7 @@
 """Names of the figures a study file may ask for, in the order of the report."""
 
+from typing import Any
+
 FIGURES = (
     "predicted_vs_measured",
     "loss_vs_compute",
@@ -27,3 +29,8 @@ PLOTS = (
     "tournament",
 )
 """All figures; a study file asks for the further ones by name."""
+
+
+def usual_figures(names: tuple[str, ...] = FIGURES) -> dict[str, dict[str, Any]]:
+    """Return figures as a report takes them: what is drawn under each name, title, options."""
+    return {name: {"plot": name, "title": None, "options": {}} for name in names}

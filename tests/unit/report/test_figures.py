@@ -75,7 +75,7 @@ def test_every_figure_of_every_study_renders(databases, kind, name):
 
 def test_registry_captions_and_files_agree():
     modules = {path.stem for path in Path(registry.__file__).parent.glob("*.py")}
-    helpers = {"__init__", "registry", "style", "frames", "render"}
+    helpers = {"__init__", "registry", "style", "frames", "render", "javascript"}
     assert modules - helpers == set(registry.PLOTS)
     caption = (ROOT / "workflow" / "report" / "figure.rst").read_text(encoding="utf-8")
     assert re.findall(r'figure == "(\w+)"', caption) == list(FIGURES)

@@ -2,6 +2,7 @@
 
 import re
 from importlib import import_module
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -9,14 +10,18 @@ import pytest
 import study_records as records
 from test_figures import rows
 
+from scalebed.checks.explore import options as explorations
+from scalebed.checks.explore import search_funnel
 from scalebed.checks.explore.constant_ratio import fit_ray, log_slope, ray_intervals
 from scalebed.checks.explore.random_designs import beaten, draws, fit_designs, windows
+from scalebed.checks.explore.registry import explore
 from scalebed.checks.explore.task_threshold import best_gain, sweep
 from scalebed.core.errors import ScalebedError
 from scalebed.laws import get_law
 from scalebed.report.figures import render
 from scalebed.report.figures.registry import get_figure
 from scalebed.report.figures.render import specification, to_svg
+from scalebed.tables.arrow import write_rows
 from scalebed.tables.reader import StudyDatabase
 
 FURTHER = (
@@ -52,15 +57,25 @@ def study(databases):
         yield study
 
 
+def explored(study, folder, name, **options):
+    """Return the file a figure draws beside the database; None if it draws none."""
+    figures = {name: {"plot": name, "options": options}}
+    for chosen in explorations.explorations(figures).values():
+        path = folder / f"{name}.parquet"
+        explore(chosen["exploration"], chosen["options"], study.path, path)
+        return path
+    return None
+
+
 @pytest.mark.parametrize("kind", ["whole", "no targets", "one cell", "all failed"])
 @pytest.mark.parametrize("name", FURTHER)
-def test_every_further_figure_of_every_study_renders(databases, kind, name):
+def test_every_further_figure_of_every_study_renders(databases, kind, name, tmp_path):
     module = import_module(f"scalebed.report.figures.{name}")
     with StudyDatabase(databases[kind]) as study:
-        svg = ElementTree.fromstring(to_svg(specification(get_figure(name), study, {})))
-        assert specification(get_figure(name), study, {}) == specification(
-            get_figure(name), study, {}
-        )
+        table = explored(study, tmp_path, name)
+        drawn, again = (specification(get_figure(name), study, {}, table) for _ in range(2))
+    assert drawn == again
+    svg = ElementTree.fromstring(to_svg(drawn))
     texts = [node.text for node in svg.iter("{http://www.w3.org/2000/svg}text")]
     assert any(text and text.startswith(module.TITLE) for text in texts)
     assert module.CAPTION.endswith(".")
@@ -109,14 +124,63 @@ def test_a_bad_option_is_one_sentence(study, figure, params, told):
         specification(get_figure(figure), study, params)
 
 
-def test_a_search_is_drawn_from_its_table(study, monkeypatch):
+def test_a_figure_without_what_it_shows_says_which_verb_computes_it(study):
+    with pytest.raises(ScalebedError, match="what `scalebed explore subset_designs` computes"):
+        specification(get_figure("subset_designs"), study, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "told"),
+    [
+        ("subset_design", {}, "no exploration is called 'subset_design', expected one of"),
+        ("search_funnel", {"color": "steps"}, "unknown option 'color'; there is draws, seed"),
+        ("search_funnel", {"seed": 0.5}, "option 'seed' is 0.5, expected a value like 0"),
+    ],
+)
+def test_a_bad_exploration_is_one_sentence(study, tmp_path, name, given, told):
+    with pytest.raises(ScalebedError, match=re.escape(told)):
+        explore(name, given, study.path, tmp_path / "x.parquet")
+
+
+def test_options_of_appearance_explore_nothing_anew():
+    given = {"seed": 3, "kinds": "loss", "width": 200}
+    figures = {
+        "fig14": {"plot": "subset_designs", "title": "T", "options": given},
+        "tasks": {"plot": "task_panels", "title": None, "options": {}},
+    }
+    assert explorations.explorations(figures) == {
+        "fig14": {"exploration": "subset_designs", "options": {"seed": 3}}
+    }
+
+
+def test_options_of_the_exploration_are_options_of_its_figure():
+    for name, options in explorations.OPTIONS.items():
+        if name != explorations.SEARCH_LAWS:
+            assert options.items() <= get_figure(name).OPTIONS.items()
+
+
+def test_designs_are_ranked_beside_the_study(study, tmp_path):
+    table = explored(study, tmp_path, "subset_designs", dataset="mixture", designs=40, seed=1)
+    found = rows(specification(get_figure("subset_designs"), study, {"kinds": "loss"}, table))
+    assert {row["what"] for row in found} == {"random", "study"}
+    (heading,) = {row["panel"] for row in found}
+    assert heading.startswith("mixture w64 M=320, loss: ") or "mixture w160 M=20, loss" in heading
+
+
+def test_a_search_is_drawn_from_its_table(study, monkeypatch, tmp_path):
     frame = study.frame(
         """SELECT 'c' || i AS configuration, 100 * i AS params, 2000 * i AS tokens, 10 AS warmup,
            100.0 * i AS steps, 1.2e6 * i * i AS flops, 2 + 50 * (1.2e6 * i * i) ** -0.2 AS loss,
            true AS frontier, i % 3 > 0 AS kept, i = 4 AS chosen FROM range(1, 13) t(i)"""
     )
     monkeypatch.setattr(study, "frame", lambda *_: frame)
-    spec = specification(get_figure("search_funnel"), study, {"reach": 1e12})
+    kept = frame[frame["kept"]].reset_index(drop=True)
+    law_rows = search_funnel.rows(
+        SimpleNamespace(frame=lambda *_: kept),
+        explorations.complete("search_funnel", {"reach": 1e12}),
+    )
+    write_rows(search_funnel.TABLE, law_rows, tmp_path / "x.parquet")
+    spec = specification(get_figure("search_funnel"), study, {}, tmp_path / "x.parquet")
     law = rows(spec, "law")
     assert max(row["flops"] for row in law) == pytest.approx(1e12)
     for row in law:
