@@ -5,10 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from scalebed.report import page
-from scalebed.report.figures.registry import get_figure
-from scalebed.report.figures.render import save
-from scalebed.study.figures import FIGURES, SEARCH_FIGURES, usual_figures
-from scalebed.tables.reader import StudyDatabase
 
 
 def write_report(
@@ -41,6 +37,11 @@ def write_report(
 
 def draw_figures(params: dict[str, Any], database: Path, folder: Path, explored: Path) -> None:
     """Draw the figures that a report asks for, or the usual ones."""
+    from scalebed.report.figures.registry import get_figure
+    from scalebed.report.figures.render import save
+    from scalebed.study.figures import FIGURES, SEARCH_FIGURES, usual_figures
+    from scalebed.tables.reader import StudyDatabase
+
     with StudyDatabase(database) as study:
         searches = study.facts().get("kind") == "search"
         usual = usual_figures(SEARCH_FIGURES if searches else FIGURES)

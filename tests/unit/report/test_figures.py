@@ -17,13 +17,8 @@ from scalebed.laws import get_law
 from scalebed.report.figures import registry
 from scalebed.report.figures.registry import get_figure
 from scalebed.report.figures.render import specification, to_svg
-from scalebed.report.figures.style import (
-    compact,
-    linear_domain,
-    log_axis,
-    log_domain,
-    parse_style,
-)
+from scalebed.report.figures.style import linear_domain, log_axis, log_domain, parse_style
+from scalebed.report.numbers import compact
 from scalebed.study.figures import FIGURES
 from scalebed.tables.reader import StudyDatabase
 

@@ -3,5 +3,5 @@
 A new figure is one file ``figures/<name>.py`` with ``TITLE``, ``CAPTION`` and
 ``chart(study, style)``, and its name in `scalebed.study.figures`. Figures fit nothing: what one of
 them shows beside the database is an exploration of its name (`scalebed.checks.explore`), whose
-table ``chart(study, style, explored)`` takes.
+options it has as ``EXPLORED`` and whose table ``chart(study, style, explored)`` takes.
 """

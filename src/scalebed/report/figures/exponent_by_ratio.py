@@ -4,7 +4,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from scalebed.checks.explore.options import OPTIONS as EXPLORED
+from scalebed.checks.explore import options as explorations
 from scalebed.report.figures.style import (
     INK,
     MAX_COLUMNS,
@@ -23,7 +23,8 @@ CAPTION = (
     "the exponent, so a constant exponent is only seen with a shared E. Values beyond the axis "
     "are drawn at its end."
 )
-OPTIONS = EXPLORED["exponent_by_ratio"] | {"free": True}
+EXPLORED = explorations.OPTIONS["exponent_by_ratio"]
+OPTIONS = EXPLORED | {"free": True}
 _SHARED, _FREE = "E of the joint fit", "E free at each M"
 
 

@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from scalebed.checks.explore.options import OPTIONS as EXPLORED
+from scalebed.checks.explore import options as explorations
 from scalebed.report.figures.style import CATEGORIES, INK, Style, message
 from scalebed.tables.reader import StudyDatabase
 
@@ -14,7 +14,8 @@ CAPTION = (
     "target from its predicted loss. Solid lines keep the law's bound eps <= 1; dashed lines do "
     "without it, as published fits did. The bound binds when only easy tasks are left."
 )
-OPTIONS = EXPLORED["inclusion_threshold"]
+EXPLORED = explorations.OPTIONS["inclusion_threshold"]
+OPTIONS = EXPLORED
 _CAPPED, _FREE = "eps ≤ 1", "without bound"
 
 

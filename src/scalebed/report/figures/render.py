@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import vl_convert
 
-from scalebed.checks.explore.options import OPTIONS as EXPLORATIONS
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import atomic_path, write_text
 from scalebed.report.figures.javascript import VEGA_LITE
@@ -49,16 +48,17 @@ def specification(
     name = figure.__name__.rpartition(".")[2]
     style = parse_style(name, params, getattr(figure, "OPTIONS", {}))
     with alt.data_transformers.enable("default", max_rows=None):
-        spec = figure.chart(study, style, *_explored(name, explored)).to_dict()
+        spec = figure.chart(study, style, *_explored(figure, explored)).to_dict()
     spec["config"] = theme()
     return _rounded(spec)
 
 
-def _explored(name: str, path: Path | None) -> tuple["pd.DataFrame", ...]:
+def _explored(figure: "Figure", path: Path | None) -> tuple["pd.DataFrame", ...]:
     """Return the table a figure draws beside the database, if it draws one."""
-    if name not in EXPLORATIONS:
+    if not hasattr(figure, "EXPLORED"):
         return ()
     if path is None:
+        name = figure.__name__.rpartition(".")[2]
         raise ScalebedError(
             f"figure {name} shows what `scalebed explore {name}` computes, and has no file of it"
         )

@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from scalebed.checks.explore.options import OPTIONS as EXPLORED
+from scalebed.checks.explore import options as explorations
 from scalebed.report.figures.style import SEQUENCE, Style, log_axis, message
 from scalebed.tables.reader import StudyDatabase
 
@@ -13,7 +13,8 @@ CAPTION = (
     "those no cheaper one beats; those kept, with the power law L = E + s C^-eta fitted to them "
     "and 90 % of a bootstrap over them. Diamonds are the configurations the study uses."
 )
-OPTIONS = EXPLORED["search_funnel"] | {"color": "params", "panels": "search,frontier,kept"}
+EXPLORED = explorations.OPTIONS["search_funnel"]
+OPTIONS = EXPLORED | {"color": "params", "panels": "search,frontier,kept"}
 # Texts that are missing in every row would become numbers that are none, which JSON cannot say.
 _RUNS = """
 SELECT configuration, params, tokens, steps, batch_sequences, warmup, lr, flops, loss,

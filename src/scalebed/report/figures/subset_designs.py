@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from scalebed.checks.explore.options import OPTIONS as EXPLORED
+from scalebed.checks.explore import options as explorations
 from scalebed.report.figures.style import SEQUENCE, Style, log_axis, message
 from scalebed.tables.reader import StudyDatabase
 
@@ -15,7 +15,8 @@ CAPTION = (
     "designs with as many cells as its loss law; designs the law refuses are left out. How many "
     "designs are drawn and their seed are options, the seed is no source's."
 )
-OPTIONS = EXPLORED["subset_designs"] | {"kinds": "loss,error"}
+EXPLORED = explorations.OPTIONS["subset_designs"]
+OPTIONS = EXPLORED | {"kinds": "loss,error"}
 _SMALLEST_ERROR = 0.01
 
 
