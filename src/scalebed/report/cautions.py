@@ -196,8 +196,8 @@ def at_chance(evidence: Evidence) -> Iterator[Caution]:
             for row in rows
         ]
         text = (
-            "Not even the cells with most compute beat guessing significantly; these tasks carry "
-            "no signal."
+            "Not even the cells with most compute beat guessing significantly, corrected for the "
+            "number of tasks: that these tasks carry a signal is not established."
         )
         serious = any(row["in_average"] for row in rows)
         yield Caution(serious, "Tasks at chance", text, items)
