@@ -102,19 +102,19 @@ def _rows(
     kind: str, found: Subsets, target: Any, pool: pd.DataFrame, random: int
 ) -> list[dict[str, Any]]:
     """Return the designs and the study's own."""
-    common = {
+    common: dict[str, Any] = {
         **{name: target[name] for name in ("dataset", "size", "M")},
         **{"kind": kind, "measured": float(target[kind]), "refused": found.refused},
     }
     used = pool["fit_loss"] | (pool["fit_error"] if kind == "error" else False)
-    own = {
+    own: dict[str, Any] = {
         "what": STUDY,
         "design": None,
         "points": float(used.sum()),
         "flops": float(pool.loc[used, "flops"].sum()),
         "predicted": float(target[f"predicted_{kind}"]),
     }
-    drawn = [
+    drawn: list[dict[str, Any]] = [
         {
             "what": RANDOM if design < random else SAME,
             "design": int(design),
