@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from testbed import folder
 
+from scalebed.checks.calibration.calibrate import summarise, winkler
+from scalebed.checks.calibration.held_out import Evaluation
 from scalebed.checks.intervals import Problem, get_method
-from scalebed.checks.intervals.calibrate import summarise, winkler
-from scalebed.checks.intervals.held_out import Evaluation
 from scalebed.core.provenance import canonical_json
 from scalebed.fit.result import fit_law
 from scalebed.laws import get_law

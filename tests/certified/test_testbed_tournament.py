@@ -7,19 +7,18 @@ import numpy as np
 import pytest
 from testbed import folder
 
-from scalebed.checks.reliability import classify_tasks
-from scalebed.checks.tournament import Rules, make_splits, run_tournament, verdicts
+from scalebed.checks.reliability.classes import classify_tasks
 from scalebed.checks.tournament.differences import cluster_draws, differences
 from scalebed.checks.tournament.entries import error_entries, loss_entries
-from scalebed.checks.tournament.play import members, own_entry
+from scalebed.checks.tournament.play import Rules, members, own_entry, run_tournament
 from scalebed.checks.tournament.scores import (
     error_scores,
     joined,
     loss_score,
     predicted_losses,
 )
-from scalebed.checks.tournament.splits import cell_numbers
-from scalebed.checks.tournament.verdict import asked
+from scalebed.checks.tournament.splits import cell_numbers, make_splits
+from scalebed.checks.tournament.verdict import asked, verdicts
 from scalebed.core.provenance import canonical_json
 from scalebed.plan import rule_params
 from scalebed.predict.open_study import StudyFit, read_tables

@@ -12,7 +12,7 @@ import pytest
 from project import REPOSITORY, STUDY, Project
 
 RUNS = 8
-AFTER_LADDER = Counter(gather_study=1, plot_figure=1, write_report=1)
+AFTER_LADDER = Counter(gather_study=1, explore=1, plot_figure=1, write_report=1)
 AFTER_CELLS = Counter(tabulate_cells=1, choose_ladder=1) + AFTER_LADDER
 
 SEARCH: dict[str, Any] = {

@@ -187,27 +187,6 @@ def cell_tokenizer(wildcards):
     return f"results/tokenizers/{STUDY.datasets[wildcards.dataset].tokenizer}/manifest.json"
 
 
-def figure_plot(wildcards):
-    """Return which figure is drawn under a name."""
-    return FIGURES[wildcards.figure]["plot"]
-
-
-def figure_params(wildcards):
-    """Return the options of a figure."""
-    return canonical_json(FIGURES[wildcards.figure]["options"])
-
-
-def figure_code(wildcards):
-    """Return a digest of the code that draws a figure."""
-    figure = f"scalebed.report.figures.{figure_plot(wildcards)}"
-    return code_digest(figure, "scalebed.report.figures.render")
-
-
-def report_params(wildcards):
-    """Return what the report is called, and the options of the figures in it."""
-    return canonical_json(rule_params.report(DECLARED) | {"figures": FIGURES})
-
-
 def suite_manifest(wildcards):
     """Return the items of the suite, if some are built here."""
     if STUDY.tasks.corpus is None:

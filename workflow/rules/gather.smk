@@ -14,8 +14,8 @@ rule gather_study:
         fits=FITS,
         search=SEARCHED,
         checks=collect(
-            "results/studies/{{study}}/checks/{table}.parquet",
-            table=rule_params.checks(STUDY),
+            "results/studies/{{study}}/checks/{check}.parquet",
+            check=rule_params.checks(STUDY),
         ),
     output:
         database="results/studies/{study}/study.duckdb",

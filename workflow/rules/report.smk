@@ -1,14 +1,38 @@
 """From the database to figures and the report.
 
 NEEDS: results/studies/<study>/study.duckdb.
-MAKES: results/studies/<study>/{figures/,report.html}.
+MAKES: results/studies/<study>/{explored/,figures/,report.html}. Figures and report fit nothing:
+what they show beside the database is explored first, and only if they show it.
 """
+
+
+rule explore:
+    """Compute what one figure shows, or the report, and the database does not hold."""
+    input:
+        database="results/studies/{study}/study.duckdb",
+    output:
+        "results/studies/{study}/explored/{explored}.parquet",
+    log:
+        "logs/explore/{study}/{explored}.log",
+    conda:
+        "../../envs/fit.yaml"
+    threads: 1
+    resources:
+        **ANALYSIS_RESOURCES,
+    params:
+        exploration=exploration,
+        spec=exploration_params,
+        code=exploration_code,
+    shell:
+        "exec python -m scalebed explore {params.exploration} --params {params.spec:q}"
+        " --database {input.database:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule plot_figure:
     """Draw one figure as an interactive page, SVG and PNG."""
     input:
         database="results/studies/{study}/study.duckdb",
+        explored=figure_explored,
     output:
         html=report(
             "results/studies/{study}/figures/{figure}.html",
@@ -36,9 +60,11 @@ rule plot_figure:
         spec=figure_params,
         code=figure_code,
         prefix=subpath(output.svg, strip_suffix=".svg"),
+        explored=explored_argument,
     shell:
         "exec python -m scalebed plot-figure --figure {params.plot} --params {params.spec:q}"
-        " --database {input.database:q} --out-prefix {params.prefix:q} > {log:q} 2>&1"
+        " --database {input.database:q} {params.explored:q} --out-prefix {params.prefix:q}"
+        " > {log:q} 2>&1"
 
 
 rule write_report:
@@ -50,6 +76,7 @@ rule write_report:
             figure=FIGURES,
             kind=["json", "svg"],
         ),
+        explored=REPORT_EXPLORED,
     output:
         report(
             "results/studies/{study}/report.html",
@@ -70,4 +97,4 @@ rule write_report:
     shell:
         "exec python -m scalebed write-report --params {params.spec:q}"
         " --database {input.database:q} --figures results/studies/{wildcards.study}/figures"
-        " --out {output:q} > {log:q} 2>&1"
+        " --explored results/studies/{wildcards.study}/explored --out {output:q} > {log:q} 2>&1"

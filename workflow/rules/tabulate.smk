@@ -18,6 +18,7 @@ rule list_cells:
         **ANALYSIS_RESOURCES,
     params:
         spec=canonical_json(rule_params.cell_list(STUDY)),
+        code=code_digest("scalebed.plan.listing", "scalebed.core.files"),
     shell:
         "exec python -m scalebed list-cells --params {params.spec:q} --out {output:q}"
         " > {log:q} 2>&1"

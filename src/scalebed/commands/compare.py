@@ -35,13 +35,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Compare, print and write."""
-    from scalebed.checks.reliability import classify_tasks
-    from scalebed.checks.reliability import write as write_reliability
-    from scalebed.checks.tournament import Rules, run_tournament, verdicts, write
-    from scalebed.checks.tournament.text import reliability_lines, table_lines
+    from scalebed.checks.reliability import table as reliability_table
+    from scalebed.checks.reliability import text as reliability_text
+    from scalebed.checks.reliability.classes import classify_tasks
+    from scalebed.checks.tournament import table, text
+    from scalebed.checks.tournament.play import Rules, run_tournament
     from scalebed.checks.tournament.verdict import asked
     from scalebed.core.errors import ScalebedError
     from scalebed.predict.open_study import open_study
+    from scalebed.tables.arrow import write_rows
 
     if not 100 <= args.draws <= 1_000_000:
         raise ScalebedError(f"--draws is {args.draws}, expected 100 .. 1000000")
@@ -60,17 +62,14 @@ def run(args: argparse.Namespace) -> None:
     plays, judges = args.only != "reliability", args.only != "tournament"
     rows = run_tournament(study, rules) if plays else []
     tasks = classify_tasks(study, rows) if judges and args.kind != "loss" else []
-    for line in table_lines(rows):
-        print(line)
-    if plays and not rows:
-        print(f"study {study.name} has no cells beyond those it fits to: nothing to compare")
-    for sentence in verdicts(rows, args.family or asked(study)):
-        print(f"\n{sentence}")
-    for line in ("", *reliability_lines(tasks)) if tasks else ():
+    if plays:
+        for line in text.lines(study, rows, args.family or asked(study)):
+            print(line)
+    for line in ("", *reliability_text.lines(tasks)) if tasks else ():
         print(line)
     if args.out and plays:
-        write(rows, args.out / "tournament.parquet")
+        write_rows(table.TABLE, rows, args.out / "tournament.parquet")
         print(f"\nwritten: {args.out / 'tournament.parquet'}")
     if args.out and judges:
-        write_reliability(tasks, args.out / "reliability.parquet")
+        write_rows(reliability_table.TABLE, tasks, args.out / "reliability.parquet")
         print(f"\nwritten: {args.out / 'reliability.parquet'}")

@@ -39,9 +39,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Compare, print and write."""
-    from scalebed.checks.contrasts import contrast_all, write
+    from scalebed.checks.contrasts import text
+    from scalebed.checks.contrasts.compare import contrast_all
+    from scalebed.checks.contrasts.table import TABLE
     from scalebed.core.errors import ScalebedError
     from scalebed.predict.open_study import open_study
+    from scalebed.tables.arrow import write_rows
 
     if len(args.datasets) not in (0, 2):
         raise ScalebedError(f"{len(args.datasets)} data sets are named, expected two or none")
@@ -52,21 +55,16 @@ def run(args: argparse.Namespace) -> None:
     rows = contrast_all(study, pairs, targets, tuple(args.response) or None, other)
     if args.datasets and not rows:
         raise ScalebedError(f"study {study.name} has no target: add --target params=N,tokens=D")
-    if not rows:
-        print(f"study {study.name} has no pair of data sets to compare at a target")
-    for row in rows:
-        print(row["sentence"])
-    for note in dict.fromkeys(note for row in rows for note in (row["notes"] or "").split("; ")):
-        if note:
-            print(f"note: {note}")
+    for line in text.lines(study.name, rows):
+        print(line)
     if args.out:
-        write(rows, args.out / "contrasts.parquet")
+        write_rows(TABLE, rows, args.out / "contrasts.parquet")
         print(f"written: {args.out / 'contrasts.parquet'}")
 
 
 def _target(text: str) -> Any:
     """Read one --target."""
-    from scalebed.checks.contrasts import Target
+    from scalebed.checks.contrasts.compare import Target
     from scalebed.core.errors import ScalebedError
 
     found: dict[str, float] = {}

@@ -80,6 +80,11 @@ def option(name: str, what: str, **settings: Any) -> Option:
     return name, {"type": Path, "required": "default" not in settings, "help": what} | settings
 
 
+def positional(name: str, what: str, **settings: Any) -> Option:
+    """Return an argument without a name of its own on the command line."""
+    return name, {"help": what} | settings
+
+
 def keys(required: str, optional: str = "") -> Option:
     """Return ``--params`` for an object with these keys and no others."""
     needed, allowed = required.split(), optional.split()

@@ -7,17 +7,19 @@ A rule ``make_thing`` of ``workflow/rules/`` runs ``python -m scalebed make-thin
 from pathlib import Path
 from typing import Any
 
-from scalebed.commands.declare import ByName, Rule, json_object, keys, option
+from scalebed.commands.declare import ByName, Rule, json_object, keys, option, positional
 
 
-def plot_figure(figure: str, params: dict[str, Any], database: Path, out_prefix: Path) -> None:
+def plot_figure(
+    figure: str, params: dict[str, Any], database: Path, explored: Path | None, out_prefix: Path
+) -> None:
     """Draw one figure of a study."""
     from scalebed.report.figures.registry import get_figure
     from scalebed.report.figures.render import save
     from scalebed.tables.reader import StudyDatabase
 
     with StudyDatabase(database) as study:
-        save(get_figure(figure), study, params, out_prefix)
+        save(get_figure(figure), study, params, out_prefix, explored)
 
 
 def gather_study(
@@ -158,6 +160,14 @@ RULES: dict[str, Rule | None] = {
         _TABLES,
         option("--out", "folder for fit_parameters, draws, predictions and, last, fits"),
     ),
+    "run-check": Rule(
+        "Run one check of a study by name and write its table.",
+        "scalebed.checks.registry:run_check",
+        positional("name", "name of the check, as the study file has it"),
+        positional("study", "a study that was fitted: its name, or its folder"),
+        option("--threads", "cores; results do not depend on it", type=int, default=1),
+        option("--out", "parquet file to write"),
+    ),
     "choose-ladder": Rule(
         "Take the frontier of a search, fit its laws and propose a ladder as a study.",
         "scalebed.search.propose:choose_ladder",
@@ -177,20 +187,30 @@ RULES: dict[str, Rule | None] = {
         option("--published", "printed numbers to compare with, YAML", default=None),
         option("--out", "database to write"),
     ),
+    "explore": Rule(
+        "Compute what a figure or the report shows and the laws of a study do not say.",
+        "scalebed.checks.explore.registry:explore",
+        positional("name", "name of the exploration"),
+        json_object("its options", default="{}"),
+        _DATABASE,
+        option("--out", "parquet file to write"),
+    ),
     "plot-figure": Rule(
         "Draw one figure of a study as interactive HTML, SVG and PNG.",
         "scalebed.commands.rules:plot_figure",
         option("--figure", "name of the figure", type=str),
         json_object("options of the figure", default="{}"),
         _DATABASE,
+        option("--explored", "what was computed for it, if it shows that", default=None),
         option("--out-prefix", "path of the files without their suffix"),
     ),
     "write-report": Rule(
         "Write the report of a study: one HTML page that needs no network.",
-        "scalebed.report.page:write_report",
+        "scalebed.report.write:write_report",
         json_object("title and figure options", default="{}"),
         _DATABASE,
         option("--figures", "folder of figures that are drawn already", default=None),
+        option("--explored", "folder of what was computed for them", default=None),
         option("--out", "page to write"),
     ),
 }

@@ -5,11 +5,9 @@ Outcome`` that raises `CellFailure` for a cell it cannot train, `Interrupted` wh
 stop and has saved its state, and `ScalebedError` where the surroundings are at fault.
 """
 
-import importlib
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal
 
 from scalebed.core.errors import ScalebedError
@@ -18,7 +16,7 @@ BACKENDS = {
     "torch": "scalebed.train.torch_backend",
     "open_lm": "scalebed.train.open_lm.backend",
 }
-"""Module of each backend; the study file may name these."""
+"""Module of each backend; the study file may name these, and `scalebed.train.cell` imports them."""
 
 Backend = Literal[*BACKENDS]  # type: ignore[valid-type]
 """Name of a backend."""
@@ -70,8 +68,3 @@ def require_for(cells: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
         trained = "checkpoint" in spec or name not in _INSTALL
         if not (trained or (folder / path / "metrics.json").exists()):
             require(name)
-
-
-def backend(name: str) -> ModuleType:
-    """Return the module that trains for a backend."""
-    return importlib.import_module(BACKENDS[name])

@@ -2,9 +2,9 @@
 
 Read from the source without importing anything, because Snakemake asks while it plans. Counted are
 imports at the top and inside functions, the packages that Python runs on the way to a module,
-modules that are looked up by name (``import_module(f"scalebed.laws.{name}")`` reaches every law),
-and files of data that a module names and that lie beside it. Not counted are imports for type
-checkers: they never run.
+modules that are looked up by name, and files of data that a module names and that lie beside it.
+``import_module(f"scalebed.laws.{name}")`` reaches every law and ``f"scalebed.checks.{name}.table"``
+the table of every check. Not counted are imports for type checkers: they never run.
 """
 
 import ast
@@ -138,10 +138,18 @@ def _by_name(module: str, nodes: list[ast.AST]) -> set[str]:
             package = _prefix(module, node).rstrip(".")
             folder = file_of(package) if package else None
             if folder is not None and folder.name == "__init__.py":
-                found |= {f"{package}.{file.stem}" for file in folder.parent.glob("[a-z]*.py")}
-                inner = folder.parent.glob("*/__init__.py")
-                found |= {f"{package}.{file.parent.name}" for file in inner}
+                names = {file.stem for file in folder.parent.glob("[a-z]*.py")}
+                names |= {file.parent.name for file in folder.parent.glob("*/__init__.py")}
+                wanted = {f"{package}.{name}{_suffix(node)}" for name in names}
+                found |= {name for name in wanted if file_of(name)}
     return found
+
+
+def _suffix(node: ast.JoinedStr) -> str:
+    """Return what follows the one value at the end of an f-string, as in ``{name}.table``."""
+    last = node.values[-1]
+    value = str(last.value) if isinstance(last, ast.Constant) else ""
+    return value if value.startswith(".") else ""
 
 
 def _prefix(module: str, node: ast.JoinedStr) -> str:

@@ -10,6 +10,7 @@ from scalebed.core import arithmetic
 from scalebed.core.cells import Cell
 from scalebed.core.provenance import digest
 from scalebed.evaluate.digests import suite_digests, task_digest
+from scalebed.study.checks import CHECKS
 from scalebed.study.figures import FIGURES, SEARCH_FIGURES
 from scalebed.study.imported import ROLES, ImportedStudy
 from scalebed.study.search import SearchStudy
@@ -21,10 +22,9 @@ FIT_TABLES = (
     *("fits", "fit_parameters", "draws", "predictions", "influence"),
     *("pooling", "pooled_parameters", "pooled_predictions"),
 )
-CHECK_TABLES = ("calibration", "tournament", "reliability", "contrasts")
 SEARCH_TABLES = ("search_fits", "search_rungs")
 DATABASE_TABLES = (
-    *(*CELL_TABLES, *FIT_TABLES, *CHECK_TABLES),
+    *(*CELL_TABLES, *FIT_TABLES, *CHECKS),
     *(*SEARCH_TABLES, "lints", "comparisons"),
 )
 
@@ -227,8 +227,8 @@ def report(study: Study | ImportedStudy | SearchStudy) -> dict[str, Any]:
 
 
 def checks(study: Study | ImportedStudy) -> list[str]:
-    """Return the tables of what the study measures about itself, in the order of all of them."""
-    return [name for name in CHECK_TABLES if name in study.checks]
+    """Return what the study measures about itself, in the order of all checks."""
+    return [name for name in CHECKS if name in study.checks]
 
 
 def figures(study: Study | ImportedStudy | SearchStudy) -> dict[str, dict[str, Any]]:

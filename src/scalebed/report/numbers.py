@@ -2,9 +2,21 @@
 
 import math
 
-from scalebed.report.figures.style import compact, superscript
-
 MINUS = "−"
+_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+def superscript(exponent: int) -> str:
+    """Return 10 to the power of `exponent` in typographic form."""
+    return "10" + str(exponent).translate(_SUPERSCRIPTS)
+
+
+def compact(value: float) -> str:
+    """Return a count in three digits with k, M, B or T."""
+    for limit, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if value >= limit * 0.9995:
+            return f"{value / limit:.3g}{letter}"
+    return f"{value:.3g}"
 
 
 def fixed(value: float | None, digits: int = 3) -> str:

@@ -10,14 +10,14 @@ import jinja2
 from markupsafe import Markup
 
 from scalebed.core.files import read_text, write_text
-from scalebed.report import answer, checks_section, facts, numbers, published, search
+from scalebed.report import answer, facts, numbers, published, search
 from scalebed.report.cautions import Evidence, cautions, cell_label
 from scalebed.report.cells import cell_frame, records, rises, spearman
-from scalebed.report.figures.registry import get_figure, usual_figures
-from scalebed.report.figures.render import javascript, specification, to_svg
+from scalebed.report.checked import sections
+from scalebed.report.figures.javascript import javascript
 from scalebed.report.formulas import fitted, raised
 from scalebed.report.pooled import pooled
-from scalebed.study.figures import SEARCH_FIGURES
+from scalebed.study.figures import SEARCH_FIGURES, usual_figures
 from scalebed.tables.reader import StudyDatabase
 
 # A table longer than this belongs into a query, not on a page.
@@ -26,7 +26,7 @@ _BAR_WIDTH, _BAR_HEIGHT = 116, 18
 
 
 def write_report(
-    params: dict[str, Any], database: Path, out: Path, figures: Path | None = None
+    params: dict[str, Any], database: Path, out: Path, figures: Path, explored: Path
 ) -> None:
     """Write the report of a study.
 
@@ -39,29 +39,28 @@ def write_report(
     out
         Page to write.
     figures
-        Folder of figures that are drawn already (``<name>.json`` and ``.svg``); they are drawn
-        here without it.
+        Folder of the figures (``<name>.json`` and ``.svg``).
+    explored
+        Folder of what was computed for the report, of imported cells the laws of their search.
 
     Raises
     ------
     ScalebedError
-        If the database cannot be read or a figure option is unknown.
+        If the database, a figure or what was computed cannot be read.
     """
     with StudyDatabase(database) as study:
         if study.facts().get("kind") == "search":
             name, context = "search.html.j2", _search_context(params, study, figures)
         else:
-            name, context = "report.html.j2", page_context(params, study, figures)
+            name, context = "report.html.j2", page_context(params, study, figures, explored)
     write_text(out, _environment().get_template(name).render(context))
 
 
-def _search_context(
-    params: dict[str, Any], study: StudyDatabase, drawn: Path | None
-) -> dict[str, Any]:
+def _search_context(params: dict[str, Any], study: StudyDatabase, drawn: Path) -> dict[str, Any]:
     """Return everything the template of a search shows."""
     return search.page_context(study) | {
         "title": params.get("title") or study.facts().get("title", "search"),
-        "figures": _figures(params.get("figures") or usual_figures(SEARCH_FIGURES), study, drawn),
+        "figures": _figures(params.get("figures") or usual_figures(SEARCH_FIGURES), drawn),
         "javascript": _script(),
     }
 
@@ -72,7 +71,7 @@ def _script() -> Markup:
 
 
 def page_context(
-    params: dict[str, Any], study: StudyDatabase, drawn: Path | None = None
+    params: dict[str, Any], study: StudyDatabase, drawn: Path, explored: Path
 ) -> dict[str, Any]:
     """Return everything the template shows."""
     known = study.facts()
@@ -100,10 +99,7 @@ def page_context(
         "fits": fits,
         "other_fits": other_fits,
         "pooled": pooled(study),
-        "calibration": checks_section.calibration(study),
-        "tournament": checks_section.tournament(study),
-        "contrasts": checks_section.contrasts(study),
-        "reliability": checks_section.reliability(study),
+        "sections": sections(study),
         "cautions": cautions(Evidence(study, cells, fits, other_fits, targets, held_out)),
         "rises": len(found),
         "compared": compared,
@@ -117,11 +113,11 @@ def page_context(
         "corpora": facts.corpora(known),
         "provenance": facts.provenance(known),
         "comparisons": published.comparisons(study),
-        "search": published.search(study),
+        "search": published.search(study, explored / "search_laws.parquet"),
         "lints": published.lints(study),
         "tasks": published.tasks(study),
         "cells": records(cells),
-        "figures": _figures(params.get("figures") or usual_figures(), study, drawn),
+        "figures": _figures(params.get("figures") or usual_figures(), drawn),
         "javascript": _script(),
     }
 
@@ -139,25 +135,21 @@ def _methods(targets: list[answer.Target]) -> list[tuple[str, str]]:
     return [("; ".join(labels), method) for method, labels in found.items()]
 
 
-def _figures(
-    chosen: dict[str, dict[str, Any]], study: StudyDatabase, drawn: Path | None
-) -> list[dict[str, Any]]:
+def _figures(chosen: dict[str, dict[str, Any]], drawn: Path) -> list[dict[str, Any]]:
     figures = []
     for name, entry in chosen.items():
-        if drawn is not None:
-            text, svg = (read_text(drawn / f"{name}.{kind}") for kind in ("json", "svg"))
-        else:
-            spec = specification(get_figure(entry["plot"]), study, entry["options"])
-            text, svg = json.dumps(spec, separators=(",", ":"), ensure_ascii=False), to_svg(spec)
+        text, svg = (read_text(drawn / f"{name}.{kind}") for kind in ("json", "svg"))
+        spec = json.loads(text)
+        words = spec.pop("usermeta")
+        text = json.dumps(spec, separators=(",", ":"), ensure_ascii=False)
         still = base64.b64encode(svg.encode()).decode()
-        figure = get_figure(entry["plot"])
         # An end tag inside a script element would close it.
         text = text.replace("</", "<\\/")
         figures.append(
             {
                 "name": name,
-                "title": entry["title"] or figure.TITLE,
-                "caption": figure.CAPTION,
+                "title": entry["title"] or words["title"],
+                "caption": words["caption"],
                 "spec": Markup(text),
                 "still": f"data:image/svg+xml;base64,{still}",
             }
@@ -205,9 +197,11 @@ def interval_bar(row: dict[str, Any], reach: float) -> Markup:
 
 
 def _environment() -> jinja2.Environment:
-    folder = files("scalebed.report") / "template"
+    own, package = files("scalebed.report") / "template", files("scalebed")
 
     def load(name: str) -> str:
+        # A check has its template in its own folder.
+        folder = package if name.startswith("checks/") else own
         return (folder / name).read_text(encoding="utf-8")
 
     environment = jinja2.Environment(

@@ -1,9 +1,9 @@
 """What a study of imported cells adds to the report: printed numbers, the search, data lints."""
 
+from pathlib import Path
 from typing import Any
 
-from scalebed.core.errors import ScalebedError
-from scalebed.search.power import Bootstrap, fit_power
+from scalebed.tables.arrow import read_parquet
 from scalebed.tables.reader import StudyDatabase
 
 _SEARCH = """
@@ -21,37 +21,36 @@ def comparisons(study: StudyDatabase) -> list[dict[str, Any]]:
     return study.rows("SELECT * FROM comparisons ORDER BY item, quantity")
 
 
-def search(study: StudyDatabase) -> dict[str, Any] | None:
-    """Return what the search cost, and the configurations chosen from it; None without one."""
+def search(study: StudyDatabase, explored: Path) -> dict[str, Any] | None:
+    """Return what the search cost, and the configurations chosen from it; None without one.
+
+    Parameters
+    ----------
+    study
+    explored
+        File with the laws of the search, see `scalebed.checks.explore.search_laws`.
+    """
     (total,) = study.rows(_SEARCH)
     if not total["configurations"]:
         return None
     rows = study.rows("SELECT * FROM search WHERE chosen ORDER BY params")
-    return total | {"rows": rows, "laws": _laws(study)}
+    return total | {"rows": rows, "laws": _laws(explored)}
 
 
-_TARGETS = """
-SELECT DISTINCT size, flops FROM cells
-WHERE params > (SELECT max(params) FROM search)
-      AND round(token_multiplier) IN (SELECT DISTINCT round(tokens / params) FROM search)
-ORDER BY flops
-"""
+# What the laws of the search are fitted to, in the words of the report.
+_POINTS = {"kept": "the filtered frontier", "chosen": "the chosen ones"}
 
 
-def _laws(study: StudyDatabase) -> list[dict[str, Any]]:
+def _laws(explored: Path) -> list[dict[str, Any]]:
     """Return L = E + lambda C^-eta of the search, and what it says of the larger models."""
-    targets = {f"loss of {row['size']}": row["flops"] for row in study.rows(_TARGETS)}
+    rows = read_parquet(explored).to_pylist()
     laws = []
-    for what, flag in (("the filtered frontier", "kept"), ("the chosen ones", "chosen")):
-        frame = study.frame(f"SELECT flops, loss FROM search WHERE {flag} ORDER BY flops, loss")
-        try:
-            found = fit_power(
-                frame["flops"].to_numpy(), frame["loss"].to_numpy(), targets, Bootstrap()
-            )
-        except ScalebedError as error:
-            laws.append({"what": what, "points": len(frame), "refused": str(error), "rows": []})
-            continue
-        laws.append({"what": what, "points": len(frame), "refused": None, "rows": found})
+    for flag, what in _POINTS.items():
+        own = [row for row in rows if row["points_of"] == flag]
+        shown = [row for row in own if row["refused"] is None]
+        for first in own[:1]:
+            law = {"what": what, "points": first["points"], "refused": first["refused"]}
+            laws.append(law | {"rows": shown})
     return laws
 
 

@@ -44,3 +44,8 @@ def check_plots(figures: Mapping[str, Mapping[str, Any]]) -> None:
         if (plot := spec.get("plot", name)) not in PLOTS:
             known = ", ".join(PLOTS)
             raise ValueError(f"figures.{name}: no figure is called {plot!r}; there is {known}")
+
+
+def usual_figures(names: tuple[str, ...] = FIGURES) -> dict[str, dict[str, Any]]:
+    """Return figures as a report takes them: what is drawn under each name, title, options."""
+    return {name: {"plot": name, "title": None, "options": {}} for name in names}

@@ -4,8 +4,9 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
+from scalebed.study.checks import Check
 from scalebed.study.figures import check_plots
-from scalebed.study.sections import Bootstrap, Check, Fit, Name, Strict
+from scalebed.study.sections import Bootstrap, Fit, Name, Strict
 from scalebed.study.trained import check_laws
 
 ROLES = ("loss_cells", "error_cells", "targets", "scatter_cells")

@@ -281,10 +281,6 @@ class Bootstrap(Strict, Drawing):  # type: ignore[misc]
     """Seed of the draws."""
 
 
-Check = Literal["calibration", "reliability", "contrasts", "tournament"]
-"""What a study measures about itself."""
-
-
 class Budget(Strict):
     """What a study may cost; a plan above it is refused."""
 

@@ -9,13 +9,13 @@ from scalebed.core.arithmetic import SIZE_TABLES
 from scalebed.core.cells import Cell, expand, product
 from scalebed.core.errors import ScalebedError
 from scalebed.laws import get_law, names_of
+from scalebed.study.checks import Check
 from scalebed.study.figures import PLOTS
 from scalebed.study.roles import cell_roles
 from scalebed.study.sections import (
     Block,
     Bootstrap,
     Budget,
-    Check,
     Corpus,
     Dataset,
     Fit,

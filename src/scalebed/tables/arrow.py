@@ -10,6 +10,7 @@ import pyarrow.compute
 import pyarrow.parquet
 
 from scalebed.core.errors import ScalebedError
+from scalebed.core.files import write_parquet
 from scalebed.tables.declared.columns import Column, Table
 
 _ARROW_TYPES = {
@@ -41,6 +42,11 @@ def from_rows(table: Table, rows: Iterable[Mapping[str, Any]], source: str) -> p
     columns = {column.name: [row[column.name] for row in rows] for column in table.columns}
     loose = pyarrow.schema([(column.name, _ARROW_TYPES[column.type]) for column in table.columns])
     return conform(table, pyarrow.table(columns, schema=loose), source)
+
+
+def write_rows(table: Table, rows: Iterable[Mapping[str, Any]], path: Path) -> None:
+    """Write rows as parquet that holds what `table` declares; what is not finite is missing."""
+    write_parquet(path, from_rows(table, rows, f"the rows of {table.name}"))
 
 
 def read_table(table: Table, path: Path) -> pyarrow.Table:

@@ -16,18 +16,16 @@ from scalebed.tables.declared.cells import (
     ARGUMENTS,
     CELL_TABLES,
     CELLS,
-    CHECK_TABLES,
     COMPARISONS,
-    FIT_TABLES,
     LINTS,
     LOSSES,
     PROVENANCE,
     SEARCH,
     SEARCH_TABLES,
-    TABLES,
     TASKS,
 )
 from scalebed.tables.declared.columns import Column, Table
+from scalebed.tables.declared.database import CHECK_TABLES, FIT_TABLES, TABLES
 from scalebed.tables.declared.views import VIEWS
 from scalebed.tables.lints import lint
 from scalebed.tables.published_numbers import compare, read_published

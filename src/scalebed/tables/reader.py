@@ -10,7 +10,7 @@ import duckdb
 import pandas as pd
 
 from scalebed.core.errors import ScalebedError
-from scalebed.tables.declared.cells import TABLES
+from scalebed.tables.declared.database import TABLES
 
 
 class StudyDatabase:

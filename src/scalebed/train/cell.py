@@ -3,10 +3,11 @@
 import contextlib
 import logging
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from scalebed.core.backends import backend
+from scalebed.core.backends import BACKENDS
 from scalebed.core.cells import Cell
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json, sha256_file
@@ -70,7 +71,8 @@ def train_cell(params: dict[str, Any], dataset: Path, out: Path, options: Option
         if world()[1] == 1 and finished.restore(state.path, out):
             return "done"
         try:
-            outcome = backend(job.recipe.backend).train(job, state, began)
+            backend = import_module(BACKENDS[job.recipe.backend])
+            outcome = backend.train(job, state, began)
         except CellFailure as failure:
             status = _failed(out, run, cell, failure, leads)
         else:

@@ -8,15 +8,10 @@ import pyarrow.parquet
 import pytest
 import synthetic_study as synthetic
 
+from scalebed.checks.calibration.calibrate import SCHEMES, calibrate_study, left_out, winkler
+from scalebed.checks.calibration.table import TABLE
+from scalebed.checks.calibration.text import remarks
 from scalebed.checks.intervals import NAMES
-from scalebed.checks.intervals.calibrate import (
-    COLUMNS,
-    SCHEMES,
-    calibrate_study,
-    left_out,
-    remarks,
-    winkler,
-)
 from scalebed.commands.cli import main
 from scalebed.predict.open_study import StudyFit
 from scalebed.predict.runs import collect_runs
@@ -44,7 +39,7 @@ def test_winkler_score_by_hand():
 
 
 def test_rows_have_every_scheme_response_and_method(rows):
-    assert all(set(row) == set(COLUMNS) for row in rows)
+    assert all(set(row) == set(TABLE.names) for row in rows)
     assert {row["scheme"] for row in rows} == set(SCHEMES)
     assert {row["response"] for row in rows} == {"yardstick", "average"}
     assert {row["dataset"] for row in rows} == {"one", "two", "three", "all"}
@@ -154,7 +149,7 @@ def test_the_verb_prints_and_writes(folder, capsys):
     assert "other data sets, yardstick, all: nominal 90%" in text
     assert "* parametric" in text
     table = pyarrow.parquet.read_table(folder / "calibration.parquet")
-    assert table.column_names == list(COLUMNS)
+    assert table.column_names == TABLE.names
     assert table.num_rows > 100
 
 

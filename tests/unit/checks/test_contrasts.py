@@ -9,13 +9,13 @@ import synthetic_study as synthetic
 from extrapolation_study import open_tables
 from synthetic_study import settings
 
-from scalebed.checks.contrasts import Target, contrast, contrast_all, write
+from scalebed.checks.contrasts.compare import Target, contrast, contrast_all
 from scalebed.checks.contrasts.laws import study_tables
+from scalebed.checks.contrasts.table import TABLE
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import write_parquet
 from scalebed.predict.study import fit_files
-from scalebed.tables.arrow import read_table
-from scalebed.tables.declared.checks import CONTRASTS
+from scalebed.tables.arrow import read_table, write_rows
 
 BASE = np.array([1.8, 60.0, 150.0, 0.27])
 TARGET = Target(8e6, 3.2e8)
@@ -142,9 +142,9 @@ def test_every_pair_at_every_target(tmp_path, laws):
     found = {(row["a"], row["b"], row["params"], row["tokens"], row["response"]) for row in rows}
     assert len(found) == len(rows) == 3 * 2 * 2
     assert {(row["params"], row["tokens"]) for row in rows} == {(8e6, 1.6e8), (8e6, 1.28e9)}
-    assert all(list(row) == CONTRASTS.names for row in rows)
-    write(rows, tmp_path / "contrasts.parquet")
-    read = read_table(CONTRASTS, tmp_path / "contrasts.parquet").to_pylist()
+    assert all(list(row) == TABLE.names for row in rows)
+    write_rows(TABLE, rows, tmp_path / "contrasts.parquet")
+    read = read_table(TABLE, tmp_path / "contrasts.parquet").to_pylist()
     for row in rows:
         assert {key: None if value == np.inf else value for key, value in row.items()} in read
 

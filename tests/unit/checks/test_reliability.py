@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from extrapolation_study import losses, open_tables, task_tables
 
-from scalebed.checks.reliability import CLASSES, classify_tasks, write
+from scalebed.checks.reliability.classes import CLASSES, classify_tasks
 from scalebed.checks.reliability.evidence import (
     Stratum,
     above_chance,
@@ -12,8 +12,8 @@ from scalebed.checks.reliability.evidence import (
     trend,
     turning,
 )
-from scalebed.tables.arrow import read_table
-from scalebed.tables.declared.checks import RELIABILITY
+from scalebed.checks.reliability.table import TABLE
+from scalebed.tables.arrow import read_table, write_rows
 
 SETS = ("one", "two")
 CHANCE = 0.75
@@ -61,7 +61,7 @@ def test_every_class_is_found(rows, name):
 
 def test_rows_are_for_all_data_sets_and_for_each(rows):
     assert [row["dataset"] for row in rows] == ["all"] * 5 + ["one"] * 5 + ["two"] * 5
-    assert all(list(row) == RELIABILITY.names for row in rows)
+    assert all(list(row) == TABLE.names for row in rows)
     assert row_of(rows, "predictable", "one")["class"] == "predictable"
     assert row_of(rows, "predictable")["gain"] == pytest.approx(0.25 + 0.5 / 3, abs=0.04)
     assert row_of(rows, "predictable")["range"] == pytest.approx(0.5, abs=0.03)
@@ -80,8 +80,8 @@ def test_q_values_are_those_of_benjamini_and_hochberg(rows):
 
 
 def test_columns_of_the_parquet(tmp_path, rows):
-    write(rows, tmp_path / "reliability.parquet")
-    read = read_table(RELIABILITY, tmp_path / "reliability.parquet").to_pylist()
+    write_rows(TABLE, rows, tmp_path / "reliability.parquet")
+    read = read_table(TABLE, tmp_path / "reliability.parquet").to_pylist()
     assert sorted(read, key=str) == sorted(rows, key=str)
 
 

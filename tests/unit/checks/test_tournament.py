@@ -5,20 +5,20 @@ import pytest
 from extrapolation_study import open_tables, study
 from synthetic_study import BIG, ERROR, SIZES, TRUTH, settings, tables
 
-from scalebed.checks.tournament import Rules, make_splits, run_tournament, verdicts, write
 from scalebed.checks.tournament.batch import fit_many
 from scalebed.checks.tournament.differences import cluster_draws, differences
 from scalebed.checks.tournament.entries import BASELINE, error_entries, loss_entries
+from scalebed.checks.tournament.play import Rules, run_tournament
 from scalebed.checks.tournament.rows import BEST, EVEN, REFUSED, WORSE
 from scalebed.checks.tournament.scores import WORST
-from scalebed.checks.tournament.splits import cell_numbers, short
+from scalebed.checks.tournament.splits import cell_numbers, make_splits, short
+from scalebed.checks.tournament.table import TABLE
 from scalebed.checks.tournament.text import table_lines
-from scalebed.checks.tournament.verdict import asked
+from scalebed.checks.tournament.verdict import asked, verdicts
 from scalebed.core.errors import ScalebedError
 from scalebed.fit import FitRefusedError, Options, fit_law
 from scalebed.laws import get_law, names_of
-from scalebed.tables.arrow import read_table
-from scalebed.tables.declared.checks import TOURNAMENT
+from scalebed.tables.arrow import read_table, write_rows
 
 
 @pytest.fixture(scope="module")
@@ -212,12 +212,12 @@ def test_the_means_over_a_family_weigh_its_splits_alike(rows):
 
 
 def test_columns_and_parquet(tmp_path, rows):
-    assert all(sorted(row) == sorted(TOURNAMENT.names) for row in rows)
-    write(rows, tmp_path / "t" / "tournament.parquet")
-    read = read_table(TOURNAMENT, tmp_path / "t" / "tournament.parquet").to_pylist()
+    assert all(sorted(row) == sorted(TABLE.names) for row in rows)
+    write_rows(TABLE, rows, tmp_path / "t" / "tournament.parquet")
+    read = read_table(TABLE, tmp_path / "t" / "tournament.parquet").to_pylist()
     assert len(read) == len(rows)
     for row in rows:
-        assert {name: row[name] for name in TOURNAMENT.names} in read
+        assert {name: row[name] for name in TABLE.names} in read
 
 
 def test_the_result_does_not_depend_on_workers(noisy):

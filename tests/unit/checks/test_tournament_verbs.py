@@ -16,7 +16,7 @@ from scalebed.predict.study import fit_files
 from scalebed.report.figures import tournament
 from scalebed.report.figures.style import Style
 from scalebed.tables.arrow import read_table
-from scalebed.tables.declared.checks import CONTRASTS, RELIABILITY, TOURNAMENT
+from scalebed.tables.declared.database import check_table
 from scalebed.tables.reader import StudyDatabase
 
 
@@ -59,9 +59,9 @@ def test_compare_prints_tables_verdicts_and_classes(study, capsys):
 
 
 def test_compare_writes_what_the_database_takes(compared):
-    rows = read_table(TOURNAMENT, compared / "tournament.parquet").to_pylist()
+    rows = read_table(check_table("tournament"), compared / "tournament.parquet").to_pylist()
     assert {row["law"] for row in rows if row["kind"] == "loss"} == {"tied", "compute"}
-    tasks = read_table(RELIABILITY, compared / "reliability.parquet").to_pylist()
+    tasks = read_table(check_table("reliability"), compared / "reliability.parquet").to_pylist()
     assert {(row["task"], row["dataset"]) for row in tasks} == {
         (task, dataset) for task in synthetic.TASKS for dataset in ("all", *synthetic.TRUTH)
     }
@@ -81,11 +81,11 @@ def test_a_study_that_allows_no_comparison_gives_empty_tables(tmp_path, capsys):
     folder = write_study(tmp_path / "small", fit_only=True)
     assert main(["compare", str(folder), "--out", str(tmp_path)]) == 0
     assert "nothing to compare" in capsys.readouterr().out
-    assert read_table(TOURNAMENT, tmp_path / "tournament.parquet").num_rows == 0
-    assert read_table(RELIABILITY, tmp_path / "reliability.parquet").num_rows > 0
+    assert read_table(check_table("tournament"), tmp_path / "tournament.parquet").num_rows == 0
+    assert read_table(check_table("reliability"), tmp_path / "reliability.parquet").num_rows > 0
     assert main(["contrast", str(folder), "--out", str(tmp_path)]) == 0
     assert "no pair of data sets to compare" in capsys.readouterr().out
-    assert read_table(CONTRASTS, tmp_path / "contrasts.parquet").num_rows == 0
+    assert read_table(check_table("contrasts"), tmp_path / "contrasts.parquet").num_rows == 0
     assert main(["contrast", str(folder), "one", "two"]) == 2
     assert "has no target: add --target" in capsys.readouterr().err
 
@@ -96,7 +96,7 @@ def test_contrast_prints_and_writes(study, tmp_path, capsys):
     said = capsys.readouterr().out
     assert said.startswith("At N 1e+07, D 1e+09 the loss on yardstick is ")
     assert "note: one, tied: doubtful" in said
-    (row,) = read_table(CONTRASTS, tmp_path / "contrasts.parquet").to_pylist()
+    (row,) = read_table(check_table("contrasts"), tmp_path / "contrasts.parquet").to_pylist()
     assert row["sentence"] in said
     assert main(["contrast", str(study)]) == 0
     assert capsys.readouterr().out.count("the error on average") == 6
@@ -149,7 +149,7 @@ def drawn(path, **options):
 
 
 def test_the_figure_has_a_panel_a_split(database, compared):
-    rows = read_table(TOURNAMENT, compared / "tournament.parquet").to_pylist()
+    rows = read_table(check_table("tournament"), compared / "tournament.parquet").to_pylist()
     for kind, count in (("loss", 6), ("error", 5)):
         spec = drawn(database, kind=kind)
         names = {row["split"] for row in rows if row["kind"] == kind}

@@ -32,6 +32,14 @@ def package(tmp_path, monkeypatch):
         "typed": "from typing import TYPE_CHECKING\n\n"
         "if TYPE_CHECKING:\n    from scalebed import lonely\n",
         "by_name": "from scalebed.laws import get\n",
+        "checks/__init__": "",
+        "checks/one/__init__": "",
+        "checks/one/table": "T = 1\n",
+        "checks/one/measure": "from scalebed import low\n",
+        "checks/two/__init__": "",
+        "checks/two/table": "T = 2\n",
+        "tables": "from importlib import import_module\n\n"
+        "def get(name):\n    return import_module(f'scalebed.checks.{name}.table')\n",
         "reader": "NAME = 'table.yaml'\nFOLDER = 'texts'\n",
     }.items():
         path = root / f"{name}.py"
@@ -58,6 +66,15 @@ def names(package, *modules):
         ("typed", {"typed.py"}),
         ("laws.free", {"laws/free.py", "laws/__init__.py", "laws/tied.py", "low.py"}),
         ("by_name", {"by_name.py", "laws/__init__.py", "laws/tied.py", "laws/free.py", "low.py"}),
+        (
+            "tables",
+            {"tables.py", "checks/__init__.py"}
+            | {
+                f"checks/{name}/{file}.py"
+                for name in ("one", "two")
+                for file in ("__init__", "table")
+            },
+        ),
         ("reader", {"reader.py", "table.yaml", "texts/one.txt"}),
     ],
 )

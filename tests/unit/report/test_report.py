@@ -12,8 +12,8 @@ from scalebed.laws import NAMES, get_law
 from scalebed.report import answer, cautions, numbers
 from scalebed.report.cells import cell_frame, rises, spearman
 from scalebed.report.formulas import fitted, formula_html
-from scalebed.report.page import write_report
 from scalebed.report.text import predictions_text
+from scalebed.report.write import write_report
 from scalebed.tables.reader import StudyDatabase
 
 PARAMS = {"study": "invented", "title": "Tests <b>& more"}
@@ -207,7 +207,7 @@ def test_a_loss_that_rises_is_listed(tmp_path):
     assert compared == 4 * 3 + 4 * 3 + 2
     assert sorted(rise.along for rise in found) == ["M", "N"]
     assert all(rise.worse["size"] == "w64" and rise.worse["ratio"] == 40 for rise in found)
-    assert not any(rise.noise for rise in found)
+    assert all(rise.apart for rise in found)
     assert len(caution.items) == 2
 
 

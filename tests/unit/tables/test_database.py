@@ -13,7 +13,7 @@ import study_records as records
 from scalebed.commands.cli import main
 from scalebed.core.errors import ScalebedError
 from scalebed.tables.database import gather_study
-from scalebed.tables.declared.cells import TABLES
+from scalebed.tables.declared.database import TABLES
 from scalebed.tables.declared.views import VIEWS
 from scalebed.tables.reader import StudyDatabase
 from scalebed.tables.reference import with_reference

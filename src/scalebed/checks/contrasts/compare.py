@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,13 +17,13 @@ from scalebed.checks.contrasts.laws import (
     fitted,
     study_tables,
 )
-from scalebed.checks.contrasts.words import notes, sentence
+from scalebed.checks.contrasts.table import TABLE
+from scalebed.checks.contrasts.text import notes, sentence
 from scalebed.core.errors import ScalebedError
 from scalebed.laws.forms.base import Array
 from scalebed.predict.open_study import StudyFit
 from scalebed.predict.runs import AVERAGE, Runs
 from scalebed.predict.scatter import stream
-from scalebed.tables.declared.checks import CONTRASTS
 
 Row = dict[str, Any]
 
@@ -69,7 +68,7 @@ def contrast(
     Returns
     -------
     dict
-        A row of table ``contrasts``, see `scalebed.tables.declared.checks`. ``multiplier`` is how
+        A row of table ``contrasts``, see `scalebed.checks.contrasts.table`. ``multiplier`` is how
         many times the target's compute data set b needs, at the same M, for what a reaches with
         it; ``p_better`` is the share of draws in which a is better.
 
@@ -94,7 +93,7 @@ def contrast(
         both = frames, study_tables(other, _needed(other, [response]))
         a, b = f"{a} ({study.name})", f"{b} ({other.name})"
     level = study.settings.level
-    row: Row = dict.fromkeys(CONTRASTS.names) | {
+    row: Row = dict.fromkeys(TABLE.names) | {
         "a": a,
         "b": b,
         "kind": kind,
@@ -147,7 +146,7 @@ def contrast_all(
     Returns
     -------
     list of dict
-        Rows of table ``contrasts``, see `scalebed.tables.declared.checks`.
+        Rows of table ``contrasts``, see `scalebed.checks.contrasts.table`.
     """
     errors = {key for runs in study.runs for key in runs.errors}
     averages = [name for name in (AVERAGE, *study.settings.averages) if name in errors]
@@ -293,11 +292,3 @@ def _largest(side: Side) -> float:
     """Compute of the largest run that the laws were fitted to."""
     used = side.runs.fit_loss if side.error is None else side.runs.fit_loss | side.runs.fit_error
     return float(np.max(side.runs.flops[used], initial=0.0)) or np.nan
-
-
-def write(rows: Sequence[Row], path: Path) -> None:
-    """Write the rows as parquet; an infinite multiplier becomes a missing one."""
-    from scalebed.core.files import write_parquet
-    from scalebed.tables.arrow import from_rows
-
-    write_parquet(path, from_rows(CONTRASTS, rows, "the contrasts"))

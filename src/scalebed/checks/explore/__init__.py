@@ -1,1 +1,1 @@
-"""What a study may ask of its data beside its laws: how its answers depend on the design."""
+"""What some figures and the report show beside the laws: computed here, drawn there."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,9 @@ from scalebed.checks.reliability.evidence import (
     trend,
     turning,
 )
+from scalebed.checks.reliability.table import TABLE
 from scalebed.predict.open_study import StudyFit
 from scalebed.predict.runs import Runs
-from scalebed.tables.declared.checks import RELIABILITY
 
 Row = dict[str, Any]
 
@@ -38,8 +37,6 @@ ALL = "all"
 _MOST_NOISE = 0.5 / 3.29
 _LEAST_RUNS = 6
 
-COLUMNS = tuple(RELIABILITY.names)
-
 
 def classify_tasks(
     study: StudyFit, tournament: Sequence[Mapping[str, Any]] = (), level: float = 0.05
@@ -50,14 +47,15 @@ def classify_tasks(
     ----------
     study : StudyFit
     tournament : sequence of mapping
-        Rows of `scalebed.checks.tournament.run_tournament`, for the error law to use for each task.
+        Rows of `scalebed.checks.tournament.play.run_tournament`, for the error law to use for each
+        task.
     level : float
         False discovery rate of each test over the tasks (Benjamini and Hochberg 1995).
 
     Returns
     -------
     list of dict
-        Rows of table ``reliability``, see `scalebed.tables.declared.checks`.
+        Rows of table ``reliability``, see `scalebed.checks.reliability.table`.
     """
     tasks = sorted({row["task"] for row in study.tables["tasks"]})
     chance = _chances(study.runs)
@@ -98,7 +96,7 @@ def _strata(sets: Sequence[Runs], loss: str, task: str) -> list[Stratum]:
 
 def _evidence(strata: list[Stratum], chance: float | None) -> Row:
     runs = sum(stratum.loss.size for stratum in strata)
-    row: Row = dict.fromkeys(COLUMNS) | {"runs": runs, "chance_error": chance}
+    row: Row = dict.fromkeys(TABLE.names) | {"runs": runs, "chance_error": chance}
     del row["task"], row["dataset"], row["error_law"]
     if max((stratum.loss.size for stratum in strata), default=0) < _LEAST_RUNS:
         return row
@@ -124,9 +122,8 @@ def _judged(rows: list[Row], level: float) -> list[Row]:
         known = [row for row in rows if row[f"p_{test}"] is not None]
         for row, q in zip(known, _adjusted([row[f"p_{test}"] for row in known]), strict=True):
             row[f"q_{test}"] = q
-    return [
-        {name: row[name] for name in COLUMNS} for row in (row | _class(row, level) for row in rows)
-    ]
+    judged = (row | _class(row, level) for row in rows)
+    return [{name: row[name] for name in TABLE.names} for row in judged]
 
 
 def _adjusted(p: list[float]) -> list[float]:
@@ -189,11 +186,3 @@ def _laws(tournament: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         complete = {law: errors for law, errors in laws.items() if len(errors) == most}
         best[response] = min(complete, key=lambda law: float(np.mean(complete[law])))
     return best
-
-
-def write(rows: Sequence[Row], path: Path) -> None:
-    """Write the rows as parquet."""
-    from scalebed.core.files import write_parquet
-    from scalebed.tables.arrow import from_rows
-
-    write_parquet(path, from_rows(RELIABILITY, rows, "the classes of tasks"))

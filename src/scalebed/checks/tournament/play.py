@@ -64,7 +64,7 @@ def run_tournament(study: StudyFit, rules: Rules | None = None) -> list[Row]:
     Returns
     -------
     list of dict
-        Rows of table ``tournament``, see `scalebed.tables.declared.checks`; none if the study has
+        Rows of table ``tournament``, see `scalebed.checks.tournament.table`; none if the study has
         no cells beyond those it fits to.
 
     Raises

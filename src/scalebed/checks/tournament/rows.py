@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from scalebed.checks.tournament.entries import Entry
 from scalebed.checks.tournament.scores import Score
 from scalebed.laws.forms.base import Array, Index, Mask
 from scalebed.predict.scatter import stream
-from scalebed.tables.declared.checks import TOURNAMENT
 
 Row = dict[str, Any]
 
@@ -148,11 +146,3 @@ def _interval(found: Differences | None, i: int, columns: tuple[str, str, str]) 
 
 def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def write(rows: Sequence[Row], path: Path) -> None:
-    """Write the rows as parquet."""
-    from scalebed.core.files import write_parquet
-    from scalebed.tables.arrow import from_rows
-
-    write_parquet(path, from_rows(TOURNAMENT, rows, "the tournament"))

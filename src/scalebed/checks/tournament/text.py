@@ -1,18 +1,27 @@
-"""The tables of a tournament as text."""
+"""What a tournament says, as tables and in sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Any
 
 from scalebed.checks.tournament.rows import BEST, EVEN, REFUSED, Row
+from scalebed.checks.tournament.verdict import verdicts
+from scalebed.predict.open_study import StudyFit
 
 _MARKS = {BEST: "*", EVEN: "~", REFUSED: "!"}
 _LEGEND = (
     "* best of its column, ~ not established to be worse, ! some data set refused; in brackets the "
     "root mean square residual of the fits; = is the study's own"
 )
+
+
+def lines(study: StudyFit, rows: Sequence[Row], family: str) -> Iterator[str]:
+    """Tables of mean errors, then the law to believe for a family of extrapolations."""
+    yield from table_lines(rows)
+    if not rows:
+        yield f"study {study.name} has no cells beyond those it fits to: nothing to compare"
+    yield from (f"\n{sentence}" for sentence in verdicts(rows, family))
 
 
 def table_lines(rows: Sequence[Row]) -> list[str]:
@@ -67,15 +76,3 @@ def _cell(row: Row | None) -> str:
     if row["in_sample"] is not None:
         text += f" ({row['in_sample']:.2f})"
     return text + _MARKS.get(row["standing"], " ")
-
-
-def reliability_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Sentences of all tasks by class, over all data sets if there are several."""
-    first = rows[0]["dataset"] if rows else ""
-    own = [row for row in rows if row["dataset"] == first]
-    counts: dict[str, int] = {}
-    for row in own:
-        counts[row["class"]] = counts.get(row["class"], 0) + 1
-    head = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-    ordered = sorted(own, key=lambda row: (row["class"], row["task"]))
-    return [f"{len(own)} tasks over {first}: {head}", *(row["sentence"] for row in ordered)]

@@ -35,7 +35,7 @@ def verdicts(rows: Sequence[Row], family: str | None = None) -> list[str]:
     Parameters
     ----------
     rows : sequence of dict
-        From `scalebed.checks.tournament.run_tournament`.
+        From `scalebed.checks.tournament.play.run_tournament`.
     family : str, optional
         Family of splits to judge by, see `asked`; all of them by default.
     """

@@ -4,7 +4,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from scalebed.report.figures.frames import FittedLaw, fitted_laws, panel_names, points
+from scalebed.report.figures.frames import panel_names
 from scalebed.report.figures.style import (
     INK,
     MAX_COLUMNS,
@@ -16,6 +16,7 @@ from scalebed.report.figures.style import (
     linear_domain,
     message,
 )
+from scalebed.tables.frames import FittedLaw, fitted_laws, points
 from scalebed.tables.reader import StudyDatabase
 
 TITLE = "Task error against loss"

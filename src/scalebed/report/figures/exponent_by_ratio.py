@@ -1,13 +1,10 @@
 """Exponent of compute on each ray of constant M, with the floor shared or free."""
 
-from typing import Any
-
 import altair as alt
 import numpy as np
 import pandas as pd
 
-from scalebed.checks.explore.constant_ratio import fit_ray, log_slope, ray_intervals
-from scalebed.report.figures.frames import FittedLaw, fitted_laws, points
+from scalebed.checks.explore import options as explorations
 from scalebed.report.figures.style import (
     INK,
     MAX_COLUMNS,
@@ -26,53 +23,20 @@ CAPTION = (
     "the exponent, so a constant exponent is only seen with a shared E. Values beyond the axis "
     "are drawn at its end."
 )
-OPTIONS: dict[str, Any] = {"min_ratio": 0.0, "draws": 500, "seed": 0, "free": True}
-_LEAST_CELLS = 3
+EXPLORED = explorations.OPTIONS["exponent_by_ratio"]
+OPTIONS = EXPLORED | {"free": True}
 _SHARED, _FREE = "E of the joint fit", "E free at each M"
 
 
-def chart(study: StudyDatabase, style: Style) -> alt.TopLevelMixin:
+def chart(study: StudyDatabase, style: Style, explored: pd.DataFrame) -> alt.TopLevelMixin:
     """Return the chart, one panel per data set."""
     options = OPTIONS | dict(style.options)
-    cells = points(study)
-    # Sizes with a target are what is predicted, also at other M.
-    large = cells.loc[cells["target"], "size"].unique()
-    small = ~cells["size"].isin(large) & (cells["M"] >= options["min_ratio"])
-    cells = cells[cells["loss"].notna() & small]
-    rows = [
-        row
-        for name, law in fitted_laws(study, "loss").items()
-        for row in _rays(cells[cells["dataset"] == name], law, options)
-    ]
-    if not rows:
+    frame = explored.sort_values(["dataset", "M", "floor"], ascending=[True, True, False])
+    if not options["free"]:
+        frame = frame[frame["floor"] == _SHARED]
+    if frame.empty:
         return message("No token multiplier has three finished cells and a fitted law.", TITLE)
-    return _draw(pd.DataFrame(rows), style)
-
-
-def _rays(cells: pd.DataFrame, fitted: FittedLaw, options: dict[str, Any]) -> list[dict[str, Any]]:
-    floor = float(fitted.theta[0])
-    joint = dict(
-        zip(
-            [parameter.name for parameter in fitted.law.derived],
-            fitted.law.derive(fitted.theta).tolist(),
-            strict=True,
-        )
-    ).get("eta")
-    rows: list[dict[str, Any]] = []
-    for M, own in cells.groupby("M"):
-        if own["params"].nunique() < _LEAST_CELLS:
-            continue
-        flops, loss = own["flops"].to_numpy(), own["loss"].to_numpy()
-        common = {"dataset": own["dataset"].iloc[0], "M": M, "cells": len(own), "joint": joint}
-        eta = float(log_slope(flops, loss, floor)[0])
-        low, high = ray_intervals(flops, loss, floor, int(options["draws"]), int(options["seed"]))
-        rows.append(common | {"floor": _SHARED, "eta": eta, "E": floor, "low": low, "high": high})
-        if options["free"]:
-            free = fit_ray(flops, loss)
-            rows.append(
-                common | {"floor": _FREE, "eta": float(free.eta[0]), "E": float(free.floor[0])}
-            )
-    return [row for row in rows if np.isfinite(row["eta"])]
+    return _draw(frame, style)
 
 
 def _draw(frame: pd.DataFrame, style: Style) -> alt.TopLevelMixin:

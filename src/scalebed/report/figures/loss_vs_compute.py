@@ -4,13 +4,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from scalebed.report.figures.frames import (
-    FittedLaw,
-    fitted_laws,
-    iso_ratio_curve,
-    panel_names,
-    points,
-)
+from scalebed.report.figures.frames import iso_ratio_curve, panel_names
 from scalebed.report.figures.style import (
     MAX_COLUMNS,
     ROLE_SHAPES,
@@ -20,6 +14,7 @@ from scalebed.report.figures.style import (
     log_axis,
     message,
 )
+from scalebed.tables.frames import FittedLaw, fitted_laws, points
 from scalebed.tables.reader import StudyDatabase
 
 TITLE = "Loss against training compute"

@@ -6,8 +6,9 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from scalebed.report.figures.frames import FittedLaw, fitted_laws, iso_ratio_curve, points
+from scalebed.report.figures.frames import iso_ratio_curve
 from scalebed.report.figures.style import MAX_COLUMNS, SEQUENCE, Style, log_axis, message
+from scalebed.tables.frames import FittedLaw, fitted_laws, points
 from scalebed.tables.reader import StudyDatabase
 
 TITLE = "Reducible loss against training compute"

@@ -1,21 +1,17 @@
 """Names of the figures in the order of the report; importing this module costs nothing."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from scalebed.core.errors import ScalebedError
-from scalebed.study.figures import FIGURES, PLOTS
+from scalebed.study.figures import PLOTS
 
 if TYPE_CHECKING:
     import altair as alt
+    import pandas as pd
 
     from scalebed.report.figures.style import Style
     from scalebed.tables.reader import StudyDatabase
-
-
-def usual_figures(names: tuple[str, ...] = FIGURES) -> dict[str, dict[str, Any]]:
-    """Return figures as a report takes them: what is drawn under each name, title, options."""
-    return {name: {"plot": name, "title": None, "options": {}} for name in names}
 
 
 class Figure(Protocol):
@@ -33,8 +29,10 @@ class Figure(Protocol):
     TITLE: str
     CAPTION: str
 
-    def chart(self, study: "StudyDatabase", style: "Style") -> "alt.TopLevelMixin":
-        """Return the chart."""
+    def chart(
+        self, study: "StudyDatabase", style: "Style", *explored: "pd.DataFrame"
+    ) -> "alt.TopLevelMixin":
+        """Return the chart; figures that show an exploration are given its table."""
         ...
 
 

@@ -6,7 +6,8 @@ import altair as alt
 import pandas as pd
 
 from scalebed.core.errors import ScalebedError
-from scalebed.report.figures.style import INK, MUTED, Style, compact, message
+from scalebed.report.figures.style import INK, MUTED, Style, message
+from scalebed.report.numbers import compact
 from scalebed.tables.reader import StudyDatabase
 
 TITLE = "Relative error of the prediction"

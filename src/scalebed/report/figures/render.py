@@ -1,6 +1,5 @@
 """Charts as files: a self-contained HTML page, SVG and PNG, all without a network."""
 
-import functools
 import json
 import re
 from pathlib import Path
@@ -9,20 +8,25 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import vl_convert
 
+from scalebed.core.errors import ScalebedError
 from scalebed.core.files import atomic_path, write_text
+from scalebed.report.figures.javascript import VEGA_LITE
 from scalebed.report.figures.style import parse_style, theme
+from scalebed.tables.arrow import read_parquet
 from scalebed.tables.reader import StudyDatabase
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from scalebed.report.figures.registry import Figure
 
-# The converter has several Vega-Lite versions; the one Altair writes for is the right one.
-_VEGA_LITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 _SIGNIFICANT = 6
 _NUMBERED = re.compile(r"\b(clip|gradient_)(\d+)\b")
 
 
-def specification(figure: "Figure", study: StudyDatabase, params: dict[str, Any]) -> dict[str, Any]:
+def specification(
+    figure: "Figure", study: StudyDatabase, params: dict[str, Any], explored: Path | None = None
+) -> dict[str, Any]:
     """Return the Vega-Lite specification of a figure.
 
     Parameters
@@ -33,13 +37,32 @@ def specification(figure: "Figure", study: StudyDatabase, params: dict[str, Any]
         Where its data come from.
     params
         Options of the figure, as a study file gives them.
+    explored
+        What `scalebed explore` computed for it, if the figure shows such a thing.
+
+    Raises
+    ------
+    ScalebedError
+        If an option is unknown, or nothing was explored for a figure that shows it.
     """
     name = figure.__name__.rpartition(".")[2]
     style = parse_style(name, params, getattr(figure, "OPTIONS", {}))
     with alt.data_transformers.enable("default", max_rows=None):
-        spec = figure.chart(study, style).to_dict()
+        spec = figure.chart(study, style, *_explored(figure, explored)).to_dict()
     spec["config"] = theme()
     return _rounded(spec)
+
+
+def _explored(figure: "Figure", path: Path | None) -> tuple["pd.DataFrame", ...]:
+    """Return the table a figure draws beside the database, if it draws one."""
+    if not hasattr(figure, "EXPLORED"):
+        return ()
+    if path is None:
+        name = figure.__name__.rpartition(".")[2]
+        raise ScalebedError(
+            f"figure {name} shows what `scalebed explore {name}` computes, and has no file of it"
+        )
+    return (read_parquet(path).to_pandas(),)
 
 
 def _rounded(value: Any) -> Any:
@@ -66,35 +89,34 @@ def _rounded_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def to_svg(spec: dict[str, Any]) -> str:
     """Return a figure as SVG."""
-    svg: str = vl_convert.vegalite_to_svg(json.dumps(spec), vl_version=_VEGA_LITE)
+    svg: str = vl_convert.vegalite_to_svg(json.dumps(spec), vl_version=VEGA_LITE)
     # The converter numbers clip paths and gradients on and on within one process.
     order = {name: index for index, name in enumerate(dict.fromkeys(_NUMBERED.findall(svg)))}
     return _NUMBERED.sub(lambda found: f"{found.group(1)}{order[found.groups()]}", svg)
 
 
-@functools.cache
-def javascript() -> str:
-    """Return Vega, Vega-Lite and Vega-Embed as one script that sets ``window.vegaEmbed``."""
-    script: str = vl_convert.javascript_bundle(
-        "window.vegaEmbed = vegaEmbed;", vl_version=_VEGA_LITE
-    )
-    return script
-
-
 def save(
-    figure: "Figure", study: StudyDatabase, params: dict[str, Any], prefix: Path
+    figure: "Figure",
+    study: StudyDatabase,
+    params: dict[str, Any],
+    prefix: Path,
+    explored: Path | None = None,
 ) -> tuple[Path, Path, Path, Path]:
-    """Write ``<prefix>.html``, ``.svg``, ``.png`` and, for the report, ``.json``: their paths."""
-    spec = specification(figure, study, params)
+    """Write ``<prefix>.html``, ``.svg``, ``.png`` and, for the report, ``.json``: their paths.
+
+    The last one tells title and caption as well, so that the report need not ask the figure.
+    """
+    spec = specification(figure, study, params, explored)
     scale = float(params.get("png_scale", 2.0))
     kinds = ("html", "svg", "png", "json")
     html, svg, png, text = (prefix.with_name(f"{prefix.name}.{kind}") for kind in kinds)
     vector = to_svg(spec)
-    page = vl_convert.vegalite_to_html(json.dumps(spec), vl_version=_VEGA_LITE, bundle=True)
+    page = vl_convert.vegalite_to_html(json.dumps(spec), vl_version=VEGA_LITE, bundle=True)
     title = f"<title>{figure.TITLE}</title>"
     write_text(html, page.replace("<title>Chart</title>", title, 1))
     write_text(svg, vector)
     with atomic_path(png) as temporary:
         temporary.write_bytes(vl_convert.svg_to_png(vector, scale=scale))
-    write_text(text, json.dumps(spec, separators=(",", ":"), ensure_ascii=False))
+    words = {"usermeta": {"title": figure.TITLE, "caption": figure.CAPTION}}
+    write_text(text, json.dumps(spec | words, separators=(",", ":"), ensure_ascii=False))
     return html, svg, png, text

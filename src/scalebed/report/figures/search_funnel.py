@@ -1,12 +1,9 @@
 """A hyper-parameter search: all configurations, its frontier, what was kept and a power law."""
 
-from typing import Any
-
 import altair as alt
-import numpy as np
 import pandas as pd
 
-from scalebed.checks.explore.constant_ratio import fit_ray
+from scalebed.checks.explore import options as explorations
 from scalebed.report.figures.style import SEQUENCE, Style, log_axis, message
 from scalebed.tables.reader import StudyDatabase
 
@@ -16,14 +13,8 @@ CAPTION = (
     "those no cheaper one beats; those kept, with the power law L = E + s C^-eta fitted to them "
     "and 90 % of a bootstrap over them. Diamonds are the configurations the study uses."
 )
-OPTIONS: dict[str, Any] = {
-    "color": "params",
-    "panels": "search,frontier,kept",
-    "draws": 500,
-    "seed": 0,
-    "max_loss": 0.0,
-    "reach": 0.0,
-}
+EXPLORED = explorations.OPTIONS["search_funnel"]
+OPTIONS = EXPLORED | {"color": "params", "panels": "search,frontier,kept"}
 # Texts that are missing in every row would become numbers that are none, which JSON cannot say.
 _RUNS = """
 SELECT configuration, params, tokens, steps, batch_sequences, warmup, lr, flops, loss,
@@ -35,15 +26,13 @@ _TITLES = {
     "frontier": "frontier",
     "kept": "kept, with power law",
 }
-_CURVE_POINTS = 60
 _COLORS = {"params": "parameters N", "steps": "optimiser steps"}
 
 
-def chart(study: StudyDatabase, style: Style) -> alt.TopLevelMixin:
+def chart(study: StudyDatabase, style: Style, explored: pd.DataFrame) -> alt.TopLevelMixin:
     """Return the chart.
 
-    `panels` is a list with commas out of search, frontier and kept; `reach` the compute up to
-    which the power law is drawn.
+    `panels` is a list with commas out of search, frontier and kept.
     """
     options = OPTIONS | dict(style.options)
     if not study.rows("SELECT 1 FROM information_schema.tables WHERE table_name = 'search'"):
@@ -61,30 +50,12 @@ def chart(study: StudyDatabase, style: Style) -> alt.TopLevelMixin:
         for name in names
     ]
     frame = pd.concat([panel.assign(what="run") for panel in panels], ignore_index=True)
-    if "kept" in names and search["kept"].sum() > 3:
-        curve = _band(search[search["kept"]], options)
-        frame = pd.concat([frame, curve.assign(panel=_TITLES["kept"])], ignore_index=True)
+    if "kept" in names and len(explored):
+        # Without a band its columns go: a column of nothing would still be drawn.
+        curve = explored.dropna(axis="columns", how="all")
+        curve = curve.assign(what="law", panel=_TITLES["kept"])
+        frame = pd.concat([frame, curve], ignore_index=True)
     return _draw(frame, options["color"], names, style)
-
-
-def _band(kept: pd.DataFrame, options: dict[str, Any]) -> pd.DataFrame:
-    """Return the power law through the kept runs with a bootstrap band."""
-    flops, loss = kept["flops"].to_numpy(), kept["loss"].to_numpy()
-    index = np.random.default_rng(int(options["seed"])).integers(
-        0, loss.size, (int(options["draws"]), loss.size)
-    )
-    # Three parameters need more than three distinct runs.
-    index = index[[len(set(row)) > 3 for row in index.tolist()]]
-    grid = np.geomspace(flops.min(), max(flops.max(), options["reach"]), _CURVE_POINTS)
-
-    def at(ray: Any) -> Any:
-        return ray.floor[:, None] + ray.scale[:, None] * grid ** -ray.eta[:, None]
-
-    frame = pd.DataFrame({"flops": grid, "fit": at(fit_ray(flops, loss))[0], "what": "law"})
-    if len(index):
-        low, high = np.quantile(at(fit_ray(flops[index], loss[index])), [0.05, 0.95], axis=0)
-        frame = frame.assign(low=low, high=high)
-    return frame
 
 
 def _finite(frame: pd.DataFrame, names: tuple[str, ...]) -> list[float]:

@@ -8,6 +8,7 @@ from typing import Any
 import altair as alt
 
 from scalebed.core.errors import ScalebedError
+from scalebed.report.numbers import compact, superscript
 
 # Okabe and Ito's palette without yellow, which is too light for marks on white.
 CATEGORIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -19,7 +20,6 @@ ROLE_SHAPES = ("circle", "square", "diamond")
 MAX_COLUMNS = 3
 _PAGE_WIDTH = 840
 _MAX_LEGEND = 12
-_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 @dataclass(frozen=True)
@@ -131,19 +131,6 @@ def message(text: str, title: str) -> alt.Chart:
         .encode(text="text:N")
         .properties(width=500, height=120, title=title)
     )
-
-
-def superscript(exponent: int) -> str:
-    """Return 10 to the power of `exponent` in typographic form."""
-    return "10" + str(exponent).translate(_SUPERSCRIPTS)
-
-
-def compact(value: float) -> str:
-    """Return a count in three digits with k, M, B or T."""
-    for limit, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if value >= limit * 0.9995:
-            return f"{value / limit:.3g}{letter}"
-    return f"{value:.3g}"
 
 
 def log_axis(values: Sequence[float], title: str, count: bool = False) -> dict[str, Any]:

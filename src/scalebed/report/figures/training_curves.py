@@ -7,11 +7,11 @@ from scalebed.report.figures.style import (
     MAX_COLUMNS,
     SEQUENCE,
     Style,
-    compact,
     linear_domain,
     log_axis,
     message,
 )
+from scalebed.report.numbers import compact
 from scalebed.tables.reader import StudyDatabase
 
 TITLE = "Training curves"

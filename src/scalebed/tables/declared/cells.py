@@ -1,13 +1,9 @@
-"""Every table of a study, declared once.
+"""Tables of the cells, of a search and of what is found when all is gathered.
 
-The parquet files, the DuckDB definitions with their comments and the reference section of
-``docs/results.md`` are all made from these declarations. Units: loss in nats per token, error as
-a fraction of items, compute in FLOPs.
+Units: loss in nats per token, error as a fraction of items, compute in FLOPs.
 """
 
-from scalebed.tables.declared.checks import TABLES as CHECKED
 from scalebed.tables.declared.columns import Table, count, flag, number, text
-from scalebed.tables.declared.fits import TABLES as FITTED
 
 _CELL = text("cell", "Path of the cell, dataset=…/size=…/ratio=…/recipe=…/seed=…")
 _DATASET = text("dataset", "Training set")
@@ -274,11 +270,5 @@ COMPARISONS = Table(
 )
 
 CELL_TABLES = (CELLS, CURVES, LOSSES, TASKS, PROVENANCE, ARGUMENTS, SEARCH)
-FIT_TABLES = tuple(FITTED.values())
-CHECK_TABLES = tuple(CHECKED.values())
 SEARCH_TABLES = (SEARCH_FITS, SEARCH_RUNGS)
 GATHERED_TABLES = (LINTS, COMPARISONS)
-TABLES = (
-    *(CELLS, CURVES, LOSSES, TASKS, *FIT_TABLES, *CHECK_TABLES, PROVENANCE),
-    *(ARGUMENTS, SEARCH, *SEARCH_TABLES, LINTS, COMPARISONS),
-)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from scalebed.checks.intervals.held_out import Evaluation, Found, worst
+from scalebed.checks.calibration.held_out import Evaluation, Found, worst
 from scalebed.laws.forms.base import Array, Mask
 from scalebed.predict.bootstrap import bootstrap
 from scalebed.predict.build import build_stage, law_scatters
@@ -20,26 +20,7 @@ from scalebed.predict.stages import inputs
 
 Row = dict[str, Any]
 
-COLUMNS: Final = {
-    "dataset": "string",
-    "response": "string",
-    "kind": "string",
-    "scheme": "string",
-    "method": "string",
-    "status": "string",
-    "chosen": "bool",
-    "cells": "int64",
-    "covered": "int64",
-    "coverage": "float64",
-    "coverage_error": "float64",
-    "width": "float64",
-    "width_mean": "float64",
-    "winkler": "float64",
-    "level": "float64",
-}
-"""Columns of table ``calibration``; lengths are relative to the measured loss, or absolute."""
 SCHEMES: Final = ("simulation", "other data sets", "largest left out")
-FEW: Final = 20
 
 
 def calibrate_study(
@@ -60,7 +41,7 @@ def calibrate_study(
     Returns
     -------
     list of dict
-        Rows with the keys of `COLUMNS`, by scheme, response, data set (``all`` last) and method.
+        Rows of table ``calibration``, by scheme, response, data set (``all`` last) and method.
     """
     settings = replace(study.settings, seed=study.settings.seed if seed is None else seed)
     responses = _responses(study.runs, settings)
@@ -239,18 +220,3 @@ def _coverage_error(several: list[list[Found]], inside: Array) -> float:
         for sample in several
     ]
     return float(np.std(means, ddof=1) / np.sqrt(len(means)))
-
-
-def remarks(rows: Sequence[Row]) -> list[str]:
-    """Sentences about what the rows cannot show."""
-    said = []
-    for scheme in SCHEMES:
-        cells = [row["cells"] for row in rows if row["scheme"] == scheme and row["kind"] == "loss"]
-        if not cells:
-            said.append(f"{scheme}: nothing to measure, no cell is left to predict")
-        elif scheme != "simulation" and max(cells) < FEW:
-            said.append(
-                f"{scheme}: {max(cells)} cells are too few to judge an interval by; their coverage "
-                f"is uncertain by {np.sqrt(0.09 / max(cells)):.0%}"
-            )
-    return said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,3 +77,13 @@ def _times(value: float | None) -> str:
     if value is None:
         return "an unknown multiple of"
     return "more than 1e10 x" if np.isinf(value) else f"{value:.3g} x"
+
+
+def lines(study: str, rows: Sequence[Row]) -> Iterator[str]:
+    """Sentences of all rows, then each note once."""
+    if not rows:
+        yield f"study {study} has no pair of data sets to compare at a target"
+    yield from (row["sentence"] for row in rows)
+    for note in dict.fromkeys(note for row in rows for note in (row["notes"] or "").split("; ")):
+        if note:
+            yield f"note: {note}"

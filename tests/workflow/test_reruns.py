@@ -1,0 +1,264 @@
+"""A change reruns exactly the rules that can reach it."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from project import STUDY, Project
+from reach import BESIDE, FOR_PEOPLE, VERSIONED, entries, rules
+
+from scalebed.checks.explore.options import OPTIONS as EXPLORATIONS
+from scalebed.core.imports import PACKAGE, closure, file_of
+from scalebed.plan import rule_params
+from scalebed.study.checks import CHECKS
+from scalebed.study.figures import FIGURES, PLOTS
+from scalebed.study.load import parse_any
+
+ENTRIES = entries()
+REACHED = {
+    job: {file.relative_to(PACKAGE).as_posix() for file in closure(*modules)}
+    for job, modules in ENTRIES.items()
+}
+
+
+def reaching(file: str) -> set[str]:
+    """Return the jobs that can reach a file of the package."""
+    assert (PACKAGE / file).is_file()
+    return {job for job, reached in REACHED.items() if file in reached}
+
+
+def test_every_rule_follows_its_code_or_says_what_it_follows() -> None:
+    followed = {job.split()[0] for job in ENTRIES}
+    assert not followed & set(VERSIONED)
+    assert followed | set(VERSIONED) == set(rules())
+    assert {"fit_laws", "run_check tournament", "plot_figure subset_designs"} <= set(ENTRIES)
+
+
+def test_rules_that_follow_a_version_have_it_among_their_parameters() -> None:
+    study = parse_any(STUDY, "the study")
+    specs = {
+        "extract_corpus": rule_params.corpus(study, "tales"),
+        "train_tokenizer": rule_params.tokenizer(study, "bpe300"),
+        "tokenize_corpus": rule_params.tokens(),
+        "train_cell": rule_params.cell(study, study.cells()[0]),
+        "evaluate_losses": rule_params.losses(study),
+        "evaluate_tasks": rule_params.tasks(study),
+    }
+    versioned = {rule for rule, (_, what) in VERSIONED.items() if what.endswith("NUMERICS")}
+    assert set(specs) == versioned - {"convert_checkpoint"}
+    assert all("numerics" in spec for spec in specs.values())
+
+
+def test_every_module_is_reached_by_a_rule_or_is_for_people() -> None:
+    reached = set().union(*REACHED.values())
+    for modules, _ in VERSIONED.values():
+        reached |= {file.relative_to(PACKAGE).as_posix() for file in closure(*modules)}
+    every = {file.relative_to(PACKAGE).as_posix() for file in PACKAGE.rglob("*.py")}
+    people = {
+        name
+        for name in every
+        if name.split("/")[0] in FOR_PEOPLE or name.removesuffix(".py") in FOR_PEOPLE
+    }
+    assert every - reached - people == set(), "no rule reruns when these change"
+    for part in FOR_PEOPLE:
+        assert {f"{part}.py", f"{part}/__init__.py"} & every, f"{part} is no more"
+        assert f"{part}.py" not in reached, f"a rule does depend on {part}"
+
+
+# What of the checks a job may reach beside the declarations of their tables.
+OWN = r"checks/(explore/)?\w+\.py|checks/(\w+/)?__init__\.py|checks/\w+/table\.py"
+SECTIONS = r"checks/\w+/(section\..*|__init__\.py|table\.py)|checks/__init__\.py"
+OPTIONS = r"checks/explore/options\.py|checks/\w+/table\.py|checks/(\w+/)?__init__\.py"
+
+
+@pytest.mark.parametrize(
+    ("rule", "rooms", "checks"),
+    [
+        ("tabulate_cells", "core tables", ""),
+        ("import_cells", "core tables laws study", ""),
+        ("choose_ladder", "core tables laws fit study search", ""),
+        ("fit_laws", "core tables laws fit predict", ""),
+        ("run_check", "core tables laws fit predict checks", r"checks/(?!explore|.*section).*"),
+        ("gather_study", "core tables study checks", r"checks/(\w+/)?(table|__init__)\.py"),
+        ("explore", "core tables laws fit study search checks", OWN),
+        ("plot_figure", "core tables laws study checks report", OPTIONS),
+        ("write_report", "core tables laws study checks report", SECTIONS),
+    ],
+)
+def test_a_rule_reaches_nothing_that_its_result_has_nothing_to_do_with(
+    rule: str, rooms: str, checks: str
+) -> None:
+    chosen = [job for job in ENTRIES if job.split()[0] == rule]
+    assert chosen
+    for job in chosen:
+        inner = {file for file in REACHED[job] if "/" in file}
+        assert {file.split("/")[0] for file in inner} <= set(rooms.split()), job
+        own = {file for file in inner if file.startswith("checks/")}
+        assert not {file for file in own if not re.fullmatch(checks, file)}, job
+
+
+def test_the_page_reaches_no_figure() -> None:
+    figures = {file for file in REACHED["write_report"] if file.startswith("report/figures/")}
+    assert figures == {"report/figures/__init__.py", "report/figures/javascript.py"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "names", "file"),
+    [
+        ("run_check", CHECKS, "checks/{}/check.py"),
+        ("explore", tuple(EXPLORATIONS), "checks/explore/{}.py"),
+        ("plot_figure", PLOTS, "report/figures/{}.py"),
+    ],
+)
+def test_of_jobs_of_one_rule_each_reaches_its_own_file_alone(
+    rule: str, names: tuple[str, ...], file: str
+) -> None:
+    for name in names:
+        assert reaching(file.format(name)) == {f"{rule} {name}"}
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [ENTRIES[job] for job in ("choose_ladder", "import_cells", "build_suite", "list_cells")],
+    ids=lambda modules: modules[0],
+)
+def test_what_python_loads_is_reached(modules: tuple[str, ...]) -> None:
+    program = f"import sys, {', '.join(modules)}\nprint(*sys.modules)"
+    words = [sys.executable, "-c", program]
+    loaded = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
+    files = {file_of(name) for name in loaded if name.split(".")[0] == "scalebed"}
+    assert files <= set(closure(*modules))
+
+
+RECORDER = """
+import atexit, json, os, sys
+
+
+def record():
+    names = [name for name in sys.modules if name.split(".")[0] == "scalebed"]
+    if names and "scalebed.__main__" in sys.modules or len(sys.argv) > 1:
+        path = os.path.join(os.path.dirname(__file__), f"{os.getpid()}.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"words": sys.argv[1:], "modules": names}, file)
+
+
+atexit.register(record)
+"""
+
+
+@pytest.fixture(scope="module")
+def recorded(
+    finished: Project, tmp_path_factory: pytest.TempPathFactory
+) -> list[tuple[str, set[str]]]:
+    """Return every job that ran again after the cells were done, with the modules it loaded."""
+    root = tmp_path_factory.mktemp("recorded")
+    project = Project(root / "project")
+    shutil.copytree(finished.root, project.root, symlinks=True)
+    project.write_study(STUDY | {"figures": {"exponent_by_ratio": {}, "subset_designs": {}}})
+    notes = root / "notes"
+    notes.mkdir()
+    (notes / "sitecustomize.py").write_text(RECORDER, encoding="utf-8")
+    environment = project.environment()
+    environment["PYTHONPATH"] = f"{notes}:{environment['PYTHONPATH']}"
+    words = ["snakemake", "--cores", "2", "--forcerun", "tabulate_cells", "list_cells"]
+    result = subprocess.run(
+        [*words, "--configfile", "study.yaml"],
+        cwd=project.root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return list(_jobs(notes))
+
+
+def _jobs(notes: Path) -> Iterator[tuple[str, set[str]]]:
+    for path in notes.glob("*.json"):
+        note = json.loads(path.read_text(encoding="utf-8"))
+        words, loaded = note["words"], set(note["modules"])
+        rule = words[0].replace("-", "_") if words else ""
+        if rule not in rules():
+            continue
+        named = {"run_check": 1, "explore": 1}.get(rule)
+        if rule == "plot_figure":
+            named = words.index("--figure") + 1
+        yield (f"{rule} {words[named]}" if named else rule), loaded
+
+
+def test_every_module_that_a_job_loads_is_reached_by_its_rule(
+    recorded: list[tuple[str, set[str]]],
+) -> None:
+    explored = ("exponent_by_ratio", "subset_designs")
+    checks = ("calibration", "contrasts", "reliability")
+    assert {job for job, _ in recorded} == {
+        *("list_cells", "tabulate_cells", "fit_laws", "gather_study", "write_report"),
+        *(f"run_check {name}" for name in checks),
+        *(f"explore {name}" for name in explored),
+        *(f"plot_figure {name}" for name in (*FIGURES, *explored)),
+    }
+    for job, loaded in recorded:
+        own = {
+            name
+            for name in loaded
+            if name not in BESIDE
+            and not name.startswith("scalebed.commands")
+            and not name.endswith(".registry")
+        }
+        files = {file_of(name) for name in own}
+        assert files <= set(closure(*ENTRIES[job])), job
+
+
+AFTER = {
+    "tabulate_cells": ["fit_laws"],
+    "fit_laws": [f"run_check {name}" for name in ("calibration", "contrasts", "reliability")],
+    **{f"run_check {name}": ["gather_study"] for name in CHECKS},
+    "gather_study": [f"plot_figure {name}" for name in FIGURES],
+    **{f"plot_figure {name}": ["write_report"] for name in FIGURES},
+}
+JOBS = {
+    *AFTER["fit_laws"],
+    *AFTER["gather_study"],
+    *("list_cells", "build_suite", "tabulate_cells", "fit_laws", "gather_study", "write_report"),
+}
+
+
+def expected(file: str) -> Counter[str]:
+    """Return the jobs of the tiny study that reach a file, and all that come after them."""
+    waiting, found = [*(reaching(file) & JOBS)], set()
+    while waiting:
+        job = waiting.pop()
+        if job not in found:
+            found.add(job)
+            waiting += AFTER.get(job, [])
+    return Counter(job.split()[0] for job in found)
+
+
+@pytest.mark.parametrize(
+    ("file", "some"),
+    [
+        ("predict/draws.py", "fit_laws"),
+        ("checks/contrasts/laws.py", "run_check"),
+        ("tables/frames.py", "plot_figure"),
+        ("checks/calibration/section.html.j2", "write_report"),
+        ("checks/explore/random_designs.py", None),
+    ],
+)
+def test_an_edit_plans_the_jobs_that_reach_it_and_those_after(
+    file: str, some: str | None, finished: Project
+) -> None:
+    path = finished.root / "src/scalebed" / file
+    before = path.read_text(encoding="utf-8")
+    try:
+        path.write_text(before + "\n", encoding="utf-8")
+        planned = finished.planned()
+    finally:
+        path.write_text(before, encoding="utf-8")
+    assert planned == expected(file)
+    assert planned[some] if some else not planned
