@@ -21,7 +21,7 @@ from scalebed.core.files import read_json, sha256_file
 from scalebed.core.provenance import canonical_json, state_digest
 
 pytestmark = pytest.mark.skipif(
-    not lifetime._possible(), reason="sharing is off here: no pidfd, or a GPU"
+    not lifetime.possible(), reason="sharing is off here: no pidfd, or a GPU"
 )
 SHARED = "s of CPU, at most"
 """What a client writes to stderr when a server has run its verb."""
