@@ -1,13 +1,12 @@
 """The messenger: has a server run a verb and ends as the verb ended.
 
-Whatever goes wrong with the server, the verb runs here after all; sharing is never an error.
+It runs at the start of every job, so it imports little. Whatever goes wrong with the server, the
+verb runs here after all; sharing is never an error.
 
 A server listens on a socket whose name is a digest of all that it has in common with the command.
 One message asks it for a process: the words of the command line, and beside them stdin, stdout,
 stderr and a pipe. The process writes two lines to the pipe, its number and at last its exit status;
 the end of the pipe before them says that there is no process, or none any more.
-
-Nothing imported here may be slow: this runs at the start of every job.
 """
 
 import hashlib
@@ -95,7 +94,10 @@ def _ask(owner: str, kind: str, words: list[str], sent: list[int]) -> int:
                 if signal.getsignal(number) is not signal.SIG_IGN:  # under nohup, for one
                     signal.signal(number, forward)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
-            return int(answers.readline())
+            status = answers.readline()
+            if not (status or os.path.exists(folder)):  # its owner is gone, and it had to go too
+                sent.append(signal.SIGTERM)
+            return int(status)
 
 
 def socket_path(folder: str, kind: str) -> str:

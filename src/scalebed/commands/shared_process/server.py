@@ -55,7 +55,7 @@ def serve(listener: socket.socket, owner: int, idle_seconds: float = 60.0) -> li
     Clients connect to `listener`; `owner` is a descriptor of the workflow's main process (pidfd).
     Nobody is waited for any longer after `idle_seconds` without a client, and none is left then.
     """
-    jobs: dict[int, tuple[int, socket.socket]] = {}  # process and client, by the client's descriptor
+    jobs: dict[int, tuple[int, socket.socket]] = {}  # process and client, by its descriptor
     poll = select.poll()
     poll.register(owner, select.POLLIN)
     poll.register(listener, select.POLLIN)
@@ -90,20 +90,18 @@ def stop(processes: list[int], grace_seconds: float = 60.0) -> None:
 def _become_command(client: socket.socket) -> NoReturn:
     """Be, in a forked process, what the client would have been."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    # The kernel sends no message as long as that.
-    message, files, _, _ = socket.recv_fds(client, 1 << 20, 4, socket.MSG_CMSG_CLOEXEC)
+    message, files, _, _ = socket.recv_fds(client, 1 << 20, 4)  # the kernel sends nothing longer
     if len(files) != 4:  # the client has been killed meanwhile
         os._exit(1)
     *standard, answer = files
+    os.set_inheritable(answer, False)
     for descriptor, file in enumerate(standard):
         os.dup2(file, descriptor)
         os.close(file)
-    words = marshal.loads(message)
     os.write(answer, b"%d\n" % os.getpid())
     # The client that started the server had blocked what it forwards. From here on it arrives.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    status = _run(words)
-    os.write(answer, b"%d\n" % status)
+    os.write(answer, b"%d\n" % _run(marshal.loads(message)))
     # A usual end takes down what was imported, which takes longer than a client does to start.
     os._exit(0)
 
@@ -146,12 +144,12 @@ def main() -> None:
     """Serve."""
     pid, path, kind = sys.argv[1:]
     owner = os.pidfd_open(int(pid))
-    _load(kind)
-    if socket_path(os.path.dirname(path), kind) != path:
-        raise RuntimeError("the code was edited while it was imported")
-    if (threads := len(os.listdir("/proc/self/task"))) > 1:
-        raise RuntimeError(f"{threads} threads after the imports, expected one")
     with socket.socket(fileno=0) as listener:
+        _load(kind)
+        if socket_path(os.path.dirname(path), kind) != path:
+            raise RuntimeError("the code was edited while it was imported")
+        if (threads := len(os.listdir("/proc/self/task"))) > 1:
+            raise RuntimeError(f"{threads} threads after the imports, expected one")
         left = serve(listener, owner)
         if select.select([owner], [], [], 0)[0]:
             shutil.rmtree(os.path.dirname(path), ignore_errors=True)
