@@ -514,15 +514,15 @@ def timeless(path: Path) -> dict:
 
 
 @pytest.fixture(scope="module")
-def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder for all that runs with the real modules, as servers are for one folder."""
     return tmp_path_factory.mktemp("jobs")
 
 
-def test_training_is_the_same_saves_on_signals_and_goes_on(owner, shared_folder, monkeypatch):
+def test_training_is_the_same_saves_on_signals_and_goes_on(owner, jobs, monkeypatch):
     monkeypatch.delenv(lifetime.VARIABLE)
-    reference = Reference(shared_folder)
-    shutil.rmtree(shared_folder / "state")  # where a finished cell would be found
+    reference = Reference(jobs)
+    shutil.rmtree(jobs / "state")  # where a finished cell would be found
     monkeypatch.setenv(lifetime.VARIABLE, owner.text)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
         process = reference.start("shared")
@@ -532,7 +532,7 @@ def test_training_is_the_same_saves_on_signals_and_goes_on(owner, shared_folder,
         if number != signal.SIGKILL:
             assert process.returncode == 75, err
             assert f"{number.name}: saved after step" in err
-        assert not (shared_folder / "shared").exists()
+        assert not (jobs / "shared").exists()
     # At once: the lock of the state must be free before the next request is served.
     process = reference.start("shared")
     out, err = process.communicate()
@@ -541,13 +541,13 @@ def test_training_is_the_same_saves_on_signals_and_goes_on(owner, shared_folder,
     assert "step 300/300" in err
     assert SHARED in err
     assert out == ""
-    assert read_json(shared_folder / "shared/metrics.json")["attempts"] == 4
+    assert read_json(jobs / "shared/metrics.json")["attempts"] == 4
     reference.assert_same("shared")
-    assert (shared_folder / "shared/metrics.json").stat().st_mode & 0o777 == 0o644
+    assert (jobs / "shared/metrics.json").stat().st_mode & 0o777 == 0o644
 
 
-def test_evaluation_is_the_same(owner, shared_folder, monkeypatch):
-    world = World(shared_folder / "world", items=40)
+def test_evaluation_is_the_same(owner, jobs):
+    world = World(jobs / "world", items=40)
     sets = {"invented": {"split": "val", "max_tokens": 2000}}
     losses = canonical_json({"sets": sets, "resamples": 50, "seed": 1, "numerics": 1})
     suite = {"tasks": {"order4": {"version": "1", "digest": "x"}}, "limit": None}
@@ -560,19 +560,12 @@ def test_evaluation_is_the_same(owner, shared_folder, monkeypatch):
     for kind, more in verbs.items():
         for share in ("0", "1"):
             # Kept results would be found by the second.
-            shutil.rmtree(shared_folder / "state", ignore_errors=True)
-            out = shared_folder / f"{kind}{share}.json"
+            shutil.rmtree(jobs / "state", ignore_errors=True)
+            out = jobs / f"{kind}{share}.json"
             words = [f"evaluate-{kind}", *more, "--cell", world.trained, "--out", out]
             done = subprocess.run(
-                [
-                    sys.executable,
-                    "-m",
-                    "scalebed",
-                    *words,
-                    "--out",
-                    shared_folder / f"{kind}{share}.json",
-                ],
-                cwd=shared_folder,
+                [sys.executable, "-m", "scalebed", *words],
+                cwd=jobs,
                 env=environment | {lifetime.SWITCH: share},
                 capture_output=True,
                 text=True,
@@ -580,6 +573,4 @@ def test_evaluation_is_the_same(owner, shared_folder, monkeypatch):
             )
             assert done.returncode == 0, done.stderr
             assert (SHARED in done.stderr) == (share == "1")
-        assert timeless(shared_folder / f"{kind}0.json") == timeless(
-            shared_folder / f"{kind}1.json"
-        )
+        assert timeless(jobs / f"{kind}0.json") == timeless(jobs / f"{kind}1.json")
