@@ -135,4 +135,4 @@ def _start(owner: str, path: str, kind: str) -> None:
         # What a server has to say is of interest only to who looks for why there is none. It has a
         # session of its own: ^C in a terminal is for the workflow, which tells the jobs.
         with open(f"{path}.log", "ab") as log:
-            subprocess.Popen(words, 0, None, listener, log, log, start_new_session=True)
+            subprocess.Popen(words, 0, None, listener.fileno(), log, log, start_new_session=True)
