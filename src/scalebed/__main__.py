@@ -6,7 +6,7 @@ import sys
 
 def _main() -> int:
     # Under a workflow that shares processes nothing else need be imported.
-    if "SCALEBED_SHARE_OWNER" in os.environ:
+    if "SCALEBED_SERVERS" in os.environ:
         from scalebed.commands.shared_process.client import run_shared
 
         status = run_shared(sys.argv[1:])

@@ -37,7 +37,7 @@ def test_the_study_ends_in_a_report_and_a_database(finished: Project) -> None:
 
 
 def test_small_jobs_share_processes(finished: Project) -> None:
-    if not lifetime._possible():
+    if not lifetime.possible():
         pytest.skip("sharing is off here: no pidfd, or a GPU")
     for rule in ("train_cell", "evaluate_losses", "evaluate_tasks"):
         logs = [path.read_text() for path in (finished.root / "logs" / rule).rglob("*.log")]

@@ -1,239 +1,140 @@
 """The server: imports once, then forks a process for each request.
 
-``python -m scalebed.commands.shared_process.server OWNER SOCKET KIND`` with the listening socket
-as descriptor 3. It runs no operation of torch and has one thread, so that what it forks is as good
-as new; it refuses to serve otherwise. It ends with its owner or when nobody has asked for a while,
-and it never sends a signal to anything but the processes it has forked.
+``python -m scalebed.commands.shared_process.server OWNER SOCKET KIND`` with the listening socket as
+stdin. It runs no operation of torch and has one thread, so that what it forks is as good as new; it
+refuses to serve otherwise. It ends with its owner or when nobody has asked for a while.
 
 How things end:
 
-- A signal to a client is passed on to its process.
-- A client that is gone without a word was killed: its process is killed, before the next request.
+- A signal to a client is passed on to its process, by the client.
+- A client has ended: its process, should it still be there, is killed before the next request.
 - The owner is gone: every process gets SIGTERM, on which a training saves, and SIGKILL in a minute.
 - The server is gone: the kernel kills its processes; their clients then run the verbs themselves.
 """
 
-import contextlib
+import atexit
+import ctypes
 import gc
 import importlib
+import marshal
 import os
-import selectors
+import resource
+import select
 import shutil
 import signal
 import socket
 import sys
-import time
 from pathlib import Path
+from typing import NoReturn
 
-from scalebed.commands.shared_process import protocol
-from scalebed.commands.shared_process.lifetime import (
-    Owner,
-    count_threads,
-    die_with_parent,
-    read_owner,
-)
-from scalebed.commands.shared_process.process import become, run
+from scalebed.commands import cli
+from scalebed.commands.shared_process.client import socket_path
 
-_LISTENER = 3
-_IDLE_SECONDS = 60.0
-_GRACE_SECONDS = 60.0
-_REQUEST_SECONDS = 5.0
-_ALLOWED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-_TRAIN = (
-    "scalebed.commands.cli",
-    "scalebed.commands.train_cell",
-    "scalebed.commands.rules",
-    "scalebed.train.cell",
-    "scalebed.train.torch_backend",
-    "scalebed.evaluate.losses",
-    "scalebed.evaluate.scoring",
-    "scalebed.data.sequences",
-    "pandas",  # pyarrow imports it at its first array
-    "pyarrow.parquet",
-)
-_TASKS = (
-    "scalebed.commands.cli",
-    "scalebed.evaluate.tasks",
-    "scalebed.evaluate.lm_eval_model",
-    "scalebed.evaluate.encoding",
-    "scalebed.evaluate.measures",
-    "scalebed.data.tokenizer",
-    "lm_eval.evaluator",
-    "lm_eval.tasks",
-)
-MODULES = {"train": _TRAIN, "tasks": _TASKS}
+_MODULES = {
+    "train": (
+        "scalebed.train.cell",
+        "scalebed.train.torch_backend",
+        "scalebed.evaluate.losses",
+        "scalebed.evaluate.scoring",
+        "pandas",  # pyarrow imports it at its first array
+    ),
+    "tasks": (
+        "scalebed.evaluate.tasks",
+        "scalebed.evaluate.lm_eval_model",
+        "scalebed.evaluate.measures",
+        "lm_eval.evaluator",
+    ),
+}
 """What a server of each kind imports; the rest is imported by whoever needs it."""
+_PR_SET_PDEATHSIG = 1
 
 
-class _Process:
-    """A process forked for a client."""
+def serve(listener: socket.socket, owner: int, idle_seconds: float = 60.0) -> list[int]:
+    """Fork a process for each client; return the processes left when the owner has ended.
 
-    def __init__(self, pid: int, link: socket.socket) -> None:
-        self.pid = pid
-        self.handle = os.pidfd_open(pid)
-        self.link = link
+    Clients connect to `listener`; `owner` is a descriptor of the workflow's main process (pidfd).
+    Nobody is waited for any longer after `idle_seconds` without a client, and none is left then.
+    """
+    jobs: dict[int, tuple[int, socket.socket]] = {}  # process and client, by its descriptor
+    poll = select.poll()
+    poll.register(owner, select.POLLIN)
+    poll.register(listener, select.POLLIN)
+    while True:
+        ready = [descriptor for descriptor, _ in poll.poll(1000 * idle_seconds)]
+        for descriptor in jobs.keys() & ready:
+            poll.unregister(descriptor)
+            pid, client = jobs.pop(descriptor)
+            os.kill(pid, signal.SIGKILL)  # the number is nobody else's before it is waited for
+            os.waitpid(pid, 0)
+            client.close()
+        if owner in ready or not (ready or jobs):
+            return [pid for pid, _ in jobs.values()]
+        if listener.fileno() in ready:
+            client, _ = listener.accept()
+            pid = os.fork()
+            if not pid:
+                _become_command(client)
+            jobs[client.fileno()] = pid, client
+            poll.register(client, 0)  # for its end alone: the message is for the process
 
-    def send(self, number: int) -> None:
-        """Send a signal, to this very process even if its number has been given away."""
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self.handle, number)
+
+def stop(processes: list[int], grace_seconds: float = 60.0) -> None:
+    """Ask processes to end and wait for them, or else die, which they do not survive."""
+    for pid in processes:
+        os.kill(pid, signal.SIGTERM)
+    signal.setitimer(signal.ITIMER_REAL, grace_seconds)
+    for pid in processes:
+        os.waitpid(pid, 0)
 
 
-class Server:
-    """Serves one kind of request until its owner is gone."""
+def _become_command(client: socket.socket) -> NoReturn:
+    """Be, in a forked process, what the client would have been."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    message, files, _, _ = socket.recv_fds(client, 1 << 20, 4)  # the kernel sends nothing longer
+    if len(files) != 4:  # the client has been killed meanwhile
+        os._exit(1)
+    *standard, answer = files
+    os.set_inheritable(answer, False)
+    for descriptor, file in enumerate(standard):
+        os.dup2(file, descriptor)
+        os.close(file)
+    os.write(answer, b"%d\n" % os.getpid())
+    # The client that started the server had blocked what it forwards. From here on it arrives.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.write(answer, b"%d\n" % _run(marshal.loads(message)))
+    # A usual end takes down what was imported, which takes longer than a client does to start.
+    os._exit(0)
 
-    def __init__(self, listener: socket.socket, path: str, owner: Owner, key: bytes) -> None:
-        self._listener = listener
-        self._path = path
-        self._key = key
-        self._processes: dict[int, _Process] = {}
-        """By descriptor, that of the process and that of the link alike."""
-        self._selector = selectors.DefaultSelector()
-        self._owner = os.pidfd_open(owner.pid)
-        self._wakeup, self._alarm = socket.socketpair()
-        for end in (self._wakeup, self._alarm, listener):
-            end.setblocking(False)
-        signal.set_wakeup_fd(self._alarm.fileno())
-        signal.signal(signal.SIGTERM, lambda *_: None)
-        for what in (listener, self._owner, self._wakeup):
-            self._selector.register(what, selectors.EVENT_READ)
 
-    def serve(self) -> protocol.Request | None:
-        """Serve; return None in the end, and in each forked process the request it is for."""
-        while True:
-            ready = self._selector.select(_IDLE_SECONDS)
-            if not ready and not self._processes:
-                return None
-            descriptors = {key.fd for key, _ in ready}
-            for descriptor in descriptors & self._processes.keys():
-                # One event may have ended the process that another is about.
-                if descriptor in self._processes:
-                    self._hear(descriptor)
-            if descriptors & {self._owner, self._wakeup.fileno()}:
-                self._stop_all()
-                return None
-            if self._listener.fileno() in descriptors and (request := self._accept()):
-                return request
-
-    def _accept(self) -> protocol.Request | None:
-        try:
-            link, _ = self._listener.accept()
-        except OSError:
-            return None
-        link.settimeout(_REQUEST_SECONDS)
-        try:
-            request, files = protocol.receive_request(link)
-        except (OSError, ValueError, EOFError, TypeError):
-            link.close()
-            return None
-        try:
-            return self._fork(link, request, files)
-        finally:
-            for file in files:
-                os.close(file)
-
-    def _fork(
-        self, link: socket.socket, request: protocol.Request, files: list[int]
-    ) -> protocol.Request | None:
-        if request.key != self._key:
-            link.close()
-            return None
-        server = os.getpid()
-        # Until the new process has handlers of its own, a signal to it would wake this one.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _ALLOWED)
-        pid = os.fork()
-        if pid:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ALLOWED)
-            process = _Process(pid, link)
-            for descriptor in (process.handle, link.fileno()):
-                self._processes[descriptor] = process
-                self._selector.register(descriptor, selectors.EVENT_READ)
-            return None
-        die_with_parent(server, signal.SIGKILL)
-        self._forget()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ALLOWED)
-        become(request, files)
-        return request
-
-    def _forget(self) -> None:
-        """Let go of what is the server's, in a forked process.
-
-        Its own link stays open: the client is to learn of the server's end only when this process
-        has ended as well.
-        """
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        self._selector.close()
-        for process in set(self._processes.values()):
-            os.close(process.handle)
-            process.link.close()
-        os.close(self._owner)
-        for end in (self._wakeup, self._alarm, self._listener):
-            end.close()
-
-    def _hear(self, descriptor: int) -> None:
-        process = self._processes[descriptor]
-        if descriptor == process.handle:
-            self._end(process)
-            return
-        try:
-            numbers = process.link.recv(64)
-        except OSError:
-            numbers = b""
-        for number in numbers:
-            if number in _ALLOWED:
-                process.send(number)
-        if not numbers:
-            process.send(signal.SIGKILL)
-            self._end(process)
-
-    def _end(self, process: _Process) -> None:
-        """Wait for a process that has ended or is about to, and tell its client."""
-        _, status, used = os.wait4(process.pid, 0)
-        report = protocol.Report(status, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024e-6)
-        for descriptor in (process.handle, process.link.fileno()):
-            self._selector.unregister(descriptor)
-            del self._processes[descriptor]
-        with contextlib.suppress(OSError):
-            protocol.send_report(process.link, report)
-        process.link.close()
-        os.close(process.handle)
-
-    def _stop_all(self) -> None:
-        """End every process: politely, then not."""
-        self.close()
-        deadline = time.monotonic() + _GRACE_SECONDS
-        for process in set(self._processes.values()):
-            process.send(signal.SIGTERM)
-        while self._processes:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                for process in set(self._processes.values()):
-                    process.send(signal.SIGKILL)
-            ready = self._selector.select(max(left, 1.0))
-            for descriptor in {key.fd for key, _ in ready} & self._processes.keys():
-                if descriptor in self._processes:
-                    self._hear(descriptor)
-
-    def close(self) -> None:
-        """Take no more requests."""
-        with contextlib.suppress(OSError):
-            os.unlink(self._path)  # noqa: PTH108
-        for what in (self._listener, self._owner, self._wakeup):
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(what)
-        self._listener.close()
+def _run(words: list[str]) -> int:
+    """Run the verb as ``python -m scalebed`` does and return its exit status."""
+    try:
+        status = cli.main(words)
+    except SystemExit as stopped:
+        status = int(stopped.code or 0)
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        status = 1
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024e-6
+    sys.stderr.write(f"{sum(os.times()[:4]):.1f} s of CPU, at most {peak:.0f} MB\n")
+    return status & 0xFF
 
 
 def _load(kind: str) -> None:
+    """Import what the verbs of a kind need, and leave the environment as it was."""
+    before = dict(os.environ)
     # Arrow's allocator starts a thread of its own when it is loaded, unless told not to.
     os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
     if kind == "tasks":
         from scalebed.evaluate.loading import work_offline
 
         work_offline(Path("state"))
-    for name in MODULES[kind]:
+    for name in _MODULES[kind]:
         importlib.import_module(name)
+    os.environ.clear()
+    os.environ.update(before)
     # Collections of the forked processes would copy every page with an object on it.
     gc.collect()
     gc.freeze()
@@ -241,33 +142,20 @@ def _load(kind: str) -> None:
 
 def main() -> None:
     """Serve."""
-    if os.fork():
-        os._exit(0)
-    words, path, kind = sys.argv[1:]
-    owner = read_owner(words)
-    if owner is None or not owner.alive():
-        return
-    # Taken before anything is imported: clients with newer code have another key.
-    stamp = protocol.code_stamp()
-    key = protocol.server_key(kind)
-    listener = socket.socket(fileno=_LISTENER)
-    listener.set_inheritable(False)
-    try:
+    pid, path, kind = sys.argv[1:]
+    owner = os.pidfd_open(int(pid))
+    with socket.socket(fileno=0) as listener:
         _load(kind)
-        if protocol.code_stamp() != stamp:
+        if socket_path(os.path.dirname(path), kind) != path:
             raise RuntimeError("the code was edited while it was imported")
-        if count_threads() > 1:
-            raise RuntimeError(f"{count_threads()} threads after the imports, expected one")
-        server = Server(listener, path, owner, key)
-    except BaseException:
-        Path(f"{path}.off").touch()
-        raise
-    request = server.serve()
-    if request is not None:
-        run(request.words)
-    server.close()
-    if not owner.alive():
-        shutil.rmtree(owner.folder, ignore_errors=True)
+        if (threads := len(os.listdir("/proc/self/task"))) > 1:
+            raise RuntimeError(f"{threads} threads after the imports, expected one")
+        left = serve(listener, owner)
+        if select.select([owner], [], [], 0)[0]:
+            shutil.rmtree(os.path.dirname(path), ignore_errors=True)
+        else:
+            os.unlink(path)
+    stop(left)
 
 
 if __name__ == "__main__":
