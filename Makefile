@@ -57,6 +57,7 @@ lint: setup-dev ## Check style, types, spelling, and that generated files are up
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports
 	snakefmt --check --diff Snakefile workflow
 	snakemake --lint
 	codespell
