@@ -3,8 +3,9 @@
 STUDY ?= config/config.yaml
 CORES ?= all
 PYTHON ?= python3
-# By file, so that what a file prepares for its tests is prepared once.
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# By file, so that what a file prepares for its tests is prepared once, and in the order of
+# pyproject.toml: the long ones first, so that both workers end together.
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
