@@ -3,8 +3,9 @@
 STUDY ?= config/config.yaml
 CORES ?= all
 PYTHON ?= python3
-# By file, so that what a file prepares for its tests is prepared once.
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# By file, so that what a file prepares for its tests is prepared once, and in the order of
+# pyproject.toml: the long ones first, so that both workers end together.
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -57,6 +58,7 @@ lint: setup-dev ## Check style, types, spelling, and that generated files are up
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports
 	snakefmt --check --diff Snakefile workflow
 	snakemake --lint
 	codespell

@@ -1,9 +1,10 @@
 """Write the lock files from pyproject.toml: ``make lock``.
 
 ``lock-build.txt`` holds what builds packages that come as source (this one too), ``lock.txt``
-everything else a study needs, ``lock-dev.txt`` what tests and linters need besides. All are
-complete and hashed, so that they install with ``--no-deps --require-hashes``. torch is in none
-(see ``torch.txt``), nor is the address of any package index.
+everything else a study needs, ``lock-dev.txt`` what tests and linters need besides, and
+``lock-open_lm.txt`` what open_lm needs besides. All are complete and hashed, so that they install
+with ``--no-deps --require-hashes``. torch is in none (see ``torch.txt``), nor is the address of any
+package index.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -90,32 +92,42 @@ def write(path: Path, packages: dict[str, str]) -> None:
 
 
 def main() -> None:
-    """Compile both lock files; the versions locked before are kept unless ``--upgrade``."""
+    """Compile the lock files; the versions locked before are kept unless ``--upgrade``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions allowed")
     upgrade = parser.parse_args().upgrade
     project = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *(item for name in EXTRAS for item in extras[name])]
+    wanted = [*project["dependencies"], *BUILD]
+    wanted += [item for name in EXTRAS for item in extras[name]]
     dev = [item for name in DEV_EXTRAS for item in extras[name]]
 
-    old = [] if upgrade else [HERE / f"lock{part}.txt" for part in ("-build", "", "-dev")]
-    kept = "".join(pin + "\n" for file in old for pin in pins(file))
-    locked = compile_requirements([*wanted, *BUILD], kept)
-    fixed = "".join(re.split(r"[ ;\\]", entry)[0] + "\n" for entry in locked.values())
-    locked_dev = compile_requirements([*wanted, *BUILD, *dev], kept + fixed)
-    locked.pop("torch")
-    locked_dev.pop("torch")
+    parts = ("-build", "", "-dev", "-open_lm")
+    kept = "" if upgrade else lines(pin for part in parts for pin in pins(HERE / f"lock{part}.txt"))
+    locked = compile_requirements(wanted, kept)
+    fixed = kept + lines(map(pin_of, locked.values()))
+    locked_dev = compile_requirements([*wanted, *dev], fixed)
+    fixed += lines(map(pin_of, locked_dev.values()))
+    locked_open_lm = compile_requirements([*wanted, *extras["open_lm"]], fixed)
     # pip comes with the virtual environment; it would have to replace itself half-way.
-    locked_dev.pop("pip", None)
+    never = {*locked, "torch", "pip"}
+    locked.pop("torch")
     build = {name: locked.pop(name) for name in sorted(locked) if name in _BUILT_WITH}
     write(HERE / "lock-build.txt", build)
     write(HERE / "lock.txt", locked)
-    write(
-        HERE / "lock-dev.txt",
-        {name: locked_dev[name] for name in locked_dev.keys() - locked.keys() - build.keys()},
-    )
+    for name, found in {"dev": locked_dev, "open_lm": locked_open_lm}.items():
+        write(HERE / f"lock-{name}.txt", {key: found[key] for key in found.keys() - never})
     write_conda_files()
+
+
+def pin_of(entry: str) -> str:
+    """Return ``package==version`` of an entry."""
+    return re.split(r"[ ;\\]", entry)[0].strip()
+
+
+def lines(texts: Iterable[str]) -> str:
+    """Return the texts, a line each."""
+    return "".join(text + "\n" for text in texts)
 
 
 def write_conda_files() -> None:

@@ -1,29 +1,38 @@
 #!/usr/bin/env bash
 # Install open_lm, so that recipes can say `backend: open_lm`: open_lm.sh [VENV]. OPEN_LM names a
-# checkout (or archive) to install from instead of its public repository. See envs/open_lm.txt.
+# checkout (or archive) to install from instead of its public repository. See open_lm.txt.
 set -euo pipefail
-root=$(cd "$(dirname "$0")/.." && pwd)
-venv=${1:-$root/.venv}
+here=$(cd "$(dirname "$0")" && pwd)
+venv=${1:-$here/../.venv}
+source=${OPEN_LM:-}
 
 if ! [ -x "$venv/bin/python" ]; then
     echo "there is no virtual environment in $venv; make one with: make setup" >&2
     exit 2
 fi
-if [ -n "${OPEN_LM:-}" ] && ! [ -e "$OPEN_LM/setup.py" ] && ! [ -f "$OPEN_LM" ]; then
-    echo "OPEN_LM is $OPEN_LM, expected a checkout of open_lm with its setup.py" >&2
+if [ -n "$source" ] && ! [ -e "$source/setup.py" ] && ! [ -f "$source" ]; then
+    echo "OPEN_LM is $source, expected a checkout of open_lm with its setup.py" >&2
     exit 2
 fi
 
-wanted=$(mktemp)
-trap 'rm -f "$wanted"' EXIT
-if [ -n "${OPEN_LM:-}" ]; then
-    grep -v '^open_lm @' "$root/envs/open_lm.txt" >"$wanted"
-    (cd "$OPEN_LM" 2>/dev/null && pwd || realpath "$OPEN_LM") >>"$wanted"
-else
-    cp "$root/envs/open_lm.txt" "$wanted"
+# The build writes into its source, which may be read-only and is not ours.
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+if [ -d "$source" ]; then
+    cp -R "$source/." "$copy"
+    chmod -R u+w "$copy"
+    source=$copy
+elif [ -z "$source" ]; then
+    source=$(sed -n 's/^open_lm @ //p' "$here/open_lm.txt")
 fi
-"$venv/bin/python" -m pip --disable-pip-version-check --no-input install -qq \
-    --no-deps --no-build-isolation -r "$wanted"
+
+# Bytecode is compiled when a module is first imported, which most are not.
+install() {
+    "$venv/bin/python" -m pip --disable-pip-version-check --no-input install -qq --no-compile \
+        --no-deps --no-build-isolation "$@"
+}
+install --require-hashes -r "$here/lock-open_lm.txt"
+install "$source"
 # On a machine without its CUDA libraries xformers says so when it is imported; torch does its work.
 "$venv/bin/python" -c 'import open_lm.main' 2>/dev/null || {
     echo "open_lm is installed in $venv but cannot be imported:" >&2

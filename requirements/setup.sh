@@ -28,11 +28,11 @@ compile_bytecode() {
 }
 
 # The corpora are read, never imported, so what they claim to need does not count. Nor does what
-# open_lm claims (see envs/open_lm.txt).
+# open_lm claims (see requirements/open_lm.txt).
 check() {
     local corpora broken
     corpora=$(sed -n 's/^\([A-Za-z0-9._-]*\)\(==\| @ \).*/\1/p' \
-        requirements/corpora.txt envs/open_lm.txt |
+        requirements/corpora.txt requirements/open_lm.txt |
         sed 's/[-_.]/[-_.]/g' | paste -sd '|' -)
     broken=$(pip check | grep -v -i -E "^(($corpora) |No broken)" || true)
     if [ -n "$broken" ]; then

@@ -1,5 +1,6 @@
 """A checkout with a tiny study in it, on text made up here, for tests of the whole workflow."""
 
+import filecmp
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from dry_runs import dry_run
 
 REPOSITORY = Path(__file__).parents[2]
 PARTS = ("Snakefile", "workflow", "profiles", "config", "envs", "src")
@@ -115,6 +117,21 @@ def write_text(folder: Path) -> None:
                 file.write(json.dumps({"id": f"{name}-{index}", "text": text}) + "\n")
 
 
+def same_code(one: Path, other: Path) -> bool:
+    """Tell whether two checkouts have the same files of code, with the same content."""
+    files = [
+        {file.relative_to(root) for file in (root / "src").rglob("*") if code_file(file)}
+        for root in (one, other)
+    ]
+    _, differing, failed = filecmp.cmpfiles(one, other, files[0])
+    return files[0] == files[1] and not differing and not failed
+
+
+def code_file(path: Path) -> bool:
+    """Tell whether a path below src is a file of code."""
+    return path.is_file() and "__pycache__" not in path.parts and ".egg-info" not in str(path)
+
+
 @dataclass
 class Project:
     """A folder that looks like a checkout and holds the tiny study."""
@@ -146,9 +163,14 @@ class Project:
         shutil.copy(path, self.root / "study.yaml")
 
     def environment(self) -> dict[str, str]:
-        """Return an environment in which jobs use the code of this folder."""
+        """Return an environment in which jobs use the code of this folder.
+
+        Kernels are compiled once for each path, which takes as long as the whole study. So code
+        that is the checkout's to the byte is taken from there.
+        """
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return os.environ | {"PATH": path, "PYTHONPATH": str(self.root / "src")}
+        code = REPOSITORY if same_code(self.root, REPOSITORY) else self.root
+        return os.environ | {"PATH": path, "PYTHONPATH": str(code / "src")}
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the folder."""
@@ -172,9 +194,9 @@ class Project:
 
     def planned(self, *words: str) -> Counter[str]:
         """Return how many jobs of each rule a run would start now."""
-        result = self.snakemake("--dry-run", *words)
-        assert result.returncode == 0, result.stdout + result.stderr
-        text = result.stdout + result.stderr
+        options = ("--cores", "2", "--configfile", "study.yaml")
+        status, text = dry_run(self.root, self.environment(), *words, *options)
+        assert status == 0, text
         if "Nothing to be done" in text:
             return Counter()
         table = re.search(r"Job stats:\n.*?\n-[- ]+\n(.*?)\ntotal ", text, flags=re.DOTALL)

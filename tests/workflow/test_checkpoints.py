@@ -7,7 +7,6 @@ import pytest
 import torch
 from project import STUDY, Project
 
-from scalebed.core.backends import installed
 from scalebed.core.files import sha256_file
 from scalebed.model import Decoder, ModelConfig, initialise
 from scalebed.train.open_lm import convert
@@ -79,8 +78,16 @@ def cell_folder(project: Project, size: str, ratio: int) -> Path:
     return project.root / "results" / "cells" / name
 
 
-@pytest.mark.skipif(installed("open_lm"), reason="open_lm is installed here")
+# Run by Python when it starts: open_lm is not found, installed or not.
+HIDE = """\
+from importlib.machinery import PathFinder
+found = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *more: None if name == "open_lm" else found(name, *more)
+"""
+
+
 def test_a_study_that_needs_open_lm_says_how_to_install_it(project: Project) -> None:
+    (project.root / "src/sitecustomize.py").write_text(HIDE, encoding="utf-8")
     base = STUDY["recipes"]["base"]
     study = STUDY | {"sizes": SIZES, "recipes": {"base": base | {"backend": "open_lm"}}}
     project.write_study(study)

@@ -15,17 +15,16 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "requirements"
 LOCKS = ("lock-build.txt", "lock.txt", "lock-dev.txt")
+# For an environment with the tools or without.
+OPEN_LM = "lock-open_lm.txt"
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\\s]+)", re.MULTILINE)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 # The code each conda environment runs, below src/scalebed.
 STAGES = {
-    "train": ("data", "model", "train", "open_lm"),
+    "train": ("data", "model", "train"),
     "evaluate": ("data", "model", "evaluate"),
-    "fit": (
-        *("laws", "fit", "store", "figures", "report", "plan/render.py"),
-        *("importers", "lints", "search", "intervals", "tournament", "reliability", "contrast"),
-    ),
+    "fit": ("laws", "fit", "predict", "search", "checks", "tables", "report", "plan/render.py"),
 }
 # Optional at run time, with a message of its own when missing.
 OPTIONAL = {"tensorboard"}
@@ -40,7 +39,7 @@ LOCKED = {**pins("lock-build.txt"), **pins("lock.txt"), **pins("torch.txt")}
 DEV = {**LOCKED, **pins("lock-dev.txt")}
 
 
-@pytest.mark.parametrize("name", [*LOCKS, "corpora.txt"])
+@pytest.mark.parametrize("name", [*LOCKS, OPEN_LM, "corpora.txt"])
 def test_every_pin_has_checksums_and_no_address_is_named(name):
     text = (REQUIREMENTS / name).read_text(encoding="utf-8")
     entries = [
@@ -91,11 +90,16 @@ def test_every_conda_file_belongs_to_a_stage():
     assert {path.stem for path in (ROOT / "envs").glob("*.yaml")} == set(STAGES)
 
 
-def test_what_open_lm_needs_agrees_with_the_locks():
-    found = pins("../envs/open_lm.txt")
+def test_the_lock_of_open_lm_satisfies_the_project_and_agrees_with_the_others():
+    found = pins(OPEN_LM)
+    assert not found.keys() & LOCKED.keys()
     shared = found.keys() & DEV.keys()
-    assert {"tensorboard", "protobuf"} <= shared
+    assert {"tensorboard", "transformers"} <= shared
     assert {name: found[name] for name in shared} == {name: DEV[name] for name in shared}
+    for text in PROJECT["optional-dependencies"]["open_lm"]:
+        requirement = Requirement(text)
+        version = found[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(version), text
 
 
 @pytest.mark.parametrize("stage", STAGES)
