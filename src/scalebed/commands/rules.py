@@ -42,7 +42,7 @@ def gather_study(
 def list_cells(params: dict[str, Any], out: Path) -> None:
     """Write the expanded grid of a study."""
     from scalebed.core.files import write_text
-    from scalebed.plan.render import cells_tsv
+    from scalebed.plan.listing import cells_tsv
 
     write_text(out, cells_tsv(params))
 

@@ -1,6 +1,4 @@
-"""A plan as text: one line a cell, then totals and warnings; and the grid alone, ``cells.tsv``."""
-
-from typing import Any
+"""A plan as text: one line a cell, then totals and warnings."""
 
 from scalebed.plan.plan import Plan, Row
 
@@ -8,8 +6,6 @@ _HEADER = ("cell", "N", "D", "M", "steps", "FLOPs", "time", "epochs", "role", "s
 _LEFT = {"cell", "role", "state"}
 _GPU_HEADER = ("GPUs", "GB each")
 _TIME = _HEADER.index("time")
-_LISTED = ("dataset", "size", "ratio", "recipe", "seed", "params", "tokens", "steps", "flops")
-_LISTED_ROLES = ("fit_loss", "fit_error", "target")
 
 
 def render(plan: Plan, cells: bool = True) -> str:
@@ -151,25 +147,3 @@ def duration(seconds: float | None, measured: bool) -> str:
     if seconds < 1000 * 86400:
         return f"{mark}{seconds / 86400:.0f} d"
     return f"{mark}{seconds / (365.25 * 86400):,.0f} years"
-
-
-def cells_tsv(params: dict[str, Any]) -> str:
-    """Return one tab-separated line a cell, below a line of column names.
-
-    Parameters
-    ----------
-    params
-        The parameters of ``list_cells``: ``{"study", "cells": [row, …]}``, each row with the five
-        coordinates, ``params`` (N), ``tokens`` (D), ``steps``, ``flops`` (C = 6ND) and the
-        three roles as booleans.
-    """
-    lines = ["\t".join((*_LISTED, *_LISTED_ROLES, "cell"))]
-    for row in params["cells"]:
-        numbers = [_listed(row[name]) for name in _LISTED]
-        roles = ["yes" if row[name] else "no" for name in _LISTED_ROLES]
-        lines.append("\t".join([*numbers, *roles, row["cell"]]))
-    return "\n".join(lines) + "\n"
-
-
-def _listed(value: Any) -> str:
-    return f"{value:.4e}" if isinstance(value, float) else str(value)

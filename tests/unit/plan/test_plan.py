@@ -17,8 +17,9 @@ from scalebed.core.files import sha256_file, write_json
 from scalebed.core.provenance import state_digest
 from scalebed.plan import estimates, rule_params
 from scalebed.plan.estimates import Calibration, Estimate, makespan
+from scalebed.plan.listing import cells_tsv
 from scalebed.plan.plan import Plan, make_plan
-from scalebed.plan.render import cells_tsv, duration, quantity, render
+from scalebed.plan.render import duration, quantity, render
 from scalebed.plan.states import differences
 from scalebed.study.load import load_any
 from scalebed.study.trained import Study, parse_study
