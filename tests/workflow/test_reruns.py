@@ -215,6 +215,14 @@ def test_every_module_that_a_job_loads_is_reached_by_its_rule(
         assert files <= set(closure(*ENTRIES[job])), job
 
 
+@pytest.fixture(scope="module")
+def own(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a copy of the finished project, whose code may be edited."""
+    project = Project(tmp_path_factory.mktemp("own") / "project")
+    shutil.copytree(finished.root, project.root, symlinks=True)
+    return project
+
+
 AFTER = {
     "tabulate_cells": ["fit_laws"],
     "fit_laws": [f"run_check {name}" for name in ("calibration", "contrasts", "reliability")],
@@ -251,13 +259,13 @@ def expected(file: str) -> Counter[str]:
     ],
 )
 def test_an_edit_plans_the_jobs_that_reach_it_and_those_after(
-    file: str, some: str | None, finished: Project
+    file: str, some: str | None, own: Project
 ) -> None:
-    path = finished.root / "src/scalebed" / file
+    path = own.root / "src/scalebed" / file
     before = path.read_text(encoding="utf-8")
     try:
         path.write_text(before + "\n", encoding="utf-8")
-        planned = finished.planned()
+        planned = own.planned()
     finally:
         path.write_text(before, encoding="utf-8")
     assert planned == expected(file)
