@@ -44,6 +44,7 @@ def test_plan_of_a_shipped_study(path: Path, project: Project) -> None:
         run_check=3,
         gather_study=1,
         list_cells=1,
+        bundle_script=1,
         plot_figure=len(FIGURES),
         write_report=1,
     )

@@ -227,13 +227,17 @@ AFTER = {
     "tabulate_cells": ["fit_laws"],
     "fit_laws": [f"run_check {name}" for name in ("calibration", "contrasts", "reliability")],
     **{f"run_check {name}": ["gather_study"] for name in CHECKS},
-    "gather_study": [f"plot_figure {name}" for name in FIGURES],
+    **{
+        job: [f"plot_figure {name}" for name in FIGURES]
+        for job in ("gather_study", "bundle_script")
+    },
     **{f"plot_figure {name}": ["write_report"] for name in FIGURES},
 }
 JOBS = {
     *AFTER["fit_laws"],
     *AFTER["gather_study"],
-    *("list_cells", "build_suite", "tabulate_cells", "fit_laws", "gather_study", "write_report"),
+    *("list_cells", "build_suite", "tabulate_cells", "fit_laws", "gather_study"),
+    *("bundle_script", "write_report"),
 }
 
 

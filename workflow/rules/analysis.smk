@@ -1,9 +1,13 @@
 """The input and parameter functions of checks, explorations, figures and the report."""
 
+from importlib.metadata import version
+
 from scalebed.checks.explore.options import SEARCH_LAWS, explorations
 from scalebed.checks.registry import get_check
 from scalebed.study.checks import CHECKS
 
+# What has Vega in it, so that another release is noticed.
+CONVERTER = [version(name) for name in ("altair", "vl-convert-python")]
 EXPLORED = explorations(FIGURES)
 # The report of imported cells tells the laws of their search.
 REPORT_EXPLORED = []

@@ -28,11 +28,30 @@ rule explore:
         " --database {input.database:q} --out {output:q} > {log:q} 2>&1"
 
 
+rule bundle_script:
+    """Write the script that draws figures without a network; bundling it takes seconds."""
+    output:
+        "results/studies/{study}/figures/vega.js",
+    log:
+        "logs/bundle_script/{study}.log",
+    conda:
+        "../../envs/fit.yaml"
+    threads: 1
+    resources:
+        **ANALYSIS_RESOURCES,
+    params:
+        converter=CONVERTER,
+        code=code_digest("scalebed.report.figures.javascript"),
+    shell:
+        "exec python -m scalebed bundle-script --out {output:q} > {log:q} 2>&1"
+
+
 rule plot_figure:
     """Draw one figure as an interactive page, SVG and PNG."""
     input:
         database="results/studies/{study}/study.duckdb",
         explored=figure_explored,
+        script=rules.bundle_script.output,
     output:
         html=report(
             "results/studies/{study}/figures/{figure}.html",
@@ -63,7 +82,8 @@ rule plot_figure:
         explored=explored_argument,
     shell:
         "exec python -m scalebed plot-figure --figure {params.plot} --params {params.spec:q}"
-        " --database {input.database:q} {params.explored:q} --out-prefix {params.prefix:q}"
+        " --database {input.database:q} {params.explored:q} --script {input.script:q}"
+        " --out-prefix {params.prefix:q}"
         " > {log:q} 2>&1"
 
 
@@ -77,6 +97,7 @@ rule write_report:
             kind=["json", "svg"],
         ),
         explored=REPORT_EXPLORED,
+        script=rules.bundle_script.output,
     output:
         report(
             "results/studies/{study}/report.html",

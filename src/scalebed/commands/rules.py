@@ -11,7 +11,12 @@ from scalebed.commands.declare import ByName, Rule, json_object, keys, option, p
 
 
 def plot_figure(
-    figure: str, params: dict[str, Any], database: Path, explored: Path | None, out_prefix: Path
+    figure: str,
+    params: dict[str, Any],
+    database: Path,
+    explored: Path | None,
+    script: Path | None,
+    out_prefix: Path,
 ) -> None:
     """Draw one figure of a study."""
     from scalebed.report.figures.registry import get_figure
@@ -19,7 +24,7 @@ def plot_figure(
     from scalebed.tables.reader import StudyDatabase
 
     with StudyDatabase(database) as study:
-        save(get_figure(figure), study, params, out_prefix, explored)
+        save(get_figure(figure), study, params, out_prefix, explored, script)
 
 
 def gather_study(
@@ -195,6 +200,11 @@ RULES: dict[str, Rule | None] = {
         _DATABASE,
         option("--out", "parquet file to write"),
     ),
+    "bundle-script": Rule(
+        "Write the script that draws figures in a page without a network.",
+        "scalebed.report.figures.javascript:bundle_script",
+        option("--out", "file to write"),
+    ),
     "plot-figure": Rule(
         "Draw one figure of a study as interactive HTML, SVG and PNG.",
         "scalebed.commands.rules:plot_figure",
@@ -202,6 +212,7 @@ RULES: dict[str, Rule | None] = {
         json_object("options of the figure", default="{}"),
         _DATABASE,
         option("--explored", "what was computed for it, if it shows that", default=None),
+        option("--script", "what bundle-script wrote, if it did", default=None),
         option("--out-prefix", "path of the files without their suffix"),
     ),
     "write-report": Rule(

@@ -14,7 +14,7 @@ from scalebed.report import answer, facts, numbers, published, search
 from scalebed.report.cautions import Evidence, cautions, cell_label
 from scalebed.report.cells import cell_frame, records, rises, spearman
 from scalebed.report.checked import sections
-from scalebed.report.figures.javascript import javascript
+from scalebed.report.figures.javascript import SCRIPT
 from scalebed.report.formulas import fitted, raised
 from scalebed.report.pooled import pooled
 from scalebed.study.figures import SEARCH_FIGURES, usual_figures
@@ -39,7 +39,7 @@ def write_report(
     out
         Page to write.
     figures
-        Folder of the figures (``<name>.json`` and ``.svg``).
+        Folder of the figures (``<name>.json`` and ``.svg``) and the script that draws them.
     explored
         Folder of what was computed for the report, of imported cells the laws of their search.
 
@@ -61,13 +61,12 @@ def _search_context(params: dict[str, Any], study: StudyDatabase, drawn: Path) -
     return search.page_context(study) | {
         "title": params.get("title") or study.facts().get("title", "search"),
         "figures": _figures(params.get("figures") or usual_figures(SEARCH_FIGURES), drawn),
-        "javascript": _script(),
+        "javascript": _script(drawn),
     }
 
 
-def _script() -> Markup:
-    # An end tag inside a script element would close it.
-    return Markup(javascript().replace("</script", "<\\/script"))
+def _script(drawn: Path) -> Markup:
+    return Markup(read_text(drawn / SCRIPT))
 
 
 def page_context(
@@ -118,7 +117,7 @@ def page_context(
         "tasks": published.tasks(study),
         "cells": records(cells),
         "figures": _figures(params.get("figures") or usual_figures(), drawn),
-        "javascript": _script(),
+        "javascript": _script(drawn),
     }
 
 

@@ -37,14 +37,19 @@ def write_report(
 
 def draw_figures(params: dict[str, Any], database: Path, folder: Path, explored: Path) -> None:
     """Draw the figures that a report asks for, or the usual ones."""
+    from scalebed.report.figures.javascript import SCRIPT, bundle_script
     from scalebed.report.figures.registry import get_figure
     from scalebed.report.figures.render import save
     from scalebed.study.figures import FIGURES, SEARCH_FIGURES, usual_figures
     from scalebed.tables.reader import StudyDatabase
 
+    script = folder / SCRIPT
+    bundle_script(script)
     with StudyDatabase(database) as study:
         searches = study.facts().get("kind") == "search"
         usual = usual_figures(SEARCH_FIGURES if searches else FIGURES)
         for name, entry in (params.get("figures") or usual).items():
             figure, options = get_figure(entry["plot"]), entry["options"]
-            save(figure, study, options, folder / name, explored / f"{name}.parquet")
+            save(
+                figure, study, options, folder / name, explored / f"{name}.parquet", folder / SCRIPT
+            )

@@ -1,5 +1,6 @@
 """Charts as files: a self-contained HTML page, SVG and PNG, all without a network."""
 
+import html
 import json
 import re
 from pathlib import Path
@@ -9,8 +10,8 @@ import altair as alt
 import vl_convert
 
 from scalebed.core.errors import ScalebedError
-from scalebed.core.files import atomic_path, write_text
-from scalebed.report.figures.javascript import VEGA_LITE
+from scalebed.core.files import atomic_path, read_text, write_text
+from scalebed.report.figures.javascript import javascript, vega_lite
 from scalebed.report.figures.style import parse_style, theme
 from scalebed.tables.arrow import read_parquet
 from scalebed.tables.reader import StudyDatabase
@@ -21,6 +22,21 @@ if TYPE_CHECKING:
     from scalebed.report.figures.registry import Figure
 
 _SIGNIFICANT = 6
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="UTF-8">
+<title>{title}</title>
+</head>
+<body>
+<div id="figure"></div>
+<script>{script}</script>
+<script>
+window.vegaEmbed("#figure", {spec}, {{"renderer": "svg"}}).catch(console.error);
+</script>
+</body>
+</html>
+"""
 _NUMBERED = re.compile(r"\b(clip|gradient_)(\d+)\b")
 
 
@@ -89,10 +105,17 @@ def _rounded_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def to_svg(spec: dict[str, Any]) -> str:
     """Return a figure as SVG."""
-    svg: str = vl_convert.vegalite_to_svg(json.dumps(spec), vl_version=VEGA_LITE)
+    svg: str = vl_convert.vegalite_to_svg(json.dumps(spec), vl_version=vega_lite())
     # The converter numbers clip paths and gradients on and on within one process.
     order = {name: index for index, name in enumerate(dict.fromkeys(_NUMBERED.findall(svg)))}
     return _NUMBERED.sub(lambda found: f"{found.group(1)}{order[found.groups()]}", svg)
+
+
+def to_html(spec: dict[str, Any], title: str, script: str) -> str:
+    """Return a figure as a page; `script` is what `javascript` gives."""
+    # An end tag inside a script element would close it.
+    text = json.dumps(spec).replace("</", "<\\/")
+    return _PAGE.format(title=html.escape(title), script=script, spec=text)
 
 
 def save(
@@ -101,22 +124,23 @@ def save(
     params: dict[str, Any],
     prefix: Path,
     explored: Path | None = None,
+    script: Path | None = None,
 ) -> tuple[Path, Path, Path, Path]:
     """Write ``<prefix>.html``, ``.svg``, ``.png`` and, for the report, ``.json``: their paths.
 
     The last one tells title and caption as well, so that the report need not ask the figure.
+    `script` is the file of `scalebed.report.figures.javascript.bundle_script`, if there is one.
     """
     spec = specification(figure, study, params, explored)
     scale = float(params.get("png_scale", 2.0))
     kinds = ("html", "svg", "png", "json")
-    html, svg, png, text = (prefix.with_name(f"{prefix.name}.{kind}") for kind in kinds)
+    page, svg, png, text = (prefix.with_name(f"{prefix.name}.{kind}") for kind in kinds)
     vector = to_svg(spec)
-    page = vl_convert.vegalite_to_html(json.dumps(spec), vl_version=VEGA_LITE, bundle=True)
-    title = f"<title>{figure.TITLE}</title>"
-    write_text(html, page.replace("<title>Chart</title>", title, 1))
+    vega = javascript() if script is None else read_text(script)
+    write_text(page, to_html(spec, figure.TITLE, vega))
     write_text(svg, vector)
     with atomic_path(png) as temporary:
         temporary.write_bytes(vl_convert.svg_to_png(vector, scale=scale))
     words = {"usermeta": {"title": figure.TITLE, "caption": figure.CAPTION}}
     write_text(text, json.dumps(spec | words, separators=(",", ":"), ensure_ascii=False))
-    return html, svg, png, text
+    return page, svg, png, text
