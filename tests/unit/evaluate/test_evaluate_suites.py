@@ -140,11 +140,10 @@ def test_a_suite_is_written_with_its_sizes_and_the_same_twice(tmp_path: Path) ->
     world = World(tmp_path, items=20)
     manifest = read_json(world.suite)
     assert manifest["tasks"]["order4"]["chance_error"] == 0.75
-    for name, entry in manifest["tasks"].items():
+    for entry in manifest["tasks"].values():
         file = world.suite.parent / entry["name"]
         assert sha256_file(file) == entry["sha256"]
         assert len(file.read_text().splitlines()) == entry["items"] == 20
-        assert entry["version"] == task_digest()[name]["version"]
     other = tmp_path / "again" / "manifest.json"
     world.build(other, 20)
     assert other.read_bytes() == world.suite.read_bytes()

@@ -12,7 +12,6 @@ import numpy as np
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import write_json, write_text
 from scalebed.data.corpus import iter_documents, read_manifest
-from scalebed.evaluate.digests import task_digest
 from scalebed.evaluate.suites import BUILDERS
 from scalebed.evaluate.suites.item import Proposal, Task
 from scalebed.evaluate.suites.pool import Pool, Sentence, sentences_of
@@ -141,8 +140,9 @@ def build_suite(corpus_manifest: Path, params: dict[str, Any], out: Path) -> dic
     Returns
     -------
     dict
-        The manifest: per task its file, items, choices, chance error (the mean of 1 - 1/K),
-        version, size and SHA-256; and the credit due for the text.
+        The manifest: per task its file, items, chance error (the mean of 1 - 1/K), size and
+        SHA-256; and the credit due for the text. Items follow no task file: which version of it
+        asked them, the evaluation says.
 
     Raises
     ------
@@ -151,12 +151,6 @@ def build_suite(corpus_manifest: Path, params: dict[str, Any], out: Path) -> dic
     """
     corpus = read_manifest(corpus_manifest, "corpus")
     documents = [document.text for document in iter_documents(corpus_manifest, "tasks")]
-    known = task_digest()
-    for name in params["tasks"]:
-        if name not in known:
-            raise ScalebedError(
-                f"no task file {name}.yaml; there is {', '.join(sorted(known)) or 'none'}"
-            )
     built = build_items(
         documents,
         params["tasks"],
@@ -173,7 +167,6 @@ def build_suite(corpus_manifest: Path, params: dict[str, Any], out: Path) -> dic
             "name": f"{name}.jsonl",
             "items": len(items),
             "chance_error": float(np.mean([1 - 1 / len(item["choices"]) for item in items])),
-            "version": known[name]["version"],
             "bytes": len(text.encode()),
             "sha256": hashlib.sha256(text.encode()).hexdigest(),
         }
