@@ -175,13 +175,6 @@ def log_axis(values: Sequence[float], title: str, count: bool = False) -> dict[s
     }
 
 
-def log_domain(values: Sequence[float], margin: float = 0.03) -> list[float]:
-    """Return a domain a little wider than positive `values` on a logarithmic scale."""
-    low, high = math.log(min(values)), math.log(max(values))
-    space = max(margin * (high - low), 0.005)
-    return [math.exp(low - space), math.exp(high + space)]
-
-
 def linear_domain(values: Sequence[float], margin: float = 0.04) -> list[float]:
     """Return a domain a little wider than `values`."""
     low, high = min(values), max(values)
