@@ -10,13 +10,21 @@ the table of every check. Not counted are imports for type checkers: they never 
 import ast
 import functools
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 _ROOT = PACKAGE.name
+_IMPORT = re.compile(
+    rf"^[ \t]*(from {_ROOT}[\w.]* import (?:\([^)]*\)|[\w, ]+)|import {_ROOT}[\w., ]*)",
+    re.MULTILINE,
+)
+# What else a file may hold that has a say, beside the names of files of data.
+_TELLING = ("TYPE_CHECKING", "import_module")
 
 
+@functools.cache
 def file_of(module: str) -> Path | None:
     """Return the source file of a module or package; None if there is no such module here."""
     parts = module.split(".")
@@ -96,8 +104,7 @@ def _packages_of(module: str) -> list[str]:
 @functools.cache
 def _read(module: str, file: Path) -> tuple[frozenset[str], frozenset[Path]]:
     """Return the modules that a module names, and the files of data."""
-    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
-    nodes = list(_running(tree))
+    nodes = list(_running(_parsed(file)))
     modules: set[str] = set()
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -109,6 +116,28 @@ def _read(module: str, file: Path) -> tuple[frozenset[str], frozenset[Path]]:
     if any(isinstance(node, ast.Call) and _is_import_module(node.func) for node in nodes):
         modules |= _by_name(module, nodes)
     return frozenset(modules), frozenset(_data(file, nodes))
+
+
+def _parsed(file: Path) -> ast.Module:
+    """Parse a file, or its imports alone where they are all that matters, which is soon done."""
+    text = file.read_text(encoding="utf-8")
+    if not any(word in text for word in (*_TELLING, *_data_names(file.parent))):
+        try:
+            return ast.parse("\n".join(_IMPORT.findall(text)))
+        except SyntaxError:  # a sentence that begins like an import
+            pass
+    return ast.parse(text, filename=str(file))
+
+
+@functools.cache
+def _data_names(folder: Path) -> tuple[str, ...]:
+    """Return the files and folders in a folder that are no code."""
+    return tuple(
+        entry.name
+        for entry in folder.iterdir()
+        if entry.name != "__pycache__"
+        and not (entry.suffix == ".py" or (entry / "__init__.py").exists())
+    )
 
 
 def _running(tree: ast.AST) -> Iterator[ast.AST]:
@@ -168,11 +197,7 @@ def _prefix(module: str, node: ast.JoinedStr) -> str:
 def _data(file: Path, nodes: list[ast.AST]) -> Iterator[Path]:
     """Yield the files of data that a module names and that lie beside it, or in a folder there."""
     strings = {node.value for node in nodes if isinstance(node, ast.Constant)}
-    for name in sorted(value for value in strings if isinstance(value, str) and value.strip(".")):
-        if "\0" in name or "/" in name or len(name) > 100:
-            continue
+    for name in _data_names(file.parent):
         path = file.parent / name
-        if path.is_file() and path.suffix != ".py":
-            yield path
-        elif path.is_dir() and not (path / "__init__.py").exists() and name != "__pycache__":
-            yield from (item for item in path.rglob("*") if item.is_file())
+        if name in strings:
+            yield from [path] if path.is_file() else filter(Path.is_file, path.rglob("*"))

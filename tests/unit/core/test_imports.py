@@ -12,8 +12,9 @@ from scalebed.core.imports import closure, code_digest, file_of
 
 def forget():
     """Let everything be read again."""
-    for function in (imports.closure, imports.code_digest, imports._file_digest, imports._read):
-        function.cache_clear()
+    for function in vars(imports).values():
+        if hasattr(function, "cache_clear"):
+            function.cache_clear()
 
 
 @pytest.fixture
@@ -123,9 +124,35 @@ def test_a_closure_holds_every_module_that_python_loads():
     assert {Path(file) for file in loaded} <= set(closure(entry))
 
 
+def test_what_is_read_of_a_file_is_what_is_in_it(monkeypatch):
+    """Most files are not parsed as a whole; it has to come to the same."""
+
+    def reached():
+        forget()
+        return {file: imports._read(module_of(file), file) for file in files}
+
+    files = list(imports.PACKAGE.rglob("*.py"))
+    found = reached()
+    assert sum(len(modules) for modules, _ in found.values()) > 1000
+    assert any(data for _, data in found.values())
+    whole = lambda file: ast.parse(file.read_text(encoding="utf-8"))  # noqa: E731
+    monkeypatch.setattr(imports, "_parsed", whole)
+    assert reached() == found
+    forget()
+
+
+def test_a_sentence_that_begins_like_an_import_is_none(package):
+    text = '"""What it is\n\nfrom scalebed import lonely and other words\n"""\n'
+    (package / "prose.py").write_text(text + "from scalebed import low\n", encoding="utf-8")
+    assert names(package, "scalebed.prose") == {"prose.py", "low.py"}
+
+
+def module_of(file):
+    parts = file.relative_to(imports.PACKAGE).with_suffix("").parts
+    return ".".join(("scalebed", *(parts[:-1] if parts[-1] == "__init__" else parts)))
+
+
 def test_every_module_of_the_package_is_found_by_its_name():
     for file in imports.PACKAGE.rglob("*.py"):
-        parts = file.relative_to(imports.PACKAGE).with_suffix("").parts
-        parts = parts[:-1] if parts[-1] == "__init__" else parts
-        assert file_of(".".join(("scalebed", *parts))) == file
+        assert file_of(module_of(file)) == file
         ast.parse(file.read_text(encoding="utf-8"))
