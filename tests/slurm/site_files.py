@@ -23,6 +23,8 @@ def _study() -> dict[str, Any]:
         {"sizes": ["15k"], "ratios": [ratio], "seeds": [seed]}
         for seed, ratio in SLOW_RATIOS.items()
     ]
+    # One of them stands for all: every job starts anew here.
+    study["checks"] = ["reliability"]
     study["fit"]["targets"] = [{"sizes": ["15k"], "ratios": [2]}]
     return study
 
@@ -49,6 +51,8 @@ def write(root: Path, hardware: dict[str, Any]) -> None:
     # The data of the tiny study are as small as its evaluations.
     data = ("extract_corpus", "train_tokenizer", "tokenize_corpus", "build_dataset", "build_suite")
     values["groups"] |= dict.fromkeys(data, "data")
+    # Evaluations in two jobs, one for each core of a small machine.
+    values["group-components"]["evaluate"] = 10
     values["set-resources"] |= {rule: {"runtime": 10} for rule in data}
     profile.write_text(yaml.safe_dump(values), encoding="utf-8")
     path = root / "profiles/slurm/hardware.yaml"

@@ -38,7 +38,7 @@ def test_the_study_ends_in_a_report(calm: Project, slurm: Cluster) -> None:
     assert len(trainings) == cells
     assert {job[1] for job in jobs} == {"COMPLETED"}
     assert {job[2] for job in trainings} == {"short"}
-    # One job each for the data and for the evaluations, one or two for the analysis.
+    # One job for the data, two for the evaluations, one or two for the analysis.
     assert len(jobs) - cells <= 5, jobs
     assert calm.planned() == {}
 
