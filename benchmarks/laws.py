@@ -365,7 +365,7 @@ _FIRST = """
 import time
 start = time.perf_counter()
 import numpy as np
-from scalebed.fit import engine
+from scalebed.fit.solvers import profiled
 from scalebed.fit.solvers.kernels import powers
 from scalebed.laws import get_law
 loaded = time.perf_counter()
@@ -375,8 +375,8 @@ theta = np.array([1.8, 480.0, 2000.0, 0.35, 0.36])
 y = law.value(theta, x)
 powers.fit(law, x, y, theta, "huber_log", weights=np.ones((2, 6)))
 powers.fit_cases(law, x, y, theta, np.arange(2, dtype=np.uint64))
-engine.refit(get_law("tied"), x, y[None])
-engine.refit(get_law("decay"), (np.linspace(2, 4, 6),), np.linspace(0.4, 0.6, 6)[None])
+profiled.refit(get_law("tied"), x, y[None])
+profiled.refit(get_law("decay"), (np.linspace(2, 4, 6),), np.linspace(0.4, 0.6, 6)[None])
 print(loaded - start, time.perf_counter() - loaded)
 """
 _IMPORT = """
