@@ -63,6 +63,8 @@ def test_the_workflow_parses_without_heavy_imports(project: Project) -> None:
         "import sys, scalebed.plan.rule_params, scalebed.plan.resources, scalebed.study.trained,"
         " scalebed.data.readers, scalebed.core.provenance,"
         " scalebed.evaluate.digests, scalebed.report.figures.registry;"
+        "from scalebed.checks.registry import get_check; import scalebed.checks.explore.options;"
+        "from scalebed.study.checks import CHECKS; [get_check(name) for name in CHECKS];"
         "heavy = {'torch','pandas','scipy','numpy','lm_eval','duckdb','pyarrow','altair'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
