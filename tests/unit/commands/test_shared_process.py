@@ -20,7 +20,8 @@ from evaluation_cells import World
 from training_cells import make_dataset, make_params, start_training
 
 import scalebed
-from scalebed.commands.shared_process import client, lifetime
+from scalebed.commands.rules import RULES
+from scalebed.commands.shared_process import client, lifetime, server
 from scalebed.core.files import read_json, sha256_file
 from scalebed.core.provenance import canonical_json, state_digest
 
@@ -442,8 +443,21 @@ def test_only_tasks_that_need_no_network_are_shared():
     assert client._kind(words(local | {"arc": None})) is None
     assert client._kind(words(local, "--state", "elsewhere")) is None
     assert client._kind(["evaluate-tasks", "--params", "{"]) is None
-    assert client._kind(["fit-laws"]) is None
     assert client._kind([]) is None
+
+
+def test_a_check_on_several_cores_has_a_process_of_its_own():
+    words = ["run-check", "tournament", "study", "--out", "x", "--threads"]
+    assert client._kind([*words, "1"]) == "analysis"
+    assert client._kind([*words, "2"]) is None
+    assert client._kind(["plot-figure", "--figure", "x"]) == "analysis"
+
+
+def test_verbs_of_rules_are_shared_unless_they_import_little_or_wait_for_a_network():
+    apart = {"list-cells", "fetch-testbed"}
+    assert set(RULES) - set(client._KINDS) == apart
+    assert set(client._KINDS) <= set(RULES)
+    assert set(client._KINDS.values()) == set(server._MODULES)
 
 
 def test_a_server_is_for_one_environment_and_folder(monkeypatch, tmp_path):

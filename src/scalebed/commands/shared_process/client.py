@@ -16,11 +16,28 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 
 from scalebed.commands.shared_process.lifetime import SWITCH, VARIABLE
 
-_KINDS = {"train-cell": "train", "evaluate-losses": "train", "evaluate-tasks": "tasks"}
-"""Which server runs a verb. Others gain nothing: they run once a study, or import little."""
+_KINDS = {
+    **dict.fromkeys(
+        (
+            *("extract-corpus", "train-tokenizer", "tokenize-corpus", "build-dataset"),
+            *("build-suite", "train-cell", "convert-checkpoint", "evaluate-losses"),
+        ),
+        "train",
+    ),
+    "evaluate-tasks": "tasks",
+    **dict.fromkeys(
+        (
+            *("import-cells", "tabulate-cells", "choose-ladder", "fit-laws", "run-check"),
+            *("gather-study", "explore", "bundle-script", "plot-figure", "write-report"),
+        ),
+        "analysis",
+    ),
+}
+"""Which server runs a verb. Other verbs of rules import little; those for people run alone."""
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 # Shells count and note here what says nothing about how a job runs.
 _PASSING = (b"_", b"SHLVL", b"PWD", b"OLDPWD")
@@ -59,6 +76,8 @@ def run_shared(words: list[str]) -> int | None:
 def _kind(words: list[str]) -> str | None:
     """Return which server runs a verb, None if none does."""
     kind = _KINDS.get(words[0]) if words else None
+    if kind == "analysis" and "--threads" in words and ("--threads", "1") not in pairwise(words):
+        return None  # it would have a server of its own, with several threads, that cannot serve
     if kind != "tasks":
         return kind
     import json

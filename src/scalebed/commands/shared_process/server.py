@@ -44,6 +44,16 @@ _MODULES = {
         "scalebed.evaluate.measures",
         "lm_eval.evaluator",
     ),
+    "analysis": (
+        "scalebed.tables.tabulate",
+        "scalebed.predict.study",
+        "scalebed.tables.database",
+        "scalebed.report.figures.render",
+        "scalebed.report.write",
+        "numba",
+        "pandas",
+        "scipy.optimize",
+    ),
 }
 """What a server of each kind imports; the rest is imported by whoever needs it."""
 _PR_SET_PDEATHSIG = 1
