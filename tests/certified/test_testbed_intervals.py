@@ -11,30 +11,18 @@ from testbed import folder
 from scalebed.checks.calibration.calibrate import summarise, winkler
 from scalebed.checks.calibration.held_out import Evaluation
 from scalebed.checks.intervals import Problem, get_method
-from scalebed.core.provenance import canonical_json
 from scalebed.fit.result import fit_law
 from scalebed.laws import get_law
-from scalebed.plan import rule_params
 from scalebed.predict.bootstrap import bootstrap
 from scalebed.predict.build import build_stage
-from scalebed.predict.open_study import read_tables
-from scalebed.predict.runs import collect_runs
 from scalebed.predict.scatter import OWN_DOF, Sigma, choose_sigma, scatter, scatter_of
-from scalebed.predict.settings import parse_settings
-from scalebed.study.load import load_any
-from scalebed.tables.imports.tabulate import tabulate_import
 
-STUDY = Path(__file__).parents[2] / "config" / "studies" / "testbed.yaml"
 RESPONSES = ("c4_val", "average", "all_46")
 
 
 @pytest.fixture(scope="module")
-def evaluation(tmp_path_factory):
-    root = tmp_path_factory.mktemp("intervals")
-    study = load_any(STUDY)
-    tabulate_import(json.loads(canonical_json(rule_params.imported(study))), folder(), root)
-    settings = parse_settings(canonical_json(rule_params.fit(study)))
-    return Evaluation(collect_runs(read_tables(root), settings.averages), settings)
+def evaluation(study):
+    return Evaluation(study.runs, study.settings)
 
 
 @pytest.fixture(scope="module")

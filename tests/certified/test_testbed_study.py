@@ -1,6 +1,5 @@
 """The published testbed through the study file that ships with it: golden numbers of the paper."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -11,27 +10,10 @@ from testbed import SUBSET, folder
 from scalebed.commands.cli import main
 from scalebed.core.provenance import canonical_json
 from scalebed.plan import rule_params
-from scalebed.predict.study import fit_files
 from scalebed.study.load import load_any
 from scalebed.tables.imports import fetch, testbed
-from scalebed.tables.imports.tabulate import tabulate_import
 
 STUDY = Path(__file__).parents[2] / "config" / "studies" / "testbed.yaml"
-
-
-@pytest.fixture(scope="module")
-def imported(tmp_path_factory):
-    """Tables and fits of the shipped study."""
-    source = folder()
-    root = tmp_path_factory.mktemp("testbed")
-    study = load_any(STUDY)
-    tabulate_import(
-        json.loads(canonical_json(rule_params.imported(study))), source, root / "tables"
-    )
-    fit_files(root / "tables", root / "fits", canonical_json(rule_params.fit(study)))
-    names = [f"tables/{name}" for name in rule_params.CELL_TABLES]
-    names += [f"fits/{name}" for name in rule_params.FIT_TABLES]
-    return {Path(name).name: pd.read_parquet(root / f"{name}.parquet") for name in names}
 
 
 def test_counts(imported):

@@ -7,7 +7,6 @@ is active (LAMBADA, whose best eps is above 1) the study's number differs, as it
 import numpy as np
 import pytest
 from scipy.optimize import curve_fit
-from test_testbed_study import imported  # noqa: F401
 
 TASKS = ("arc_easy", "lambada_openai", "openbook_qa", "hellaswag_zeroshot", "average")
 # Relative error in per cent at 6.9B, M = 20; in the second row without the 1.4B fit cell.
@@ -23,7 +22,7 @@ def decay(loss, k, gamma, eps):
 
 
 @pytest.mark.parametrize("dataset", PRINTED)
-def test_tables_2_and_7(imported, dataset):  # noqa: F811
+def test_tables_2_and_7(imported, dataset):
     cells = imported["cells"].query("dataset == @dataset").set_index("cell")
     losses = imported["losses"].query("validation == 'c4_val'").set_index("cell")["loss"]
     tasks = imported["tasks"].pivot_table(index="cell", columns="task", values="error")

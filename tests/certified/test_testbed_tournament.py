@@ -1,13 +1,10 @@
 """The tournament on the published testbed: known tables of extrapolation errors come out of it."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
-from testbed import folder
 
 from scalebed.checks.reliability.classes import classify_tasks
+from scalebed.checks.tournament import play
 from scalebed.checks.tournament.differences import cluster_draws, differences
 from scalebed.checks.tournament.entries import error_entries, loss_entries
 from scalebed.checks.tournament.play import Rules, members, own_entry, run_tournament
@@ -19,16 +16,7 @@ from scalebed.checks.tournament.scores import (
 )
 from scalebed.checks.tournament.splits import cell_numbers, make_splits
 from scalebed.checks.tournament.verdict import asked, verdicts
-from scalebed.core.provenance import canonical_json
-from scalebed.plan import rule_params
-from scalebed.predict.open_study import StudyFit, read_tables
-from scalebed.predict.runs import collect_runs
 from scalebed.predict.scatter import stream
-from scalebed.predict.settings import parse_settings
-from scalebed.study.load import load_any
-from scalebed.tables.imports.tabulate import tabulate_import
-
-STUDY = Path(__file__).parents[2] / "config" / "studies" / "testbed.yaml"
 
 SPLITS = ("N<=154M", "N<=411M", "C<=1e19", "C<=1e20", "M all", "M<=80", "design")
 CELLS = (26, 9, 44, 17, 9, 9, 65)
@@ -70,18 +58,6 @@ PAIRED = {
     "M all": (-2.7, -4.2, -1.4),
     "M<=80": (0.2, -0.4, 0.5),
 }
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    source, root = folder(), tmp_path_factory.mktemp("tournament")
-    shipped = load_any(STUDY)
-    tabulate_import(
-        json.loads(canonical_json(rule_params.imported(shipped))), source, root / "tables"
-    )
-    settings = parse_settings(canonical_json(rule_params.fit(shipped)))
-    tables = read_tables(root / "tables")
-    return StudyFit(root, "testbed", collect_runs(tables, settings.averages), settings, tables)
 
 
 @pytest.fixture(scope="module")
@@ -172,8 +148,12 @@ def test_the_sigmoid_halves_the_error_on_single_tasks(study, splits):
     assert found["sigmoid"] < found["decay"] / 2
 
 
-def test_the_verdict_on_model_size(study):
+def test_the_verdict_on_model_size(study, monkeypatch):
     assert asked(study) == "N"
+    # The splits that the verdict is on.
+    by_size = [split for split in make_splits(study.runs) if split.family == "N"]
+    assert len(by_size) == 2
+    monkeypatch.setattr(play, "make_splits", lambda _: by_size)
     rules = Rules(kinds=("loss",), laws=("chinchilla", "constrained"), draws=2000)
     rows = run_tournament(study, rules)
     (sentence,) = verdicts(rows, "N")

@@ -17,8 +17,16 @@ pytestmark = [
 ]
 
 TINY = {"width": 32, "layers": 2, "heads": 2, "vocab": 97, "context": 64}
-SIZES = {"tiny": TINY, "tiny-no-qk-norm": TINY | {"qk_norm": False}} | {
-    name: SIZE_TABLES["gadre2024"][name] for name in ("11m", "79m", "154m", "411m")
+PAPER = SIZE_TABLES["gadre2024"]
+# To draw weights takes the time. So one size has the vocabulary of the paper, one its depth,
+# and all have its widths and heads.
+SIZES = {
+    "tiny": TINY,
+    "tiny-no-qk-norm": TINY | {"qk_norm": False},
+    "11m": PAPER["11m"],
+    "79m": PAPER["79m"] | {"vocab": 1000},
+    "154m": PAPER["154m"] | {"vocab": 1000},
+    "411m": PAPER["411m"] | {"vocab": 1000, "layers": 2},
 }
 
 

@@ -1,32 +1,24 @@
 """One run of the tiny study, shared by all tests of the workflow."""
 
-import fcntl
-import os
 from pathlib import Path
 
 import pytest
 from project import Project
+from shared import shared_folder
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Return a project whose study has run to its report; tests must leave it as it is.
-
-    The workers of pytest-xdist share it: one runs the study while the others wait.
-    """
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    root, said = folder / "finished" / "project", folder / "finished.txt"
-    with (folder / "finished.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not root.exists():
-            result = Project.create(root).snakemake()
+    """Return a project whose study has run to its report; tests must leave it as it is."""
+    with shared_folder(tmp_path_factory, "finished") as folder:
+        project, said = Project(folder / "project"), folder / "failed.txt"
+        if not folder.exists():
+            result = Project.create(project.root).snakemake()
             failed = result.stdout + result.stderr if result.returncode else ""
             said.write_text(failed, encoding="utf-8")
-    failed = said.read_text(encoding="utf-8")
+        failed = said.read_text(encoding="utf-8")
     assert not failed, failed
-    return Project(root)
+    return project
 
 
 @pytest.fixture

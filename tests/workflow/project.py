@@ -192,11 +192,16 @@ class Project:
         """Run a verb of the command line."""
         return self.run(sys.executable, "-m", "scalebed", *words)
 
-    def planned(self, *words: str) -> Counter[str]:
-        """Return how many jobs of each rule a run would start now."""
+    def dry_run(self, *words: str) -> str:
+        """Return what Snakemake says of the jobs a run would start now."""
         options = ("--cores", "2", "--configfile", "study.yaml")
         status, text = dry_run(self.root, self.environment(), *words, *options)
         assert status == 0, text
+        return text
+
+    def planned(self, *words: str) -> Counter[str]:
+        """Return how many jobs of each rule a run would start now."""
+        text = self.dry_run(*words)
         if "Nothing to be done" in text:
             return Counter()
         table = re.search(r"Job stats:\n.*?\n-[- ]+\n(.*?)\ntotal ", text, flags=re.DOTALL)

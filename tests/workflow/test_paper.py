@@ -1,6 +1,6 @@
 """The study of the published testbed, from its files to the report."""
 
-import os
+import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -8,33 +8,26 @@ from pathlib import Path
 import duckdb
 import pytest
 from project import REPOSITORY, Project
+from shared import REPORT, paper, published_folder
 
 DATABASE = "results/studies/testbed/study.duckdb"
 
 
-def published_folder() -> Path:
-    """Return the folder of the published testbed; skips the test where it is not."""
-    beside = REPOSITORY.parent / "shared" / "testbed"
-    folder = Path(os.environ.get("SCALEBED_TESTBED", beside)).resolve()
-    if not (folder / "exp_data").is_dir():
-        pytest.skip(f"no published testbed at {folder}: set SCALEBED_TESTBED")
-    return folder
-
-
 @pytest.fixture
-def paper(project: Project) -> Project:
+def shipped(project: Project) -> Project:
+    """Return a project with the study file of the paper, in which nothing has run."""
     project.write_study_file(REPOSITORY / "config/studies/testbed.yaml")
     return project
 
 
-def test_from_files_to_the_report_and_nothing_twice(paper: Project) -> None:
-    words = ["--config", f"testbed={published_folder()}"]
-    result = paper.run("snakemake", "--cores", "2", "--configfile", "study.yaml", *words)
-    assert result.returncode == 0, result.stdout + result.stderr
-    report = (paper.root / "results/studies/testbed/report.html").read_text(encoding="utf-8")
+def test_from_files_to_the_report_and_nothing_twice(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    done = paper(tmp_path_factory)
+    report = (done.root / REPORT).read_text(encoding="utf-8")
     assert "The hyper-parameter search" in report
     assert "What is odd in the data" in report
-    with duckdb.connect(str(paper.root / DATABASE), read_only=True) as connection:
+    with duckdb.connect(str(done.root / DATABASE), read_only=True) as connection:
         count = connection.execute("SELECT count(*) FROM cells WHERE status = 'done'").fetchone()
         assert count == (104,)
         checks = connection.execute("SELECT DISTINCT check_name FROM lints").fetchall()
@@ -54,32 +47,35 @@ def test_from_files_to_the_report_and_nothing_twice(paper: Project) -> None:
         ("Tables 2 and 7", "RefinedWeb: LAMBADA, %"),
     ]
     assert total == (78,)
-    assert paper.planned(*words) == Counter()
+    words = ["--config", f"testbed={published_folder()}"]
+    assert done.planned(*words) == Counter()
     # What one figure computes is no matter of any other.
-    helper = paper.root / "src/scalebed/checks/explore/task_threshold.py"
+    shutil.copytree(done.root, tmp_path / "project", symlinks=True)
+    edited = Project(tmp_path / "project")
+    helper = edited.root / "src/scalebed/checks/explore/task_threshold.py"
     helper.write_text(helper.read_text(encoding="utf-8") + "# x\n", encoding="utf-8")
-    assert paper.planned(*words) == Counter(explore=1, plot_figure=1, write_report=1)
+    assert edited.planned(*words) == Counter(explore=1, plot_figure=1, write_report=1)
 
 
-def test_without_network_and_path_one_sentence_names_both_ways(paper: Project) -> None:
+def test_without_network_and_path_one_sentence_names_both_ways(shipped: Project) -> None:
     # A proxy that nobody listens at stands for a machine without network.
-    environment = paper.environment() | {"https_proxy": "http://127.0.0.1:9"}
+    environment = shipped.environment() | {"https_proxy": "http://127.0.0.1:9"}
     result = subprocess.run(
         ["snakemake", "--cores", "2", "--configfile", "study.yaml"],
-        cwd=paper.root,
+        cwd=shipped.root,
         env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
     assert result.returncode != 0
-    log = (paper.root / "logs/fetch_testbed.log").read_text(encoding="utf-8")
+    log = (shipped.root / "logs/fetch_testbed.log").read_text(encoding="utf-8")
     assert "cannot be fetched from https://codeload.github.com" in log
     assert "--config testbed=FOLDER" in log
-    assert not (paper.root / "results/imports/testbed/manifest.json").exists()
+    assert not (shipped.root / "results/imports/testbed/manifest.json").exists()
 
 
-def test_an_imported_study_has_no_plan(paper: Project) -> None:
-    result = paper.scalebed("plan", "--study", "study.yaml")
+def test_an_imported_study_has_no_plan(shipped: Project) -> None:
+    result = shipped.scalebed("plan", "--study", "study.yaml")
     assert result.returncode == 2
     assert "imports its cells" in result.stderr

@@ -2,12 +2,11 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from project import STUDY, Project
@@ -136,19 +135,29 @@ def test_what_python_loads_is_reached(modules: tuple[str, ...]) -> None:
     assert files <= set(closure(*modules))
 
 
+# Runs commands one after the other, each in a process that has loaded nothing of scalebed before,
+# but all that jobs of the analysis load beside it; prints the modules of scalebed that each loaded.
 RECORDER = """
-import atexit, json, os, sys
+import json, os, runpy, sys
+import altair, duckdb, numba, pandas, pyarrow.parquet, scipy.optimize, scipy.stats, vl_convert
 
 
-def record():
-    names = [name for name in sys.modules if name.split(".")[0] == "scalebed"]
-    if names and "scalebed.__main__" in sys.modules or len(sys.argv) > 1:
-        path = os.path.join(os.path.dirname(__file__), f"{os.getpid()}.json")
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump({"words": sys.argv[1:], "modules": names}, file)
+def run(words):
+    sys.argv = ["scalebed", *words]
+    try:
+        runpy.run_module("scalebed", run_name="__main__")
+    except SystemExit as end:
+        names = [name for name in sys.modules if name.split(".")[0] == "scalebed"]
+        print(json.dumps(names), flush=True)
+        os._exit(end.code or 0)
 
 
-atexit.register(record)
+for words in json.load(sys.stdin):
+    child = os.fork()
+    if not child:
+        run(words)
+    if os.waitpid(child, 0)[1]:
+        sys.exit("failed: " + " ".join(words))
 """
 
 
@@ -156,19 +165,19 @@ atexit.register(record)
 def recorded(
     finished: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> list[tuple[str, set[str]]]:
-    """Return every job that ran again after the cells were done, with the modules it loaded."""
-    root = tmp_path_factory.mktemp("recorded")
-    project = Project(root / "project")
+    """Return every job that runs again after the cells are done, with the modules it loads."""
+    project = Project(tmp_path_factory.mktemp("recorded") / "project")
     shutil.copytree(finished.root, project.root, symlinks=True)
     project.write_study(STUDY | {"figures": {"exponent_by_ratio": {}, "subset_designs": {}}})
-    notes = root / "notes"
-    notes.mkdir()
-    (notes / "sitecustomize.py").write_text(RECORDER, encoding="utf-8")
-    environment = project.environment()
-    environment["PYTHONPATH"] = f"{notes}:{environment['PYTHONPATH']}"
-    words = ["snakemake", "--cores", "2", "--forcerun", "tabulate_cells", "list_cells"]
+    forced = ("--forcerun", "tabulate_cells", "list_cells", "--printshellcmds")
+    text = project.dry_run(*forced)
+    found = re.findall(r"exec python -m scalebed (.*?) > \S+ 2>&1", text)
+    commands = [shlex.split(command) for command in found]
+    # Arrow's allocator would start a thread, and a process with threads is not to be forked.
+    environment = project.environment() | {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
     result = subprocess.run(
-        [*words, "--configfile", "study.yaml"],
+        [sys.executable, "-c", RECORDER],
+        input=json.dumps(commands),
         cwd=project.root,
         env=environment,
         capture_output=True,
@@ -176,20 +185,17 @@ def recorded(
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    return list(_jobs(notes))
+    lines = [line for line in result.stdout.splitlines() if line.startswith('["scalebed"')]
+    loaded = [set(json.loads(line)) for line in lines]
+    return list(zip(map(_job, commands), loaded, strict=True))
 
 
-def _jobs(notes: Path) -> Iterator[tuple[str, set[str]]]:
-    for path in notes.glob("*.json"):
-        note = json.loads(path.read_text(encoding="utf-8"))
-        words, loaded = note["words"], set(note["modules"])
-        rule = words[0].replace("-", "_") if words else ""
-        if rule not in rules():
-            continue
-        named = {"run_check": 1, "explore": 1}.get(rule)
-        if rule == "plot_figure":
-            named = words.index("--figure") + 1
-        yield (f"{rule} {words[named]}" if named else rule), loaded
+def _job(words: list[str]) -> str:
+    rule = words[0].replace("-", "_")
+    named = {"run_check": 1, "explore": 1}.get(rule)
+    if rule == "plot_figure":
+        named = words.index("--figure") + 1
+    return f"{rule} {words[named]}" if named else rule
 
 
 def test_every_module_that_a_job_loads_is_reached_by_its_rule(
