@@ -96,12 +96,23 @@ def conform(table: Table, data: pyarrow.Table, source: str) -> pyarrow.Table:
             raise ScalebedError(f"{source}: table {table.name!r} has no column {column.name!r}")
         arrays.append(_cast(column, data.column(column.name), source))
     result = pyarrow.Table.from_arrays(arrays, schema=arrow_schema(table))
-    keys = result.select(list(table.key))
-    if keys.group_by(list(table.key)).aggregate([]).num_rows < result.num_rows:
+    result = result.sort_by([(name, "ascending") for name in table.key]).combine_chunks()
+    if _neighbours_agree(result.select(list(table.key))):
         raise ScalebedError(
             f"{source}: two rows of table {table.name!r} share one key ({', '.join(table.key)})"
         )
-    return result.sort_by([(name, "ascending") for name in table.key]).combine_chunks()
+    return result
+
+
+def _neighbours_agree(rows: pyarrow.Table) -> bool:
+    """Tell whether some row has the values of the next one, where nothing equals nothing."""
+    agree = pyarrow.repeat(True, max(rows.num_rows - 1, 0))
+    for column in rows.columns:
+        one, next_one = column.slice(0, len(agree)), column.slice(1)
+        empty = pyarrow.compute.and_(one.is_null(), next_one.is_null())
+        equal = pyarrow.compute.coalesce(pyarrow.compute.equal(one, next_one), empty)
+        agree = pyarrow.compute.and_(agree, equal)
+    return bool(pyarrow.compute.any(agree).as_py())
 
 
 def _cast(column: Column, values: pyarrow.ChunkedArray, source: str) -> pyarrow.ChunkedArray:
