@@ -157,6 +157,7 @@ def test_the_verdict_on_model_size(study, monkeypatch):
     rules = Rules(kinds=("loss",), laws=("chinchilla", "constrained"), draws=2000)
     rows = run_tournament(study, rules)
     (sentence,) = verdicts(rows, "N")
+    assert sentence.startswith("c4_val (loss), mean, N")
     assert "believe tied (huber_log)" in sentence
     assert "the study's own, tied (sse)" in sentence
     refused = [row for row in rows if row["law"] == "constrained"]
