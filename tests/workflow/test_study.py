@@ -98,25 +98,29 @@ def test_snakemake_writes_its_own_report(finished: Project, tmp_path: Path) -> N
     assert target.stat().st_size > 10_000
 
 
-def run_data(project: Project) -> None:
-    result = project.snakemake("results/datasets/tales/manifest.json")
-    assert result.returncode == 0, result.stdout + result.stderr
+@pytest.fixture
+def tokenized(finished: Project, tmp_path: Path) -> Project:
+    """Return a project that has its tokens and data sets, and in which no cell was trained."""
+    project = Project(tmp_path / "project")
+    shutil.copytree(finished.root, project.root, symlinks=True)
+    for part in ("results/cells", "results/studies", "state", "logs"):
+        shutil.rmtree(project.root / part)
+    return project
 
 
 CELL = "results/cells/dataset=tales/size=6k/ratio=2/recipe=base/seed=0/metrics.json"
 
 
-def test_a_truncated_shard_is_named_and_healed(project: Project) -> None:
-    run_data(project)
-    shard = next(project.root.glob("results/tokens/bpe300/tales/train-*.bin"))
+def test_a_truncated_shard_is_named_and_healed(tokenized: Project) -> None:
+    shard = next(tokenized.root.glob("results/tokens/bpe300/tales/train-*.bin"))
     os.truncate(shard, shard.stat().st_size - 100)
-    result = project.snakemake(CELL)
+    result = tokenized.snakemake(CELL)
     assert result.returncode != 0
     assert shard.name in result.stdout + result.stderr
-    assert not (project.root / CELL).exists()
-    result = project.snakemake(CELL)
+    assert not (tokenized.root / CELL).exists()
+    result = tokenized.snakemake(CELL)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert json.loads((project.root / CELL).read_text())["status"] == "done"
+    assert json.loads((tokenized.root / CELL).read_text())["status"] == "done"
 
 
 @pytest.mark.parametrize(
@@ -157,12 +161,11 @@ def test_a_results_folder_that_cannot_be_written_is_named(project: Project) -> N
     assert "Traceback" not in result.stderr
 
 
-def test_a_corpus_smaller_than_the_cell_needs_is_refused(project: Project) -> None:
+def test_a_corpus_smaller_than_the_cell_needs_is_refused(tokenized: Project) -> None:
     study = json.loads(json.dumps(STUDY))
     study["grid"][2]["ratios"] = [500]
-    run_data(project)
-    project.write_study(study)
-    result = project.scalebed("plan", "--study", "study.yaml", "--no-calibration")
+    tokenized.write_study(study)
+    result = tokenized.scalebed("plan", "--study", "study.yaml", "--no-calibration")
     assert result.returncode == 2
     assert "ratio=500" in result.stderr
 
@@ -176,26 +179,25 @@ def test_an_unknown_key_stops_the_workflow_before_anything_runs(project: Project
     assert "recipes.base.learning_rate: unknown key" in result.stdout + result.stderr
 
 
-def test_a_killed_study_goes_on_where_it_was(finished: Project, project: Project) -> None:
-    run_data(project)
+def test_a_killed_study_goes_on_where_it_was(finished: Project, tokenized: Project) -> None:
     process = subprocess.Popen(
         ["snakemake", CELL, "--cores", "1", "--configfile", "study.yaml"],
-        cwd=project.root,
-        env=project.environment(),
+        cwd=tokenized.root,
+        env=tokenized.environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    log = project.root / "logs/train_cell/dataset=tales/size=6k/ratio=2/recipe=base/seed=0.log"
+    log = tokenized.root / "logs/train_cell/dataset=tales/size=6k/ratio=2/recipe=base/seed=0.log"
     deadline = time.monotonic() + 60
     while not log.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert project.snakemake("--unlock").returncode == 0
-    result = project.snakemake(CELL)
+    assert tokenized.snakemake("--unlock").returncode == 0
+    result = tokenized.snakemake(CELL)
     assert result.returncode == 0, result.stdout + result.stderr
-    ours = json.loads((project.root / CELL).read_text())
+    ours = json.loads((tokenized.root / CELL).read_text())
     undisturbed = json.loads((finished.root / CELL).read_text())
     assert ours["weights_sha256"] == undisturbed["weights_sha256"]
 
