@@ -213,7 +213,7 @@ def _solve_each(m: Moments, low: float, high: float, shape: tuple[int, ...]) -> 
 
 
 def _singles(m: Moments, shape: tuple[int, ...]) -> Iterator[Moments]:
-    """The problems of a batch one by one, with numbers in place of arrays."""
+    """Take the problems of a batch one by one, with numbers in place of arrays."""
 
     def numbers(values: Value) -> list[float]:
         if np.shape(values) != shape:
@@ -237,16 +237,8 @@ def _singles(m: Moments, shape: tuple[int, ...]) -> Iterator[Moments]:
 
 
 def _candidates(m: Moments, low: float, high: float) -> Iterator[_Candidate]:
-    subsets: tuple[tuple[int, ...], ...] = (
-        ((0,), ())
-        if len(m.cross) == 1
-        else (
-            (0, 1),
-            (0,),
-            (1,),
-            (),
-        )
-    )
+    both: tuple[tuple[int, ...], ...] = ((0, 1), (0,), (1,), ())
+    subsets = both if len(m.cross) == 2 else ((0,), ())
     for fixed in (None, low, high):
         if fixed is not None and not np.isfinite(fixed):
             continue
