@@ -200,7 +200,7 @@ def _solve_each(m: Moments, low: float, high: float, shape: tuple[int, ...]) -> 
                 found = candidate
         best.append(found)
 
-    def table(values: Iterable[float]) -> Array:
+    def table(values: Iterable[Value]) -> Any:
         return np.array(list(values)).reshape(shape)
 
     return Solution(
