@@ -121,7 +121,7 @@ def study_tables(study: StudyFit, responses: Sequence[str]) -> Frames:
         if set(responses) <= set(found["fits"]["response"]):
             wanted = [("response", "in", list(responses))]
             draws = pyarrow.parquet.read_table(paths["draws"], filters=wanted, partitioning=None)
-            return Frames(**found, draws=draws.to_pandas())
+            return Frames(found["fits"], found["fit_parameters"], draws.to_pandas())
     return _refitted(study, responses)
 
 
@@ -136,7 +136,7 @@ def _refitted(study: StudyFit, responses: Sequence[str]) -> Frames:
     settings = replace(study.settings, per_task=single, losses=(own, *more), every_loss=False)
     tables = fit_study(study.tables, settings)
     names = ("fits", "fit_parameters", "draws")
-    return Frames(**{name: tables[name].to_pandas() for name in names})
+    return Frames(*(tables[name].to_pandas() for name in names))
 
 
 def fitted(frames: Frames, runs: Runs, kind: str, response: str) -> Fitted | str:
