@@ -109,15 +109,27 @@ def test_a_plateau_is_no_turn():
     assert false / 300 <= 0.05
 
 
-def test_trend_of_one_stratum_is_kendall_s():
+@pytest.mark.parametrize("n", [2, 3, 15, 33, 34, 60])
+def test_trend_of_one_stratum_is_kendall_s(n):
     from scipy.stats import kendalltau
 
     rng = np.random.default_rng(2)
-    x, y = rng.standard_normal((2, 15))
-    found = trend([Stratum(x, y, np.zeros(15))])
-    known = kendalltau(x, y)
-    assert found.tau == pytest.approx(known.statistic)
-    assert found.p == pytest.approx(known.pvalue, rel=1e-6)
+    x, y = rng.standard_normal((2, n))
+    swapped = np.arange(float(n))
+    swapped[:2] = 1, 0
+    # Exact and normal p values, ties in one and in both, perfect order and one pair less.
+    pairs = [(x, y), (y, x), (x, np.round(y)), (np.round(x), np.round(y)), (x, x), (x, -x)]
+    pairs += [(np.arange(n), swapped), (np.arange(n), -swapped)]
+    for first, second in pairs:
+        if np.ptp(first) == 0 or np.ptp(second) == 0:
+            continue
+        found = trend([Stratum(first, second, np.zeros(n))])
+        rising, falling = (
+            kendalltau(first, second, alternative=way) for way in ("greater", "less")
+        )
+        assert found.tau == rising.statistic
+        assert (found.rising, found.falling) == (rising.pvalue, falling.pvalue)
+    assert trend([Stratum(x, y, np.zeros(n))]).p == pytest.approx(kendalltau(x, y).pvalue)
 
 
 def test_trend_of_strata_has_its_level_and_agrees_with_one_stratum():

@@ -1,5 +1,7 @@
 """Verbs compare and contrast, and the figure of the tournament."""
 
+import contextlib
+import io
 import json
 import shutil
 
@@ -40,22 +42,38 @@ def study(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def compared(study, tmp_path_factory):
+def played(study, tmp_path_factory):
+    """Where `compare` wrote its tables, and what it said."""
     out = tmp_path_factory.mktemp("checks")
     words = ["--law", "compute", "--law", "linear", "--draws", "300", "--workers", "1"]
-    assert main(["compare", str(study), "--out", str(out), *words]) == 0
-    return out
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        assert main(["compare", str(study), *words, "--for", "design", "--out", str(out)]) == 0
+    return out, said.getvalue()
 
 
-def test_compare_prints_tables_verdicts_and_classes(study, capsys):
-    words = ["--law", "compute", "--law", "linear", "--draws", "300", "--workers", "1"]
-    assert main(["compare", str(study), *words, "--for", "design"]) == 0
-    said = capsys.readouterr().out
+@pytest.fixture(scope="module")
+def compared(played):
+    return played[0]
+
+
+def test_compare_prints_tables_verdicts_and_classes(played):
+    out, said = played
     assert "yardstick: mean absolute error of the loss, %" in said
     assert "each task of average: mean absolute error of the error, points" in said
     assert "yardstick (loss), design, targets: believe " in said
     assert "2 tasks over all: 2 predictable" in said
+    assert str(out) in said
+
+
+def test_compare_writes_nothing_unless_told_where(study, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["--kind", "error", "--law", "linear", "--draws", "300", "--workers", "1"]
+    assert main(["compare", str(study), *words]) == 0
+    said = capsys.readouterr().out
+    assert "yardstick (loss)" not in said and "average (error), " in said
+    assert "2 tasks over all: 2 predictable" in said
     assert "written" not in said
+    assert not list(tmp_path.iterdir())
 
 
 def test_compare_writes_what_the_database_takes(compared):
@@ -73,7 +91,8 @@ def test_one_table_alone(study, tmp_path, capsys):
     assert "believe" not in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["reliability.parquet"]
     words = ["--law", "compute", "--draws", "300", "--kind", "loss", "--only", "tournament"]
-    assert main(["compare", str(study), *words, "--out", str(tmp_path / "t")]) == 0
+    out = ["--workers", "1", "--out", str(tmp_path / "t")]
+    assert main(["compare", str(study), *words, *out]) == 0
     assert [path.name for path in (tmp_path / "t").iterdir()] == ["tournament.parquet"]
 
 
@@ -125,12 +144,12 @@ def test_an_unknown_study_is_named(capsys):
     assert "there is no study 'nowhere/at/all'" in capsys.readouterr().err
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def database(compared, tmp_path_factory):
     """The database of another study with this tournament in it, its loss under that name."""
     folder = tmp_path_factory.mktemp("drawn")
     path = folder / "study.duckdb"
-    shutil.copy(records.write_study(folder / "whole"), path)
+    shutil.copy(records.shared_study(tmp_path_factory, "whole"), path)
     with StudyDatabase(path) as opened:
         yardstick = opened.yardstick
     with duckdb.connect(str(path)) as connection:

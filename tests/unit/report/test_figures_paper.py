@@ -31,18 +31,12 @@ FURTHER = (
 )
 
 
+KINDS = ("whole", "no targets", "one cell", "all failed")
+
+
 @pytest.fixture(scope="module")
 def databases(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("further")
-    one = records.grid(("encyclopedia",), targets=False)
-    return {
-        "whole": records.write_study(folder / "whole"),
-        "no targets": records.write_study(folder / "one", one),
-        "one cell": records.write_study(folder / "cell", one[:1]),
-        "all failed": records.write_study(
-            folder / "none", records.grid(("mixture",)), bad_dataset="mixture"
-        ),
-    }
+    return {kind: records.shared_study(tmp_path_factory, kind) for kind in KINDS}
 
 
 @pytest.fixture
@@ -61,7 +55,7 @@ def explored(study, folder, name, **options):
     return None
 
 
-@pytest.mark.parametrize("kind", ["whole", "no targets", "one cell", "all failed"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", FURTHER)
 def test_every_further_figure_of_every_study_renders(databases, kind, name, tmp_path):
     module = import_module(f"scalebed.report.figures.{name}")

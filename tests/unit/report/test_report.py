@@ -14,6 +14,7 @@ from scalebed.report.cells import cell_frame, rises, spearman
 from scalebed.report.formulas import fitted, formula_html
 from scalebed.report.text import predictions_text
 from scalebed.report.write import write_report
+from scalebed.study.figures import usual_figures
 from scalebed.tables.reader import StudyDatabase
 
 PARAMS = {"study": "invented", "title": "Tests <b>& more"}
@@ -21,7 +22,7 @@ PARAMS = {"study": "invented", "title": "Tests <b>& more"}
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory):
-    return records.write_study(tmp_path_factory.mktemp("study"))
+    return records.shared_study(tmp_path_factory, "whole")
 
 
 @pytest.fixture
@@ -35,6 +36,14 @@ def page(database):
     out = database.with_name("report.html")
     write_report(PARAMS, database, out)
     return out.read_text(encoding="utf-8")
+
+
+def small_pictures():
+    """The usual figures; of their PNG files, which are no part of the page, only thumbnails."""
+    figures = usual_figures()
+    for figure in figures.values():
+        figure["options"] = figure["options"] | {"png_scale": 0.1}
+    return {"figures": figures}
 
 
 def evidence(study):
@@ -73,11 +82,6 @@ def test_the_page_embeds_each_figure_as_picture_and_specification(page):
 
 def test_titles_are_escaped(page):
     assert "<title>Tests &lt;b&gt;&amp; more</title>" in page
-
-
-def test_the_page_is_the_same_every_time(page, database, tmp_path):
-    write_report(PARAMS, database, tmp_path / "again.html")
-    assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
 
 
 def test_the_first_section_shows_the_numbers_of_the_database(study, page):
@@ -312,7 +316,7 @@ def test_odd_studies_get_a_page(tmp_path, kind):
         for cell in (cell for cell in cells if (cell.size, cell.ratio) in records.TARGETS):
             records.write_cell(tmp_path / "cells" / cell.path, cell, "encyclopedia")
     database = records.build(tmp_path, cells, suite=kind != "no tasks")
-    write_report(PARAMS, database, tmp_path / "report.html")
+    write_report(PARAMS | small_pictures(), database, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     text = visible(page.partition('<section id="figures">')[0])
     told = {
@@ -339,8 +343,8 @@ def test_the_table_for_the_terminal(database, capsys, page):
     assert lines[-1] == f"database  {database}"
 
 
-def test_the_verb_writes_the_page(database, tmp_path, page):
-    words = ["--params", json.dumps(PARAMS), "--database", str(database)]
+def test_the_verb_writes_the_same_page_again(database, tmp_path, page):
+    words = ["--params", json.dumps(PARAMS | small_pictures()), "--database", str(database)]
     assert main(["write-report", *words, "--out", str(tmp_path / "r.html")]) == 0
     assert (tmp_path / "r.html").read_text(encoding="utf-8") == page
     words[1] = json.dumps(

@@ -15,6 +15,7 @@ import numpy as np
 from scalebed.checks.intervals import NAMES, Interval, Other, Problem, choose, get_method
 from scalebed.checks.intervals.conformal import upper_quantile
 from scalebed.core.errors import ScalebedError
+from scalebed.fit.result import FitResult
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array, Inputs, Mask
 from scalebed.predict.bootstrap import bootstrap
@@ -133,7 +134,12 @@ class Evaluation:
             seed=settings.seed,
             options=settings.loss_options,
             name=runs.dataset,
+            known=self._known_fit(stage, "loss"),
         )
+
+    def _known_fit(self, stage: Stage, kind: str) -> FitResult | None:
+        """Return the fit of a stage, unless its points were weighted."""
+        return None if self.settings.weights[kind] == "evaluation" else stage.fit
 
     def _others(self, i: int) -> Iterator[Other]:
         law, settings = get_law(self.settings.loss_law, "loss"), self.settings
@@ -143,7 +149,8 @@ class Evaluation:
             if j == i or stage.fit is None or not new.any():
                 continue
             x = inputs(law, runs, settings.loss, settings)
-            yield Other(_take(x, stage.used), loss[stage.used], _take(x, new), loss[new])
+            known = self._known_fit(stage, "loss")
+            yield Other(_take(x, stage.used), loss[stage.used], _take(x, new), loss[new], known)
 
     def _limits(self, name: str, i: int, stage: Stage, held: Mask) -> tuple[Array, Array] | None:
         """Limits for the held-out runs; None where the method has none."""
@@ -191,6 +198,7 @@ class Evaluation:
             seed=settings.seed,
             options=settings.error_options,
             name=f"{runs.dataset}/{stage.response}",
+            known=self._known_fit(stage, "error"),
         )
 
     def _chained_status(self, name: str, i: int, problem: Problem) -> str:

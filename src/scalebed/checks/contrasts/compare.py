@@ -60,7 +60,7 @@ def contrast(
     target : Target
     response : str, optional
         A validation set, or a task or average; the study's validation set by default.
-    frames : mapping, optional
+    frames : Frames, optional
         From `scalebed.checks.contrasts.laws.study_tables`, when several contrasts are made.
     other : StudyFit, optional
         Study that b comes from, such as the one with another recipe; the same by default.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,8 +16,6 @@ from scalebed.predict.runs import Runs
 
 if TYPE_CHECKING:
     import pandas
-
-Frames = Mapping[str, "pandas.DataFrame"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,23 @@ class Fitted:
 
 
 @dataclass(frozen=True)
+class Frames:
+    """Tables ``fits``, ``fit_parameters`` and ``draws`` of a study as data frames.
+
+    Attributes
+    ----------
+    fits, fit_parameters, draws : DataFrame
+    known : dict
+        What `fitted` has returned, by kind, data set and response: contrasts share their laws.
+    """
+
+    fits: pandas.DataFrame
+    fit_parameters: pandas.DataFrame
+    draws: pandas.DataFrame
+    known: dict[tuple[str, str, str], Fitted | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Side:
     """One data set of a contrast: runs, loss law, and error law if an error is compared."""
 
@@ -91,8 +106,8 @@ class Side:
         return self.error or self.loss
 
 
-def study_tables(study: StudyFit, responses: Sequence[str]) -> dict[str, Any]:
-    """Tables ``fits``, ``fit_parameters`` and ``draws`` of some responses as data frames.
+def study_tables(study: StudyFit, responses: Sequence[str]) -> Frames:
+    """Tables of some responses.
 
     They are read from the folder of the study; the laws are fitted again where they are not there.
     """
@@ -106,11 +121,11 @@ def study_tables(study: StudyFit, responses: Sequence[str]) -> dict[str, Any]:
         if set(responses) <= set(found["fits"]["response"]):
             wanted = [("response", "in", list(responses))]
             draws = pyarrow.parquet.read_table(paths["draws"], filters=wanted, partitioning=None)
-            return found | {"draws": draws.to_pandas()}
+            return Frames(found["fits"], found["fit_parameters"], draws.to_pandas())
     return _refitted(study, responses)
 
 
-def _refitted(study: StudyFit, responses: Sequence[str]) -> dict[str, Any]:
+def _refitted(study: StudyFit, responses: Sequence[str]) -> Frames:
     from scalebed.predict.study import fit_study
 
     tasks = {row["task"] for row in study.tables["tasks"]}
@@ -121,7 +136,7 @@ def _refitted(study: StudyFit, responses: Sequence[str]) -> dict[str, Any]:
     settings = replace(study.settings, per_task=single, losses=(own, *more), every_loss=False)
     tables = fit_study(study.tables, settings)
     names = ("fits", "fit_parameters", "draws")
-    return {name: tables[name].to_pandas() for name in names}
+    return Frames(*(tables[name].to_pandas() for name in names))
 
 
 def fitted(frames: Frames, runs: Runs, kind: str, response: str) -> Fitted | str:
@@ -129,13 +144,20 @@ def fitted(frames: Frames, runs: Runs, kind: str, response: str) -> Fitted | str
 
     Parameters
     ----------
-    frames : mapping
+    frames : Frames
         From `study_tables`.
     runs : Runs
     kind : {"loss", "error"}
     response : str
     """
-    fits = frames["fits"]
+    key = (kind, runs.dataset, response)
+    if key not in frames.known:
+        frames.known[key] = _fitted(frames, runs, kind, response)
+    return frames.known[key]
+
+
+def _fitted(frames: Frames, runs: Runs, kind: str, response: str) -> Fitted | str:
+    fits = frames.fits
     rows = fits[(fits["kind"] == kind) & (fits["dataset"] == runs.dataset)]
     rows = rows[rows["response"] == response]
     if rows.empty:
@@ -145,18 +167,23 @@ def fitted(frames: Frames, runs: Runs, kind: str, response: str) -> Fitted | str
         return f"the {kind} law of {runs.dataset} is refused ({row['reason']})"
     law = get_law(row["law"])
     order = [parameter.name for parameter in law.parameters]
-    found = frames["fit_parameters"]
+    found = frames.fit_parameters
     values = found[found["fit"] == row["fit"]].set_index("parameter")["value"]
     theta = values.reindex(order).to_numpy(float)[None]
-    draws = frames["draws"]
-    own = draws[(draws["kind"] == kind) & (draws["dataset"] == runs.dataset)]
-    own = own[own["response"] == response]
-    if len(own):
-        table = own.pivot_table(index="draw", columns="parameter", values="value")
-        theta = np.concatenate([theta, table[order].sort_index().to_numpy(float)])
+    theta = np.concatenate([theta, *_drawn(frames.draws, (kind, runs.dataset, response), order)])
     chance = runs.chance.get(response, np.full(1, np.nan))
     sigma = float(row["sigma"]) if row["sigma"] is not None else np.nan
     return Fitted(law, theta, sigma, str(row["verdict"]), float(chance[0]) if chance.size else 0.0)
+
+
+def _drawn(draws: pandas.DataFrame, key: tuple[str, str, str], order: list[str]) -> list[Array]:
+    """Parameters of every draw of one law, (draws, p); nothing if it has no draws."""
+    kind, dataset, response = key
+    own = (draws["response"] == response) & (draws["dataset"] == dataset) & (draws["kind"] == kind)
+    if not own.any():
+        return []
+    table = draws[own].pivot_table(index="draw", columns="parameter", values="value")
+    return [table[order].sort_index().to_numpy(float)]
 
 
 def find_runs(study: StudyFit, dataset: str) -> Runs:

@@ -20,12 +20,16 @@ from scalebed.predict.scatter import Sigma, stream
 
 @dataclass(frozen=True)
 class Other:
-    """Another data set: the runs the same design is fitted to, and runs it is not fitted to."""
+    """Another data set: the runs the same design is fitted to, and runs it is not fitted to.
+
+    `known` is the fit, where there is one already.
+    """
 
     x: Inputs
     y: Array
     new: Inputs
     new_y: Array
+    known: FitResult | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class Problem:
     options : Options
     name : str
         Part of the random streams.
+    known : FitResult, optional
+        The fit, where there is one already.
     """
 
     law: Law
@@ -70,11 +76,12 @@ class Problem:
     seed: int = 0
     options: Options = field(default_factory=Options)
     name: str = ""
+    known: FitResult | None = None
 
     @cached_property
     def fit(self) -> FitResult:
         """The fit itself; raises FitRefusedError if the points cannot identify the law."""
-        return fit_law(self.law, self.x, self.y, self.options)
+        return self.known or fit_law(self.law, self.x, self.y, self.options)
 
     @cached_property
     def point(self) -> Array:
@@ -117,7 +124,7 @@ class Problem:
         """Absolute errors on the other data sets' runs, and their data sets, (k,) each."""
         scores, owner = [np.empty(0)], [np.empty(0)]
         for i, other in enumerate(self.others):
-            fit = fit_law(self.law, other.x, other.y, self.options)
+            fit = other.known or fit_law(self.law, other.x, other.y, self.options)
             ahead = fit.predict(*other.new)
             scores.append(np.abs(other.new_y - ahead) / unit(fit, ahead))
             owner.append(np.full(ahead.size, float(i)))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scalebed.checks.reliability.kendall import kendall
 from scalebed.laws.forms.base import Array, Mask
 
 # Where a curve may turn, as shares of its runs.
@@ -53,23 +54,21 @@ class Trend:
 def trend(strata: Sequence[Stratum]) -> Trend:
     """Test whether error and loss go together (Kendall 1938; strata as in Hirsch et al. 1982).
 
-    With one data set scipy's p value, which is exact for up to 33 runs without ties; with several
-    the sum of the pair counts over its variance, corrected for ties, against a normal.
+    With one data set the p value is exact for up to 33 runs without ties, see `kendall`; with
+    several the sum of the pair counts over its variance, corrected for ties, against a normal.
     """
-    from scipy.stats import kendalltau, norm
+    from scipy.special import ndtr
 
     usable = [s for s in strata if s.loss.size > 1 and np.ptp(s.error) > 0 and np.ptp(s.loss) > 0]
     if not usable:
         return Trend(0.0, 1.0, 1.0)
     if len(usable) == 1:
-        pair = usable[0].loss, usable[0].error
-        above, below = (kendalltau(*pair, alternative=way) for way in ("greater", "less"))
-        return Trend(float(above.statistic), float(above.pvalue), float(below.pvalue))
+        return Trend(*kendall(usable[0].loss, usable[0].error))
     parts = [_pairs(s.loss, s.error) for s in usable]
     total, variance, scale = (float(sum(column)) for column in zip(*parts, strict=True))
     spread = float(np.sqrt(variance))
     # One step of the pair count is the continuity correction.
-    rising, falling = norm.sf((total - 1) / spread), norm.cdf((total + 1) / spread)
+    rising, falling = ndtr(-(total - 1) / spread), ndtr((total + 1) / spread)
     return Trend(total / scale, float(rising), float(falling))
 
 
@@ -99,8 +98,8 @@ def turning(strata: Sequence[Stratum]) -> float:
     at the floor, is no turn. 1 if there are too few runs.
     """
     found = []
-    for share in _TURNS:
-        cuts = [np.quantile(s.loss, share) if s.loss.size else 0.0 for s in strata]
+    places = [np.quantile(s.loss, _TURNS) if s.loss.size else np.zeros(len(_TURNS)) for s in strata]
+    for cuts in zip(*places, strict=True):
         sides = [
             [_part(s, s.loss <= cut) for s, cut in zip(strata, cuts, strict=True)],
             [_part(s, s.loss > cut) for s, cut in zip(strata, cuts, strict=True)],
@@ -118,7 +117,7 @@ def above_chance(strata: Sequence[Stratum], chance: float) -> tuple[float, float
     Runs are chosen by their loss, not by their error. All of them answer the same items, so their
     mean is taken to be no more certain than one of them.
     """
-    from scipy.stats import norm
+    from scipy.special import ndtr
 
     best = [_part(s, s.loss <= np.quantile(s.loss, 1 / _BEST)) for s in strata if s.loss.size]
     error = np.concatenate([s.error for s in best])
@@ -126,7 +125,7 @@ def above_chance(strata: Sequence[Stratum], chance: float) -> tuple[float, float
     gain = chance - float(error.mean())
     if spread == 0:
         return gain, 0.0 if gain > 0 else 1.0
-    return gain, float(norm.sf(gain / spread))
+    return gain, float(ndtr(-gain / spread))
 
 
 @dataclass(frozen=True)

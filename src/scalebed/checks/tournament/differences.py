@@ -87,8 +87,10 @@ def differences(
 def _quantiles(samples: Array, levels: Array) -> Array:
     """Quantiles along the last axis; NaN where a row has no sample, (levels, rows)."""
     result = np.full((levels.size, samples.shape[0]), np.nan)
-    for row, values in enumerate(samples):
-        kept = values[np.isfinite(values)]
-        if kept.size:
-            result[:, row] = np.quantile(kept, levels)
+    known = np.isfinite(samples)
+    whole = known.all(1)
+    if whole.any():
+        result[:, whole] = np.quantile(samples[whole], levels, axis=1)
+    for row in np.flatnonzero(~whole & known.any(1)):
+        result[:, row] = np.quantile(samples[row, known[row]], levels)
     return result

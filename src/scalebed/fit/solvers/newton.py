@@ -236,7 +236,8 @@ def _block(problem: Problem, theta: Array, part: slice) -> Sums:
         cost = np.where(weights > 0, weights * found.cost, 0.0).sum(-1)
         cost = np.where(np.isfinite(cost), cost, np.inf)
         gradient = np.einsum("rn,rnp->rp", weights * found.first, first)
-        hessian = np.einsum("rn,rnp,rnq->rpq", weights * found.second, first, first, optimize=True)
+        pulled = (weights * found.second)[..., None] * first
+        hessian = np.matmul(pulled.swapaxes(-1, -2), first)
         hessian += np.einsum("rn,rnpq->rpq", weights * found.first, second)
         squares = first**2
         lengths = np.einsum("rn,rnp->rp", weights * found.curvature, squares)
@@ -250,9 +251,13 @@ def _block(problem: Problem, theta: Array, part: slice) -> Sums:
             tangents,
             np.einsum("rn,rn->r", weights, scale),
         )
-    return Sums(
-        cost, *(np.nan_to_num(column, nan=0.0, posinf=_HUGE, neginf=-_HUGE) for column in sums)
-    )
+    return Sums(cost, *(_finite(column) for column in sums))
+
+
+def _finite(values: Array) -> Array:
+    if np.isfinite(values).all():
+        return values
+    return np.nan_to_num(values, nan=0.0, posinf=_HUGE, neginf=-_HUGE)
 
 
 def _held(problem: Searchable, theta: Array, gradient: Array) -> Mask:

@@ -7,9 +7,9 @@ every active set (at most 3 x 4) and keeping the best feasible one is exact.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,20 +17,25 @@ from scalebed.laws.forms.base import Array, Mask
 
 # Two columns with 1 - correlation^2 below this are one column in double precision.
 _COLLINEAR = 1e-13
+# As many problems or fewer are solved one by one.
+_FEW = 8
+
+Value = Any
+"""Array of a batch of problems, or the number of one."""
 
 
 class Moments(NamedTuple):
-    """Centred sums of a batch of problems; arrays broadcast to (rows, nodes).
+    """Centred sums of a batch of problems; arrays broadcast to (rows, nodes), or one's numbers.
 
     `points` is the sum of the weights, the number of points where there are none.
     """
 
-    points: float | Array
-    mean_phi: tuple[Array, ...]
-    mean_y: Array
-    gram: tuple[tuple[Array, ...], ...]
-    cross: tuple[Array, ...]
-    square: Array
+    points: Value
+    mean_phi: tuple[Value, ...]
+    mean_y: Value
+    gram: tuple[tuple[Value, ...], ...]
+    cross: tuple[Value, ...]
+    square: Value
 
 
 class Solution(NamedTuple):
@@ -44,10 +49,10 @@ class Solution(NamedTuple):
 
 
 class _Candidate(NamedTuple):
-    rss: Array
-    feasible: Mask
-    intercept: Array
-    slopes: tuple[Array | float, ...]
+    rss: Value
+    feasible: Value
+    intercept: Value
+    slopes: tuple[Value, ...]
     free_intercept: bool
     subset: tuple[int, ...]
 
@@ -164,6 +169,8 @@ def lowest_rss(m: Moments, low: float, high: float) -> Array:
 def solve(m: Moments, low: float, high: float) -> Solution:
     """Bounded optimum of every problem."""
     shape = np.broadcast_shapes(m.cross[0].shape, m.square.shape)
+    if shape[0] * shape[1] <= _FEW:
+        return _solve_each(m, low, high, shape)
     count = len(m.cross)
     best = np.full(shape, np.inf)
     intercept = np.zeros(shape)
@@ -181,17 +188,57 @@ def solve(m: Moments, low: float, high: float) -> Solution:
     return Solution(best, intercept, slopes, free_intercept, free_slopes)
 
 
-def _candidates(m: Moments, low: float, high: float) -> Iterator[_Candidate]:
-    subsets: tuple[tuple[int, ...], ...] = (
-        ((0,), ())
-        if len(m.cross) == 1
-        else (
-            (0, 1),
-            (0,),
-            (1,),
-            (),
-        )
+def _solve_each(m: Moments, low: float, high: float, shape: tuple[int, ...]) -> Solution:
+    """`solve` with plain numbers, problem by problem: the same bits, without calls on arrays."""
+    count = len(m.cross)
+    nothing = _Candidate(np.inf, True, 0.0, (0.0,) * count, False, ())
+    best = []
+    for one in _singles(m, shape):
+        found = nothing
+        for candidate in _candidates(one, low, high):
+            if candidate.feasible and candidate.rss < found.rss:
+                found = candidate
+        best.append(found)
+
+    def table(values: Iterable[Value]) -> Any:
+        return np.array(list(values)).reshape(shape)
+
+    return Solution(
+        table(found.rss for found in best),
+        table(found.intercept for found in best),
+        tuple(table(found.slopes[j] for found in best) for j in range(count)),
+        table(found.free_intercept for found in best),
+        tuple(table(j in found.subset for found in best) for j in range(count)),
     )
+
+
+def _singles(m: Moments, shape: tuple[int, ...]) -> Iterator[Moments]:
+    """Take the problems of a batch one by one, with numbers in place of arrays."""
+
+    def numbers(values: Value) -> list[float]:
+        if np.shape(values) != shape:
+            values = np.broadcast_to(values, shape)
+        found: list[float] = values.ravel().tolist()
+        return found
+
+    columns = range(len(m.cross))
+    points, mean_y, square = numbers(m.points), numbers(m.mean_y), numbers(m.square)
+    means, cross = [numbers(v) for v in m.mean_phi], [numbers(v) for v in m.cross]
+    gram = [[numbers(value) for value in row] for row in m.gram]
+    for k in range(len(square)):
+        yield Moments(
+            points[k],
+            tuple(means[j][k] for j in columns),
+            mean_y[k],
+            tuple(tuple(gram[i][j][k] for j in columns) for i in columns),
+            tuple(cross[j][k] for j in columns),
+            square[k],
+        )
+
+
+def _candidates(m: Moments, low: float, high: float) -> Iterator[_Candidate]:
+    both: tuple[tuple[int, ...], ...] = ((0, 1), (0,), (1,), ())
+    subsets = both if len(m.cross) == 2 else ((0,), ())
     for fixed in (None, low, high):
         if fixed is not None and not np.isfinite(fixed):
             continue
@@ -200,19 +247,18 @@ def _candidates(m: Moments, low: float, high: float) -> Iterator[_Candidate]:
             gram, cross, square = _about(m, fixed)
         for subset in subsets:
             slopes, feasible = _slopes(gram, cross, subset)
-            rss = square - sum((slopes[j] * cross[j] for j in subset), np.zeros(1))
+            rss = square - sum((slopes[j] * cross[j] for j in subset), 0.0)
+            intercept = fixed
             if fixed is None:
-                explained = sum((slopes[j] * m.mean_phi[j] for j in subset), np.zeros(1))
+                explained = sum((slopes[j] * m.mean_phi[j] for j in subset), 0.0)
                 intercept = m.mean_y - explained
                 feasible = feasible & (intercept >= low) & (intercept <= high)
-            else:
-                intercept = np.full(1, fixed)
             yield _Candidate(rss, feasible, intercept, slopes, fixed is None, subset)
 
 
 def _about(
     m: Moments, fixed: float
-) -> tuple[tuple[tuple[Array, ...], ...], tuple[Array, ...], Array]:
+) -> tuple[tuple[tuple[Value, ...], ...], tuple[Value, ...], Value]:
     """Take the sums about a fixed intercept instead of about the means."""
     rest, columns = m.mean_y - fixed, range(len(m.cross))
     gram = tuple(
@@ -220,25 +266,32 @@ def _about(
         for i in columns
     )
     cross = tuple(m.cross[j] + m.points * m.mean_phi[j] * rest for j in columns)
-    return gram, cross, m.square + m.points * rest**2
+    return gram, cross, m.square + m.points * (rest * rest)
 
 
 def _slopes(
-    gram: tuple[tuple[Array, ...], ...], cross: tuple[Array, ...], subset: tuple[int, ...]
-) -> tuple[tuple[Array | float, ...], Mask]:
+    gram: tuple[tuple[Value, ...], ...], cross: tuple[Value, ...], subset: tuple[int, ...]
+) -> tuple[tuple[Value, ...], Value]:
     """Unconstrained slopes of one subset of columns and where they are feasible."""
-    slopes: list[Array | float] = [0.0] * len(cross)
+    slopes: list[Value] = [0.0] * len(cross)
     if not subset:
-        return tuple(slopes), np.ones(1, dtype=bool)
+        return tuple(slopes), True
     if len(subset) == 1:
         (j,) = subset
         fine = gram[j][j] > 0
-        slopes[j] = cross[j] / np.where(fine, gram[j][j], 1.0)
+        slopes[j] = cross[j] / _or_one(gram[j][j], fine)
         return tuple(slopes), fine & (slopes[j] >= 0)
     first, second, both = gram[0][0], gram[1][1], gram[0][1]
     determinant = first * second - both * both
     fine = determinant > _COLLINEAR * first * second
-    inverse = 1.0 / np.where(fine, determinant, 1.0)
+    inverse = 1.0 / _or_one(determinant, fine)
     slopes[0] = (second * cross[0] - both * cross[1]) * inverse
     slopes[1] = (first * cross[1] - both * cross[0]) * inverse
     return tuple(slopes), fine & (slopes[0] >= 0) & (slopes[1] >= 0)
+
+
+def _or_one(values: Value, fine: Value) -> Value:
+    """Values where they are fine, 1 elsewhere."""
+    if isinstance(values, float):
+        return values if fine else 1.0
+    return np.where(fine, values, 1.0)
