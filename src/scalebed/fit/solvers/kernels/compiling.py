@@ -32,7 +32,7 @@ _RELAXED = {"reassoc", "nsz", "contract"}
 
 
 def _fingerprint() -> str:
-    """Digest of the sources and of what numba compiles for: Python, its own version, the processor."""
+    """Digest of the sources and of what numba compiles for: versions and processor."""
     target = (sys.version, numba.__version__, binding.get_host_cpu_name())
     digest = hashlib.sha256(repr((*target, binding.get_host_cpu_features().flatten())).encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):

@@ -159,6 +159,7 @@ def fit_cases(
     n = u.shape[1]
     points, work = np.empty((4, n + _LANES)), np.zeros((18, SUMS))
     first, scale, held = np.zeros(SUMS), np.zeros(13), np.zeros(5, dtype=np.bool_)
+    given = len(start) == 0  # never; but for the literal `_fit` would be compiled anew
     counts = np.ones(n, dtype=np.int32)
     m = _gather(u[0], v[0], y[0], counts, points)
     scales(points, m, start[0], logarithmic, deltas[0], tied, work[16:18], scale)
@@ -167,7 +168,7 @@ def fit_cases(
         m = _gather(u[0], v[0], y[0], counts, points)
         copy(start[0], 5, z[row])
         _fit(
-            points, m, z[row], low, high, free, tied, reach, logarithmic, deltas, scale, bool(False),
+            points, m, z[row], low, high, free, tied, reach, logarithmic, deltas, scale, given,
             first, work, held, row, objective, gradient, at_edge, iterations,
         )  # fmt: skip
 
