@@ -1,9 +1,9 @@
 """Fits by Newton's method: objectives, weights, fixed parameters, priors, certificates."""
 
+import itertools
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.optimize import least_squares, minimize
 
 from scalebed.core.errors import ScalebedError
@@ -252,17 +252,13 @@ def test_a_point_that_the_fit_must_go_through_is_named():
     assert np.isnan(found.cooks_distance[4])
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    scale=st.sampled_from([1e-8, 1.0, 1e8]),
-    size=st.sampled_from([1.0, 1e7, 1e15]),
-    objective=st.sampled_from(["sse", "log_sse", "huber_log"]),
-)
-def test_units_do_not_matter(scale, size, objective):
+@pytest.mark.parametrize("objective", ["sse", "log_sse", "huber_log"])
+def test_units_do_not_matter(objective):
     x, y = runs(30)
     options = Options(objective)
     plain = fit_law(CHINCHILLA, x, y, options)
-    moved = fit_law(CHINCHILLA, (x[0] / 1e9 * size, x[1]), y * scale, options)
-    assert moved.theta[3:] == pytest.approx(plain.theta[3:], rel=1e-6)
-    assert moved.theta[0] == pytest.approx(plain.theta[0] * scale, rel=1e-6)
-    assert moved.fitted == pytest.approx(plain.fitted * scale, rel=1e-7)
+    for scale, size in itertools.product([1e-8, 1.0, 1e8], [1.0, 1e7, 1e15]):
+        moved = fit_law(CHINCHILLA, (x[0] / 1e9 * size, x[1]), y * scale, options)
+        assert moved.theta[3:] == pytest.approx(plain.theta[3:], rel=1e-6)
+        assert moved.theta[0] == pytest.approx(plain.theta[0] * scale, rel=1e-6)
+        assert moved.fitted == pytest.approx(plain.fitted * scale, rel=1e-7)

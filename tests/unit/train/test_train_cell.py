@@ -428,7 +428,9 @@ def test_a_removed_record_without_its_weights_is_trained_anew(tmp_path, referenc
 
 def test_a_second_trainer_waits_and_finds_the_cell_trained(tmp_path, reference):
     params, dataset = reference.params, reference.dataset
-    first = start_training(tmp_path, params, dataset, "out/metrics.json")
+    # Trained to its end, so not saved after every step.
+    seldom = ("--checkpoint-seconds", "0.05")
+    first = start_training(tmp_path, params, dataset, "out/metrics.json", *seldom)
     wait_for_progress(state_of(tmp_path, params, dataset), first, "")
     first.send_signal(signal.SIGSTOP)
     second = start_training(tmp_path, params, dataset, "out/metrics.json", "--wait-minutes", "2")

@@ -1,4 +1,7 @@
-"""Two processes that train one cell, through the command line, over gloo on the CPU."""
+"""Two processes that train one cell, through the command line, over gloo on the CPU.
+
+Ranks are forked where a test is not about the launcher: see `forked_ranks`.
+"""
 
 import json
 import os
@@ -12,6 +15,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 import torch
+from forked_ranks import Pair
 from training_cells import make_dataset, make_params, start_training
 
 from scalebed.commands.cli import main
@@ -58,11 +62,20 @@ def reference(dataset, tmp_path_factory) -> torch.Tensor:
     return alone(tmp_path_factory.mktemp("alone"), PARAMS, dataset)
 
 
-def run(root: Path, params: dict, dataset: Path, name: str, *more: str) -> dict:
-    process = start_training(root, params, dataset, f"{name}/metrics.json", *TWO, *more)
+def launch(root: Path, params: dict, dataset: Path, *more: str) -> subprocess.Popen:
+    return start_training(root, params, dataset, "out/metrics.json", *TWO, *more)
+
+
+def fork(root: Path, params: dict, dataset: Path, *more: str) -> Pair:
+    words = ["--params", json.dumps(params), "--dataset", str(dataset), "--out", "out/metrics.json"]
+    return Pair(root, ["train-cell", *words, "--checkpoint-seconds", "0", *more])
+
+
+def run(root: Path, params: dict, dataset: Path, *more: str, start=fork) -> dict:
+    process = start(root, params, dataset, *more, *RARELY)
     _, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
-    return read_json(root / name / "metrics.json")
+    return read_json(root / "out" / "metrics.json")
 
 
 def state_of(root: Path, params: dict, dataset: Path) -> Path:
@@ -76,7 +89,7 @@ def newest(folder: Path) -> int:
     return max(steps, default=0)
 
 
-def wait_for_progress(folder: Path, process: subprocess.Popen, since: int = 0) -> None:
+def wait_for_progress(folder: Path, process: subprocess.Popen | Pair, since: int = 0) -> None:
     end = time.monotonic() + 240
     while newest(folder) <= since:
         assert process.poll() is None, process.communicate()[1]
@@ -89,7 +102,7 @@ class Undisturbed:
 
     def __init__(self, root: Path, dataset: Path, way: str) -> None:
         self.root = root
-        self.record = run(root, PARAMS, dataset, "out", *WAYS[way], *RARELY)
+        self.record = run(root, PARAMS, dataset, *WAYS[way])
         self.curve = curve_of(root / "out")
 
 
@@ -110,8 +123,10 @@ def test_two_ranks_give_the_losses_of_one(undisturbed, reference):
 
 def test_a_signal_saves_and_a_resumed_run_is_bit_identical(undisturbed, dataset, tmp_path):
     way, pair = undisturbed
+    # The launcher, of one way only: what is saved does not depend on it.
+    start = launch if way == "sharded" else fork
     folder = state_of(tmp_path, PARAMS, dataset)
-    process = start_training(tmp_path, PARAMS, dataset, "out/metrics.json", *TWO, *WAYS[way])
+    process = start(tmp_path, PARAMS, dataset, *WAYS[way])
     wait_for_progress(folder, process)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=240)
@@ -127,7 +142,7 @@ def test_a_signal_saves_and_a_resumed_run_is_bit_identical(undisturbed, dataset,
         alone(tmp_path / "one", PARAMS, dataset), pair.curve, rtol=1e-5, atol=0
     )
     assert read_json(tmp_path / "one" / "alone" / "metrics.json")["attempts"] == 2
-    record = run(tmp_path, PARAMS, dataset, "out", *WAYS[way], *RARELY)
+    record = run(tmp_path, PARAMS, dataset, *WAYS[way], start=start)
     assert record["attempts"] == 2
     assert record["weights_sha256"] == pair.record["weights_sha256"]
     assert torch.equal(curve_of(tmp_path / "out"), pair.curve)
@@ -162,8 +177,7 @@ def command_of(pid: str) -> str:
 def test_a_killed_rank_ends_all_and_any_other_ranks_go_on(dataset, tmp_path, reference):
     folder = state_of(tmp_path, PARAMS, dataset)
     begin_alone(folder, PARAMS, dataset, 10)
-    way = WAYS["sharded"]
-    process = start_training(tmp_path, PARAMS, dataset, "out/metrics.json", *TWO, *way)
+    process = launch(tmp_path, PARAMS, dataset, *WAYS["sharded"])
     wait_for_progress(folder, process, since=10)
     ranks = rank_pids(process.pid)
     assert len(ranks) == 2
@@ -177,7 +191,7 @@ def test_a_killed_rank_ends_all_and_any_other_ranks_go_on(dataset, tmp_path, ref
     )
     assert "Traceback" not in err
     assert not (tmp_path / "out").exists()
-    record = run(tmp_path, PARAMS, dataset, "out", *WAYS["replicated"], *RARELY)
+    record = run(tmp_path, PARAMS, dataset, *WAYS["replicated"])
     assert record["attempts"] == 2
     torch.testing.assert_close(curve_of(tmp_path / "out"), reference, rtol=1e-5, atol=0)
 
@@ -201,8 +215,8 @@ except RuntimeError:
 def test_bf16_on_two_ranks_starts_as_on_one_and_stays_close(dataset, tmp_path):
     """Weights that differ in their last bit round to other bf16 values, hence 1 % later on."""
     one = alone(tmp_path, BF16, dataset)
-    run(tmp_path, BF16, dataset, "two", "--shard", *RARELY)
-    two = curve_of(tmp_path / "two")
+    run(tmp_path, BF16, dataset, "--shard")
+    two = curve_of(tmp_path / "out")
     torch.testing.assert_close(two[:2, 0], one[:2, 0], rtol=1e-5, atol=0)
     torch.testing.assert_close(two[0], one[0], rtol=1e-2, atol=0)
     assert not torch.equal(one, alone(tmp_path, PARAMS, dataset, "fp32"))

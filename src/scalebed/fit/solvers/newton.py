@@ -22,6 +22,8 @@ _EPS = float(np.finfo(float).eps)
 _STALLED = 1e12  # of the Levenberg parameter: no step helps any more
 _FLAT = 1e-14  # of the cosine: rounding
 _HUGE = 1e150  # for what overflows; its square is still a number
+# Of the sum of three factors: what NumPy finds for every shape, at the price of the sum itself.
+_PATH = ["einsum_path", (0, 1), (0, 1)]
 _SMALL = 1e-13  # a scaled step, relative to the size of the fitted values
 
 
@@ -226,8 +228,7 @@ def _block(problem: Problem, theta: Array, part: slice) -> Sums:
     law, x = problem.law, tuple(column[..., part] for column in problem.x)
     y = problem.y[..., part]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        value = law.value(theta, x)
-        first, second = law.gradient(theta, x), law.hessian(theta, x)
+        value, first, second = law.derivatives(theta, x)
         found = terms(problem.options, value, y)
         weights = np.ones_like(found.cost)
         if problem.weights is not None:
@@ -236,8 +237,7 @@ def _block(problem: Problem, theta: Array, part: slice) -> Sums:
         cost = np.where(weights > 0, weights * found.cost, 0.0).sum(-1)
         cost = np.where(np.isfinite(cost), cost, np.inf)
         gradient = np.einsum("rn,rnp->rp", weights * found.first, first)
-        pulled = (weights * found.second)[..., None] * first
-        hessian = np.matmul(pulled.swapaxes(-1, -2), first)
+        hessian = np.einsum("rn,rnp,rnq->rpq", weights * found.second, first, first, optimize=_PATH)
         hessian += np.einsum("rn,rnpq->rpq", weights * found.first, second)
         squares = first**2
         lengths = np.einsum("rn,rnp->rp", weights * found.curvature, squares)
@@ -251,13 +251,13 @@ def _block(problem: Problem, theta: Array, part: slice) -> Sums:
             tangents,
             np.einsum("rn,rn->r", weights, scale),
         )
-    return Sums(cost, *(_finite(column) for column in sums))
+    return Sums(cost, *map(_finite, sums))
 
 
-def _finite(values: Array) -> Array:
-    if np.isfinite(values).all():
-        return values
-    return np.nan_to_num(values, nan=0.0, posinf=_HUGE, neginf=-_HUGE)
+def _finite(column: Array) -> Array:
+    if np.isfinite(column).all():
+        return column
+    return np.nan_to_num(column, nan=0.0, posinf=_HUGE, neginf=-_HUGE)
 
 
 def _held(problem: Searchable, theta: Array, gradient: Array) -> Mask:

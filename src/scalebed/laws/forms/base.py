@@ -116,6 +116,10 @@ class Law(Protocol):
         """Second derivatives of `value` in theta, shape (..., n, p, p)."""
         ...
 
+    def derivatives(self, theta: Array, x: Inputs) -> tuple[Array, Array, Array]:
+        """Value, gradient and Hessian at once."""
+        ...
+
     def derive(self, theta: Array) -> Array:
         """Compute the derived numbers, (..., p) -> (..., number of derived)."""
         ...

@@ -96,6 +96,10 @@ class ExponentialSum:
             result[..., at, at] += u[..., j] ** 2 * terms[..., j]
         return result
 
+    def derivatives(self, theta: Array, x: Inputs) -> tuple[Array, Array, Array]:
+        """Value, gradient and Hessian."""
+        return self.value(theta, x), self.gradient(theta, x), self.hessian(theta, x)
+
     def derive(self, theta: Array) -> Array:
         """Nothing is derived: shape (..., 0)."""
         return np.empty((*theta.shape[:-1], 0))

@@ -95,6 +95,11 @@ class Formula:
         """Second derivatives in theta, shape (..., n, p, p)."""
         return self._evaluate(theta, x, 2).hessian(theta.shape[-1])
 
+    def derivatives(self, theta: Array, x: Inputs) -> tuple[Array, Array, Array]:
+        """Value, gradient and Hessian, all of one jet."""
+        jet, size = self._evaluate(theta, x, 2), theta.shape[-1]
+        return jet.value, jet.gradient(size), jet.hessian(size)
+
     def derive(self, theta: Array) -> Array:
         """Nothing is derived: shape (..., 0)."""
         return np.empty((*theta.shape[:-1], 0))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from scalebed.fit.solvers.kernels.compiling import compiled
-from scalebed.fit.solvers.kernels.sums import SUMS, lengths, sums
+from scalebed.fit.solvers.kernels.sums import SUMS, copy, lengths, sums
 
 _STEPS = 200
 _STALLED = 1e12  # of the Levenberg parameter: no step helps any more
@@ -186,7 +186,7 @@ def descend(
     step, trial, unit = work[13], work[14], work[15]
     least = scale[5] * _EPS * _EPS
     if given:
-        s[:SUMS] = first[:SUMS]
+        copy(first, SUMS, s)
         count = 0
     else:
         sums(points, m, z, log_scale, delta, s)
@@ -213,8 +213,8 @@ def descend(
         sums(points, m, trial, log_scale, delta, trial_s)
         count += 1
         if trial_s[0] <= s[0] * (1.0 + 4.0 * _EPS) + least:
-            z[:5] = trial[:5]
-            s[:SUMS] = trial_s[:SUMS]
+            copy(trial, 5, z)
+            copy(trial_s, SUMS, s)
             damping = damping / 10.0 if damping > 1e-6 else 0.0
         else:
             damping = max(10.0 * damping, 1e-3)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from scalebed.fit.solvers.kernels.compiling import compiled
+from scalebed.fit.solvers.kernels.compiling import compiled, entry
 from scalebed.fit.solvers.kernels.newton import derivatives, descend, hold, scales, units
-from scalebed.fit.solvers.kernels.sums import SUMS, combine, contributions, sums
+from scalebed.fit.solvers.kernels.sums import SUMS, combine, contributions, copy, sums
 
 _LANES = 8
 # Points up to which the sums at a common start are taken from a table, which has to fit the cache.
@@ -76,13 +76,14 @@ def _gather(u: Any, v: Any, y: Any, w: Any, points: Any) -> int:
         m += 1 if w[i] > 0 else 0
     full = m
     while full > 0 and full % _LANES:
-        points[:3, full] = points[:3, m - 1]
+        for k in range(3):
+            points[k, full] = points[k, m - 1]
         points[3, full] = 0.0
         full += 1
     return full
 
 
-@compiled
+@entry
 def fit_rows(
     begin: int,
     end: int,
@@ -121,7 +122,7 @@ def fit_rows(
         m = _gather(
             u[min(row, len(u) - 1)], v[min(row, len(v) - 1)], y[min(row, len(y) - 1)], wr, points
         )
-        z[row] = start[min(row, len(start) - 1)]
+        copy(start[min(row, len(start) - 1)], 5, z[row])
         if given:
             combine(table, wr, first)
         if not common:
@@ -132,7 +133,7 @@ def fit_rows(
         )  # fmt: skip
 
 
-@compiled
+@entry
 def fit_cases(
     begin: int,
     end: int,
@@ -158,15 +159,16 @@ def fit_cases(
     n = u.shape[1]
     points, work = np.empty((4, n + _LANES)), np.zeros((18, SUMS))
     first, scale, held = np.zeros(SUMS), np.zeros(13), np.zeros(5, dtype=np.bool_)
+    given = len(start) == 0  # never; but for the literal `_fit` would be compiled anew
     counts = np.ones(n, dtype=np.int32)
     m = _gather(u[0], v[0], y[0], counts, points)
     scales(points, m, start[0], logarithmic, deltas[0], tied, work[16:18], scale)
     for row in range(begin, end):
         draw(seeds[row], counts)
         m = _gather(u[0], v[0], y[0], counts, points)
-        z[row] = start[0]
+        copy(start[0], 5, z[row])
         _fit(
-            points, m, z[row], low, high, free, tied, reach, logarithmic, deltas, scale, False,
+            points, m, z[row], low, high, free, tied, reach, logarithmic, deltas, scale, given,
             first, work, held, row, objective, gradient, at_edge, iterations,
         )  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scalebed.fit.solvers.kernels.bounded import TABLE, best, scan, tabulate
-from scalebed.fit.solvers.kernels.compiling import compiled, vectorised
+from scalebed.fit.solvers.kernels.compiling import compiled, entry, vectorised
 from scalebed.fit.solvers.kernels.vector import exp
 from scalebed.laws.forms.base import Array, Mask
 
@@ -72,13 +72,15 @@ def fit(
     theta = np.full((*shape, u.shape[2] + 2), np.nan)
     rss, gradient, at_edge = np.full(shape, np.nan), np.full(shape, np.inf), np.zeros(shape, bool)
     w = np.ascontiguousarray(w)
-    _rows(0, rows, u, reference, values, w, grid, sign, *bounds, theta, rss, gradient, at_edge)
+    # As floats: integers would be compiled for anew.
+    low, high = map(float, bounds)
+    _rows(0, rows, u, reference, values, w, grid, sign, low, high, theta, rss, gradient, at_edge)
     if y.ndim < 3:
         return Separated(theta[0], rss[0], gradient[0], at_edge[0])
     return Separated(theta, rss, gradient, at_edge)
 
 
-@compiled
+@entry
 def _rows(
     begin: int,
     end: int,

@@ -16,6 +16,13 @@ from scalebed.fit.solvers.kernels.vector import exp_clamped, log_inverse
 SUMS = 24
 
 
+@compiled
+def copy(given: Any, count: int, out: Any) -> None:
+    """Copy numbers one by one: for `a[:] = b` numba compiles the message of unequal lengths."""
+    for k in range(count):
+        out[k] = given[k]
+
+
 @vectorised
 def sums(points: Any, m: int, z: Any, log_scale: bool, delta: float, out: Any) -> None:
     """Value, squared limited residuals and the 22 sums at z; points (4, >= m) is u, v, y, w."""
@@ -122,9 +129,11 @@ def contributions(points: Any, m: int, z: Any, log_scale: bool, delta: float, ou
     """Evaluate what every point of weight 1 adds to `sums`, (SUMS, m)."""
     one, total = np.ones((4, 1)), np.empty(SUMS)
     for i in range(m):
-        one[:3, 0] = points[:3, i]
+        for k in range(3):
+            one[k, 0] = points[k, i]
         sums(one, 1, z, log_scale, delta, total)
-        out[:, i] = total
+        for k in range(SUMS):
+            out[k, i] = total[k]
 
 
 @vectorised

@@ -1,0 +1,33 @@
+"""How kernels are compiled, by a kernel of one line in a module of its own."""
+
+import os
+import subprocess
+import sys
+
+TOY = """
+from scalebed.fit.solvers.kernels.compiling import entry
+
+@entry
+def twice(x):
+    return 2 * x
+"""
+RUN = """
+from toy import twice
+value, stats = twice(1.5), twice.kernel.stats
+print(value, sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
+"""
+
+
+def test_processes_that_start_together_load_what_one_other_has_compiled(tmp_path):
+    """Else the one that compiles would differ in the last bits from those that come later."""
+    (tmp_path / "toy.py").write_text(TOY)
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    environment = {**os.environ, "PYTHONPATH": path, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    words = [sys.executable, "-c", RUN]
+    together = [
+        subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    for process in together:
+        assert process.communicate(timeout=120)[0] == "3.0 1 0\n"
+    assert len(list((tmp_path / "cache").rglob("toy.twice-*.nbc"))) == 1
