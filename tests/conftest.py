@@ -5,12 +5,14 @@ import sys
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach the processes that tests start, whoever started this one.
+    """Let signals of the keyboard reach the processes that tests start, whoever started this one.
 
-    A shell starts what runs in its background with SIGINT ignored, and children inherit that.
+    A shell starts what runs in its background with them ignored, and children inherit that.
     """
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL}
+    for number, handler in usual.items():
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_runtest_setup() -> None:
