@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    from scalebed.core.values import Drawing, Objective, ObjectiveName
+    from scalebed.core.values import Drawing, Interval, Objective, ObjectiveName
 
     add = parser.add_argument
     add("table", type=Path, help="CSV, TSV or parquet: params, tokens, loss and more, a row a run")
@@ -35,7 +35,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--draws", type=int, default=Drawing.draws, help="draws behind the intervals (4000)")
     add("--seed", type=int, default=0, help="seed of the draws (0)")
-    add("--loss-law", default="tied", help="law of the loss (tied)")
+    add(
+        "--interval",
+        choices=get_args(Interval),
+        default="bootstrap",
+        help="how the loss law is drawn: bootstrap of its fit, or posterior of a softly tied law",
+    )
+    add("--loss-law", help="law of the loss (tied; chinchilla for posterior intervals)")
     add("--error-law", default="decay", help="law of the error (decay)")
     add(
         "--objective",
@@ -74,7 +80,8 @@ def run(args: argparse.Namespace) -> None:
     fixed = {name: value[0] for name, value in map(_numbers("--fix", 1), args.fix)}
     priors = {name: Prior(*pair) for name, pair in map(_numbers("--prior", 2), args.prior)}
     options = Options(args.objective, args.delta, fixed=fixed, priors=priors)
-    options.check(get_law(args.loss_law, "loss"))
+    loss_law = args.loss_law or {"bootstrap": "tied", "posterior": "chinchilla"}[args.interval]
+    options.check(get_law(loss_law, "loss"))
     get_law(args.error_law, ("error", "direct"))
     if not 100 <= args.draws <= 1_000_000:
         raise ScalebedError(f"--draws is {args.draws}, expected 100 .. 1000000")
@@ -84,7 +91,7 @@ def run(args: argparse.Namespace) -> None:
         raise ScalebedError(f"--out is {args.out}, the table itself, expected another file")
     targets = tuple(_target(text) for text in args.target)
     settings = Settings(
-        loss_law=args.loss_law,
+        loss_law=loss_law,
         error_law=args.error_law,
         loss="loss",
         losses=("loss",),
@@ -93,6 +100,7 @@ def run(args: argparse.Namespace) -> None:
         level=args.level,
         seed=args.seed,
         loss_options=options,
+        interval=args.interval,
     )
     table = read_runs(args.table)
     warning = repeats_note(table)

@@ -18,6 +18,7 @@ Draws = Annotated[int, Limits(ge=100)]
 Level = Annotated[float, Limits(gt=0, lt=1)]
 ObjectiveName = Literal["sse", "log_sse", "huber_log"]
 Weights = Literal["equal", "evaluation"]
+Interval = Literal["bootstrap", "posterior"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from scalebed.predict.draws import error_parts, loss_parts, scatter_factors
 from scalebed.predict.runs import Runs
 from scalebed.predict.scatter import Scatter, choose_sigma, normals, scatter, scatter_of, stream
 from scalebed.predict.settings import Settings
-from scalebed.predict.stages import Measured, Request, Stage, Way, ahead, chained, inputs
+from scalebed.predict.stages import Drawn, Measured, Request, Stage, Way, ahead, chained, inputs
 
 Scatters = dict[str, Scatter | None]
 
@@ -78,11 +78,25 @@ def build_stage(
     if drawn is None:
         return stage
     stage = replace(stage, theta=drawn.theta, method=drawn.method, factors=drawn.factors)
+    sampling = _root_mean_square(measured.sampling)
+    if drawn.deviations is not None:
+        return _with_deviations(replace(stage, sigma=drawn.sigma, sampling=sampling), drawn, whole)
     if scale is None:
         return stage
-    stage = replace(stage, sigma=sigma, sampling=_root_mean_square(measured.sampling))
+    stage = replace(stage, sigma=sigma, sampling=sampling)
     normal = normals(seed, runs.cells, count, kind, response, "new")
     return _predicted(stage, fit, drawn.theta, whole.x, loss, (scale, normal))
+
+
+def _with_deviations(stage: Stage, drawn: Drawn, whole: Measured) -> Stage:
+    """Add the predicted losses of a way that draws deviations from the law; points are medians."""
+    means = whole.law.predict(drawn.theta, whole.x)
+    if drawn.deviations is None:
+        return stage
+    draws = means * scatter_factors(drawn.deviations)
+    parts = loss_parts(means, draws, stage.sampling)
+    point = np.median(means, axis=0)
+    return replace(stage, point=point, fit_draws=means, draws=draws, parts=parts)
 
 
 def _measured(runs: Runs, response: str, kind: str, settings: Settings) -> tuple[Measured, Mask]:

@@ -210,7 +210,7 @@ def choose_sigma(dataset: str, grids: dict[str, Scatter | None], own: Scatter) -
     if grid is not None and grid.dof and (grid.held_out or grid.points > own.points):
         where = "held-out cells" if grid.held_out else "wider grid"
         return _sigma([grid], f"this data set's own {where}, as no other data set has one")
-    if own.dof:
+    if own.dof > 0:
         where = "this fit's own residuals (Student t), as there is nothing wider"
         return _sigma([own], where, own=True)
     return None

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, get_args
 
 from scalebed.core.declared import Limits, check_limits, read_dataclass
 from scalebed.core.errors import ScalebedError
-from scalebed.core.values import Count, Draws, Level, Pooling, Weights
+from scalebed.core.values import Count, Draws, Interval, Level, Pooling, Weights
 from scalebed.fit.options import Options
 from scalebed.laws import get_law
 
@@ -55,6 +55,8 @@ class Settings:
         By kind ``equal``, or ``evaluation``: by the variance of measurement and scatter together.
     pool : Pool, optional
         A fit of the loss law to all data sets together.
+    interval : str
+        How the loss law is drawn: ``bootstrap``, or ``posterior`` (`scalebed.predict.posterior`).
     """
 
     loss_law: str
@@ -71,6 +73,7 @@ class Settings:
     error_options: Options = field(default_factory=Options)
     weights: dict[str, str] = field(default_factory=lambda: dict.fromkeys(KINDS, "equal"))
     pool: Pool | None = None
+    interval: Interval = "bootstrap"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `restore_settings` reads them."""

@@ -159,6 +159,11 @@ class Drawn:
     theta: Array
     method: str
     factors: Array | None = None
+    deviations: Array | None = None
+    """Of every run from the law of each draw, relative to it, (draws, n), where the way draws them
+    itself."""
+    sigma: Sigma | None = None
+    """What it found the scatter to be."""
 
 
 Way = Callable[[Request], Drawn | None]

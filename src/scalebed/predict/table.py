@@ -13,12 +13,14 @@ import numpy as np
 
 from scalebed import __version__
 from scalebed.core.errors import ScalebedError
+from scalebed.fit.posterior import Points
 from scalebed.fit.result import FitRefusedError, FitResult
 from scalebed.laws import get_law
 from scalebed.predict.bootstrap import bootstrap
 from scalebed.predict.build import Scatters, build_stage, law_of
 from scalebed.predict.draws import interval_of
 from scalebed.predict.large import fit_large, sandwich
+from scalebed.predict.posterior import Candidate, candidates, check_law
 from scalebed.predict.rows import fit_row, parameter_rows
 from scalebed.predict.runs import Runs
 from scalebed.predict.scatter import scatter_of
@@ -58,7 +60,15 @@ def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) 
     kept: dict[str, Stage] = {}
     for response in (*table.losses, *table.errors):
         kind = "loss" if response in table.losses else "error"
-        found = {group.dataset: _fit(group, response, kind, settings) for group in groups}
+        drawn: dict[str, Candidate | str] = {}
+        if kind == "loss" and settings.interval == "posterior":
+            drawn = candidates(
+                _points(groups, response, settings), settings.loss_options, settings.level
+            )
+        found = {
+            group.dataset: _fit(group, response, kind, settings, drawn.get(group.dataset))
+            for group in groups
+        }
         scatters = _scatters(found)
         for group in groups:
             runs = runs_of(group)
@@ -67,10 +77,17 @@ def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) 
             if group.large:
                 # Its runs are the targets alone, and its fit is not made twice.
                 way, fitted = sandwich, found[group.dataset]
+            candidate = drawn.get(group.dataset)
+            if candidate is not None:
+                fitted = found[group.dataset]
+                way = bootstrap if isinstance(candidate, str) else candidate.draw
             stage = build_stage(runs, response, scatters, settings, way, loss, fitted)
             if response == "loss":
                 kept[group.dataset] = stage
-            fits.append(_fit_record(group, runs, stage, kind, settings))
+            record = _fit_record(group, runs, stage, kind, settings)
+            if isinstance(candidate, Candidate):
+                record |= {"verdict": candidate.verdict, "evidence": candidate.forward.verdict}
+            fits.append(record)
             predictions.extend(_predictions(group, stage, kind, loss, settings))
     if all(stage.fit is None for stage in kept.values()):
         reasons = "; ".join(f"{name}: {stage.reason}" for name, stage in kept.items())
@@ -83,7 +100,7 @@ def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) 
         "table": about(table),
         "settings": {
             key: getattr(settings, key)
-            for key in ("loss_law", "error_law", "draws", "level", "seed")
+            for key in ("loss_law", "error_law", "interval", "draws", "level", "seed")
         },
         "fits": fits,
         "predictions": predictions,
@@ -91,9 +108,24 @@ def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) 
     }
 
 
-def _fit(group: Group, response: str, kind: str, settings: Settings) -> Fitted:
+def _points(groups: list[Group], response: str, settings: Settings) -> dict[str, Points]:
+    """Return what a posterior is computed from, by data set."""
+    law, options = law_of("loss", settings), settings.loss_options
+    check_law(law.name)
+    found = {}
+    for group in groups:
+        measured = group.measured(response, law, options)
+        found[group.dataset] = Points(*measured.x, measured.y)
+    return found
+
+
+def _fit(
+    group: Group, response: str, kind: str, settings: Settings, drawn: Candidate | str | None
+) -> Fitted:
     options = settings.loss_options if kind == "loss" else settings.error_options
     measured = group.measured(response, law_of(kind, settings), options)
+    if drawn is not None:
+        return measured, drawn if isinstance(drawn, str) else drawn.fit
     try:
         if group.large:
             return measured, fit_large(measured.law, measured.x, measured.y, options)

@@ -1,0 +1,147 @@
+"""Draws from the posterior: parameters of the law, scatter, and deviations of new runs.
+
+Nodes are drawn by their mass; E and the two terms follow a normal distribution cut off at 0, drawn
+one after the other (Geweke, Hajivassiliou and Keane) and resampled by their weights, which makes
+them exact but for the number of draws.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from scipy.special import log_ndtr, ndtri
+
+from scalebed.fit.posterior.grid import Linear, Posterior, columns_of
+from scalebed.fit.posterior.points import Points, size_codes
+from scalebed.laws.forms.base import Array, Index
+
+_SPARE: Final = 3
+"""Draws for each one that is kept."""
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Draws of a posterior, all of the same worlds.
+
+    Attributes
+    ----------
+    posterior : Posterior
+    theta : array (draws, 5)
+        E, A, B, alpha, beta in the units of the law.
+    scatter : array (draws,)
+        Standard deviation of a run about the law, relative to its loss.
+    part : int array (draws,)
+        Which covariance of `Posterior.parts`.
+    effective : float
+        How many independent draws those are worth that the weights resampled.
+    """
+
+    posterior: Posterior
+    theta: Array
+    scatter: Array
+    part: Index
+    effective: float
+
+    @classmethod
+    def of(cls, posterior: Posterior, count: int, rng: np.random.Generator) -> Draws:
+        """Draw from a posterior."""
+        mass = posterior.mass
+        many = rng.choice(mass.size, size=_SPARE * count, p=mass.ravel())
+        part, node, level = np.unravel_index(many, mass.shape)
+        step = posterior.log_scatter[1] - posterior.log_scatter[0]
+        jitter = step * (rng.random(many.size) - 0.5)
+        scatter = np.exp(posterior.log_scatter[level] + jitter)
+        terms, weight = _positive(posterior.parts, (part, node, level), scatter, rng)
+        share = np.exp(weight - weight.max())
+        share /= share.sum()
+        even = (np.arange(count) + rng.random()) / count
+        kept = np.minimum(np.searchsorted(np.cumsum(share), even), many.size - 1)
+        rng.shuffle(kept)
+        alpha, beta = posterior.alpha[node[kept]], posterior.beta[node[kept]]
+        size, data = posterior.middle
+        floor, above, below = terms[kept].T
+        theta = np.stack([floor, above * size**alpha, below * data**beta, alpha, beta], axis=1)
+        effective = float(1 / np.sum(share**2)) / _SPARE
+        return cls(posterior, theta, scatter[kept], part[kept], effective)
+
+    def deviations(self, new: Points, normal: Array) -> Array:
+        """Deviations of new runs from the law of each draw, relative to it, (draws, m).
+
+        Parameters
+        ----------
+        new : Points
+            Runs that were not fitted; `loss` is not read. A size among the fitted ones shares what
+            those share.
+        normal : array (draws, m)
+            Standard normals.
+        """
+        points = self.posterior.points
+        result = np.array(normal)
+        sizes, asked = size_codes(points.params, new.params)
+        alike = (sizes[:, None] == asked[None, :]).astype(float)
+        for k, part in enumerate(self.posterior.parts):
+            rows = np.flatnonzero(self.part == k)
+            covariance = part.covariance
+            known = np.ones(new.params.size)
+            shift = np.zeros((rows.size, new.params.size))
+            if covariance.size_share > 0 and alike.any() and rows.size:
+                shared = covariance.size_share * alike
+                solved = covariance.solve(shared)
+                known -= np.einsum("nm,nm->m", shared, solved)
+                shift = self._residuals(rows, solved)
+            scale = self.scatter[rows, None] * np.sqrt(np.maximum(known, 1e-6))
+            result[rows] = shift + scale * normal[rows]
+        return result
+
+    @cached_property
+    def _columns(self) -> tuple[Array, Array, Array]:
+        """Columns of the points at the nodes of the last grid, and those nodes."""
+        posterior = self.posterior
+        alphas, betas = np.unique(posterior.alpha), np.unique(posterior.beta)
+        return columns_of(posterior.points, alphas, betas, posterior.middle), alphas, betas
+
+    def _residuals(self, rows: Index, solved: Array) -> Array:
+        """Weigh the deviations of the points from the law of some draws by solved', (rows, m)."""
+        columns, alphas, betas = self._columns
+        pulled = solved.T @ columns
+        floor, size, data, alpha, beta = self.theta[rows].T
+        middle = self.posterior.middle
+        i = 2 + np.searchsorted(alphas, alpha)
+        j = 2 + alphas.size + np.searchsorted(betas, beta)
+        fitted = (
+            pulled[:, 0] * floor[:, None]
+            + pulled[:, i].T * (size * middle[0] ** -alpha)[:, None]
+            + pulled[:, j].T * (data * middle[1] ** -beta)[:, None]
+        )
+        rest: Array = pulled[:, 1] - fitted
+        return rest
+
+
+def _positive(
+    parts: tuple[Linear, ...],
+    at: tuple[Index, Index, Index],
+    scatter: Array,
+    rng: np.random.Generator,
+) -> tuple[Array, Array]:
+    """E and the two terms of every draw, none negative, (k, 3), and the log of its weight, (k,)."""
+    part, node, level = at
+    mean, spread = np.empty((part.size, 3)), np.empty((part.size, 3, 3))
+    weight = np.empty(part.size)
+    for k, one in enumerate(parts):
+        rows = part == k
+        mean[rows], spread[rows] = one.mean[node[rows]], one.spread[node[rows]]
+        weight[rows] = -one.limit[node[rows], level[rows]]
+    root = np.linalg.cholesky(spread) * scatter[:, None, None]
+    normal = np.empty((part.size, 3))
+    for j in range(3):
+        known = mean[:, j] + np.einsum("ri,ri->r", root[:, j, :j], normal[:, :j])
+        least = -known / root[:, j, j]
+        chance = log_ndtr(-least)
+        weight += chance
+        # The upper tail beyond `least`, by its logarithm: it may be as small as 1e-300.
+        tail = np.exp(np.maximum(np.log(rng.random(part.size)) + chance, -690.0))
+        normal[:, j] = np.maximum(-ndtri(tail), least)
+    return np.maximum(mean + np.einsum("rij,rj->ri", root, normal), 0.0), weight

@@ -1,0 +1,79 @@
+"""The runs a posterior is computed from, and what they have in common beside the law."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scalebed.laws.forms.base import Array, Index
+
+_SAME_SIZE = 1.1
+"""Sizes are rounded to whole layers: those closer than this are one."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """Runs of one data set.
+
+    Attributes
+    ----------
+    params, tokens, loss : array (n,)
+    groups : tuple of int arrays (n,)
+        Which rows share more than their size: designs, trunks, runs. Rows with the same code do.
+    """
+
+    params: Array
+    tokens: Array
+    loss: Array
+    groups: tuple[Index, ...] = ()
+
+    @property
+    def sizes(self) -> Index:
+        """Code of the size of every row."""
+        return size_codes(self.params)[0]
+
+    @property
+    def shared(self) -> list[Index]:
+        """Groups that say something, from the coarsest to the finest, each once."""
+        found: list[Index] = []
+        for group in self.groups:
+            codes = np.unique(group, return_inverse=True)[1]
+            count = int(codes.max(initial=-1)) + 1
+            if count == codes.size or any(_equal(codes, other) for other in found):
+                continue
+            found.append(codes)
+        return sorted(found, key=lambda codes: int(codes.max()))
+
+
+def size_codes(params: Array, new: Array | None = None) -> tuple[Index, Index]:
+    """Code sizes, equal where they differ by rounding only.
+
+    Parameters
+    ----------
+    params : array (n,)
+    new : array (m,), optional
+        Further sizes; those not among `params` get codes from n on.
+
+    Returns
+    -------
+    (n,) and (m,)
+    """
+    new = np.empty(0) if new is None else new
+    order = np.argsort(params, kind="stable")
+    steps = np.diff(np.log(params[order]), prepend=np.log(params[order[:1]]))
+    codes = np.empty(params.size, dtype=np.intp)
+    codes[order] = np.cumsum(steps > np.log(_SAME_SIZE))
+    others = np.arange(new.size) + params.size
+    if params.size:
+        ratio = np.abs(np.log(new)[:, None] - np.log(params)[None, :])
+        nearest = ratio.argmin(1)
+        near = ratio[np.arange(new.size), nearest] <= np.log(_SAME_SIZE)
+        others = np.where(near, codes[nearest], others)
+    return codes, others
+
+
+def _equal(one: Index, other: Index) -> bool:
+    """Whether two codings are the same partition."""
+    pairs = np.unique(np.stack([one, other]), axis=1).shape[1]
+    return pairs == int(one.max()) + 1 == int(other.max()) + 1
