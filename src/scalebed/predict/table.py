@@ -7,6 +7,7 @@ parameters are drawn by the delta method of `scalebed.predict.large`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ from scalebed.predict.scatter import scatter_of
 from scalebed.predict.settings import Settings
 from scalebed.predict.stages import Measured, Stage
 from scalebed.predict.table_runs import Group, Target, groups_of, runs_of
-from scalebed.tables.runs_file import RunTable, about, notes
+from scalebed.tables.runs_notes import about, notes
+from scalebed.tables.runs_table import RunTable
 
 Record = dict[str, Any]
 # What a law was fitted to, and its fit or why it was refused.
@@ -68,13 +70,15 @@ def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) 
                 # Its runs are the targets alone, and its fit is not made twice.
                 way, fitted = sandwich, found[group.dataset]
             stage = build_stage(runs, response, scatters, settings, way, loss, fitted)
+            if group.large:
+                stage = replace(stage, independent=group.independent(response))
             if response == "loss":
                 kept[group.dataset] = stage
             fits.append(_fit_record(group, runs, stage, kind, settings))
             predictions.extend(_predictions(group, stage, kind, loss, settings))
     if all(stage.fit is None for stage in kept.values()):
         reasons = "; ".join(f"{name}: {stage.reason}" for name, stage in kept.items())
-        said = "; ".join([reasons, *(note for note in notes(table) if "finite loss:" in note)])
+        said = "; ".join([reasons, *(note for note in notes(table) if _is_lost(note))])
         raise ScalebedError(f"{table.path}: the {settings.loss_law} law is refused ({said})")
     return {
         "schema": "scalebed.fit",
@@ -89,6 +93,10 @@ def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) 
         "predictions": predictions,
         "warnings": list(notes(table)),
     }
+
+
+def _is_lost(note: str) -> bool:
+    return "finite loss:" in note or "no finished run" in note
 
 
 def _fit(group: Group, response: str, kind: str, settings: Settings) -> Fitted:
@@ -132,6 +140,7 @@ def _fit_record(group: Group, runs: Runs, stage: Stage, kind: str, settings: Set
     return {key: row[key] for key in kept} | {
         "law": f"{law.name}@{law.version}",
         "formula": law.formula,
+        "independent": stage.independent,
         "sigma_dof": stage.sigma.dof if stage.sigma else None,
         "method": "none" if stage.theta is None else f"{stage.method}, {settings.draws} draws",
         "range": {
