@@ -78,9 +78,7 @@ class Group:
         columns = {
             "params": table.params[at],
             "tokens": table.tokens[at],
-            "unique_tokens": (table.tokens if table.unique_tokens is None else table.unique_tokens)[
-                at
-            ],
+            "unique_tokens": (table.tokens if unique is None else unique)[at],
             "flops": 6 * table.params[at] * table.tokens[at],
             "loss": table.losses["loss"][at],
         }

@@ -114,8 +114,9 @@ def _checkpoint_notes(table: RunTable) -> Iterator[str]:
         at = np.flatnonzero(table.finished)
         at = at[pandas.Series(table.units[at]).duplicated(keep=False).to_numpy()]
         if at.size:
+            runs = np.unique(table.units[at]).size
             yield (
-                f"{at.size} rows are checkpoints of {np.unique(table.units[at]).size} runs, and "
+                f"{at.size} rows are checkpoints of {runs} run{'s' if runs > 1 else ''}, and "
                 f"those of one run are not independent: {_by_run(table, at)}"
             )
     if table.likely:
