@@ -1,7 +1,9 @@
 """Fit the laws to a table of runs and predict targets; no study is needed.
 
-The table is CSV or parquet, one row a run, with columns params, tokens and loss; docs/fit.md names
-the others and the keys of the JSON that is written.
+The table is CSV or parquet, one row a run, with columns params, tokens and loss. Common other names
+of them (N, D, val_loss, ...) are recognised and said; --column params=NAME gives any. Rows of one
+run are its checkpoints, rows that are no finished run are set aside. docs/fit.md names all columns
+and the keys of the JSON that is written.
 """
 
 import argparse
@@ -25,6 +27,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="params=N,tokens=D[,dataset=NAME]",
         help="a run to predict; may be given several times",
+    )
+    add(
+        "--column",
+        action="append",
+        default=[],
+        metavar="KEY=NAME[,KEY=NAME...]",
+        help="which column is params, tokens, loss, dataset, run, seed, step, trunk, status, "
+        "unique_tokens, flops, error or stderr, where its name does not say so; may be given "
+        "several times",
     )
     add("--out", type=Path, default=Path("runs.fit.json"), help="JSON to write (runs.fit.json)")
     add(
@@ -75,7 +86,9 @@ def run(args: argparse.Namespace) -> None:
     from scalebed.laws import get_law
     from scalebed.predict.settings import Settings
     from scalebed.predict.table import fit_table
-    from scalebed.tables.runs_file import read_runs, repeats_note
+    from scalebed.tables.runs_file import read_runs
+    from scalebed.tables.runs_names import parse_columns
+    from scalebed.tables.runs_notes import repeats_note
 
     fixed = {name: value[0] for name, value in map(_numbers("--fix", 1), args.fix)}
     priors = {name: Prior(*pair) for name, pair in map(_numbers("--prior", 2), args.prior)}
@@ -102,7 +115,7 @@ def run(args: argparse.Namespace) -> None:
         loss_options=options,
         interval=args.interval,
     )
-    table = read_runs(args.table)
+    table = read_runs(args.table, parse_columns(args.column))
     warning = repeats_note(table)
     if warning:
         print(f"scalebed fit: warning: {warning}", file=sys.stderr)
@@ -165,6 +178,11 @@ def _lines(record: dict[str, Any], warned: str) -> list[str]:
     """Return the result as text; a warning that was given already is not repeated."""
     table, level = record["table"], record["settings"]["level"]
     lines = [f"{table['path']}: {table['rows']} runs, {table['finished']} finished"]
+    if table["runs"] < table["rows"]:
+        lines = [
+            f"{table['path']}: {table['rows']} rows of {table['runs']} runs, {table['finished']} "
+            "of them used"
+        ]
     lines += [f"note: {text}" for text in record["warnings"] if text != warned]
     if table["columns_not_used"]:
         lines.append(f"columns not used: {', '.join(table['columns_not_used'])}")

@@ -61,7 +61,8 @@ def build_stage(
     kind = "loss" if loss is None else "error"
     whole, used = _measured(runs, response, kind, settings)
     measured, fit = fitted or _fit(runs, whole.take(used))
-    stage = Stage(runs.dataset, response, whole.law.name, None, None, measured.y.size, used)
+    apart = measured.y.size if fitted else runs.independent(used)
+    stage = Stage(runs.dataset, response, whole.law.name, None, None, measured.y.size, used, apart)
     if isinstance(fit, str):
         return replace(stage, reason=fit)
     sigma = choose_sigma(runs.dataset, scatters, scatter_of(fit, measured.apart))

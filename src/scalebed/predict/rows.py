@@ -229,6 +229,11 @@ def verdict(stage: Stage, runs: Runs) -> str:
     if stage.fit is None:
         return f"refused: {stage.reason}"
     doubts = list(stage.fit.certificate.doubts)
+    if stage.independent < stage.points:
+        doubts.append(
+            f"{stage.points} points are {stage.independent} independent runs or designs: "
+            "intervals of this method take them for independent"
+        )
     if runs.absent:
         doubts.append(f"fit cells missing: {', '.join(runs.absent)}")
     return f"doubtful: {'; '.join(doubts)}" if doubts else "certified"

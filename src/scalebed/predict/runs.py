@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from scalebed.core.errors import ScalebedError
-from scalebed.laws.forms.base import Array, Mask
+from scalebed.laws.forms.base import Array, Index, Mask
+from scalebed.predict.independent import independent
+from scalebed.tables.designs import design_codes, near_codes
 
 AVERAGE = "average"
 """Response that stands for the mean error over the tasks with ``in_average``."""
@@ -47,6 +49,9 @@ class Runs:
         Error of guessing by response; NaN where unknown.
     unique_tokens : array (n,), optional
         Tokens of the training set; all of D unless cells say that they repeat it.
+    unit, design, trunk : int array (n,), optional
+        Codes that are equal for rows of one run, of equal N, D and unique tokens, and of runs that
+        branch from one; without them every row has its own.
     """
 
     dataset: str
@@ -66,6 +71,9 @@ class Runs:
     loss_sampling: dict[str, Array] = field(default_factory=dict)
     chance: dict[str, Array] = field(default_factory=dict)
     unique_tokens: Array | None = None
+    unit: Index | None = None
+    design: Index | None = None
+    trunk: Index | None = None
 
     def column(self, name: str, response: str, validation: str) -> Array:
         """Return one input of a law, see `scalebed.laws.forms.base.Law.inputs`, (n,).
@@ -92,6 +100,13 @@ class Runs:
     def scattered(self) -> Mask:
         """Cells that estimate the scatter; all but the targets unless it was said which."""
         return ~self.target if self.scatter is None else self.scatter
+
+    def independent(self, used: Mask) -> int:
+        """Count the independent runs or designs among some of the cells."""
+        unit, design = (
+            None if codes is None else codes[used] for codes in (self.unit, self.design)
+        )
+        return independent(unit, design, int(np.count_nonzero(used)))
 
     def loss(self, validation: str) -> Array:
         """Return the loss on a validation set; NaN if it was measured nowhere."""
@@ -184,12 +199,14 @@ def _runs(
     # Whatever was measured of a cell that is not done counts for nothing.
     measured = [row["cell"] if row["status"] == "done" else "" for row in kept]
     rates, sampling = _errors(measured, tasks, task_names, averaged)
+    params, tokens = (_floats(row[name] for row in kept) for name in ("params", "tokens"))
+    unique = _unique_tokens(kept)
     return Runs(
         dataset=dataset,
         cells=tuple(row["cell"] for row in kept),
         recipes=tuple(row["recipe"] for row in kept),
-        params=_floats(row["params"] for row in kept),
-        tokens=_floats(row["tokens"] for row in kept),
+        params=params,
+        tokens=tokens,
         flops=_floats(row["flops"] for row in kept),
         fit_loss=np.array([row["fit_loss"] for row in kept], dtype=bool),
         fit_error=np.array([row["fit_error"] for row in kept], dtype=bool),
@@ -206,7 +223,8 @@ def _runs(
             for name in validations
         },
         chance=_chance(measured, tasks, task_names, averaged),
-        unique_tokens=_unique_tokens(kept),
+        unique_tokens=unique,
+        design=design_codes(near_codes(unique), params, tokens),
         absent=tuple(f"{row['cell']} ({row['status']})" for row in absent),
     )
 

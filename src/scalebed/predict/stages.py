@@ -35,6 +35,8 @@ class Stage:
         Points offered to the fit.
     used : bool array (n,)
         Cells of the fit among the runs.
+    independent : int
+        Independent runs or designs among the points.
     sigma : Sigma or None
     theta : array (draws, p) or None
         Parameters of every draw.
@@ -59,6 +61,7 @@ class Stage:
     reason: str | None
     points: int
     used: Mask
+    independent: int
     sigma: Sigma | None = None
     theta: Array | None = None
     method: str = ""

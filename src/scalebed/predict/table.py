@@ -7,6 +7,7 @@ parameters are drawn by the delta method of `scalebed.predict.large`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ from scalebed.predict.scatter import scatter_of
 from scalebed.predict.settings import Settings
 from scalebed.predict.stages import Measured, Stage
 from scalebed.predict.table_runs import Group, Target, groups_of, runs_of
-from scalebed.tables.runs_file import RunTable, about, notes
+from scalebed.tables.runs_notes import about, notes
+from scalebed.tables.runs_table import RunTable
 
 Record = dict[str, Any]
 # What a law was fitted to, and its fit or why it was refused.
@@ -82,6 +84,8 @@ def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) 
                 fitted = found[group.dataset]
                 way = bootstrap if isinstance(candidate, str) else candidate.draw
             stage = build_stage(runs, response, scatters, settings, way, loss, fitted)
+            if group.large:
+                stage = replace(stage, independent=group.independent(response))
             if response == "loss":
                 kept[group.dataset] = stage
             record = _fit_record(group, runs, stage, kind, settings)
@@ -91,7 +95,7 @@ def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) 
             predictions.extend(_predictions(group, stage, kind, loss, settings))
     if all(stage.fit is None for stage in kept.values()):
         reasons = "; ".join(f"{name}: {stage.reason}" for name, stage in kept.items())
-        said = "; ".join([reasons, *(note for note in notes(table) if "finite loss:" in note)])
+        said = "; ".join([reasons, *(note for note in notes(table) if _is_lost(note))])
         raise ScalebedError(f"{table.path}: the {settings.loss_law} law is refused ({said})")
     return {
         "schema": "scalebed.fit",
@@ -108,6 +112,10 @@ def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) 
     }
 
 
+def _is_lost(note: str) -> bool:
+    return "finite loss:" in note or "no finished run" in note
+
+
 def _points(groups: list[Group], response: str, settings: Settings) -> dict[str, Points]:
     """Return what a posterior is computed from, by data set."""
     law, options = law_of("loss", settings), settings.loss_options
@@ -115,7 +123,9 @@ def _points(groups: list[Group], response: str, settings: Settings) -> dict[str,
     found = {}
     for group in groups:
         measured = group.measured(response, law, options)
-        found[group.dataset] = Points(*measured.x, measured.y)
+        known = np.isfinite(group.table.losses[response][group.rows])
+        shared = (group.trunks[known], group.units[known], group.designs[known])
+        found[group.dataset] = Points(*measured.x, measured.y, shared)
     return found
 
 
@@ -164,6 +174,7 @@ def _fit_record(group: Group, runs: Runs, stage: Stage, kind: str, settings: Set
     return {key: row[key] for key in kept} | {
         "law": f"{law.name}@{law.version}",
         "formula": law.formula,
+        "independent": stage.independent,
         "sigma_dof": stage.sigma.dof if stage.sigma else None,
         "method": "none" if stage.theta is None else f"{stage.method}, {settings.draws} draws",
         "range": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,10 +11,11 @@ import numpy as np
 from scalebed.core.errors import ScalebedError
 from scalebed.fit.options import Options
 from scalebed.laws.forms.base import Array, Index, Law
+from scalebed.predict.independent import independent
 from scalebed.predict.large import LARGE
 from scalebed.predict.runs import Runs
 from scalebed.predict.stages import Measured
-from scalebed.tables.runs_file import RunTable
+from scalebed.tables.runs_table import RunTable
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,29 @@ class Group:
         return self.rows.size > LARGE
 
     @property
+    def units(self) -> Index:
+        """Codes of its rows, equal for rows of one run."""
+        return self.table.units[self.rows]
+
+    @property
+    def designs(self) -> Index:
+        """Codes of its rows, equal for rows of equal N and D."""
+        return self.table.designs[self.rows]
+
+    @property
+    def trunks(self) -> Index:
+        """Codes of its rows, equal for rows of runs that branch from one."""
+        return self.table.trunks[self.rows]
+
+    def independent(self, response: str) -> int:
+        """Count the independent runs or designs that have a response."""
+        table = self.table
+        values = (table.losses if response in table.losses else table.errors)[response]
+        known = np.isfinite(values[self.rows])
+        units, designs = self.units[known], self.designs[known]
+        return independent(units, designs, int(np.count_nonzero(known)))
+
+    @property
     def cells(self) -> tuple[str, ...]:
         """Names for the random streams; they do not depend on the order of the table."""
         return tuple(f"target/{target.params:.17g}/{target.tokens:.17g}" for target in self.targets)
@@ -49,10 +74,11 @@ class Group:
         table = self.table
         values = (table.losses if response in table.losses else table.errors)[response]
         at = self.rows[np.isfinite(values[self.rows])]
+        unique = table.unique_tokens
         columns = {
             "params": table.params[at],
             "tokens": table.tokens[at],
-            "unique_tokens": table.tokens[at],
+            "unique_tokens": (table.tokens if unique is None else unique)[at],
             "flops": 6 * table.params[at] * table.tokens[at],
             "loss": table.losses["loss"][at],
         }
@@ -116,13 +142,41 @@ def runs_of(group: Group) -> Runs:
         errors={name: np.append(values[rows], blank) for name, values in table.errors.items()},
         sampling=sampling,
         absent=(),
+        unique_tokens=_unique_tokens(table, rows, targets),
+        unit=_with_fresh(table.units[rows], len(targets)),
+        design=_with_fresh(table.designs[rows], len(targets)),
+        trunk=_with_fresh(table.trunks[rows], len(targets)),
     )
 
 
+def _unique_tokens(table: RunTable, rows: Index, targets: tuple[Target, ...]) -> Array | None:
+    """Tokens of the training sets; a target sees each of its own once."""
+    if table.unique_tokens is None:
+        return None
+    return np.append(table.unique_tokens[rows], [target.tokens for target in targets])
+
+
+def _with_fresh(codes: Index, count: int) -> Index:
+    """Append codes that nothing else has."""
+    return np.append(codes, codes.max(initial=-1) + 1 + np.arange(count))
+
+
 def _cells(table: RunTable, rows: Index) -> Iterator[str]:
-    """Names of runs: as given, else N, D and a count of the runs that share them."""
-    seen: dict[str, int] = {}
+    """Names of runs: as given, else N, D and a count of the runs that share them.
+
+    A second row of a run is named after its D as well. A column that was only recognised as run
+    names no random stream, so that the draws do not hang on it.
+    """
+    seen: Counter[str] = Counter()
+    named = table.run is not None and "run" not in table.naming.guessed
     for row in rows.tolist():
         name = f"{table.params[row]:.17g}/{table.tokens[row]:.17g}"
-        seen[name] = seen.get(name, 0) + 1
-        yield f"run/{table.run[row]}" if table.run is not None else f"{name}/{seen[name]}"
+        if named and table.run is not None:
+            name = f"run/{table.run[row]}"
+            seen[name] += 1
+            if seen[name] == 1:
+                yield name
+                continue
+            name = f"{name}/{table.tokens[row]:.17g}"
+        seen[name] += 1
+        yield f"{name}/{seen[name]}"

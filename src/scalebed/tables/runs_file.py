@@ -1,83 +1,57 @@
 """Runs from a plain table: one row a run, CSV or parquet.
 
 Columns ``params`` (N), ``tokens`` (D) and ``loss`` (nats) are needed; ``dataset``, ``run``,
-``flops``, ``error``, ``stderr``, ``loss_<name>`` and ``error_<name>`` are read where they exist.
+``seed``, ``step``, ``trunk``, ``status``, ``unique_tokens``, ``flops``, ``error``, ``stderr``,
+``loss_<name>`` and ``error_<name>`` are read where they exist. `scalebed.tables.runs_names` has the
+other names that columns may have, `scalebed.tables.runs_rows` what rows are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import pandas
 
 from scalebed.core.errors import ScalebedError
 from scalebed.laws.forms.base import Array, Index, Mask
-from scalebed.tables.repeats import first_equal, refuse_equal_names
+from scalebed.tables.repeats import first_equal
+from scalebed.tables.runs_columns import names, numbers, read_file
+from scalebed.tables.runs_names import NEEDED, WORDS, Naming, plain, resolve
+from scalebed.tables.runs_rows import (
+    codes_of,
+    earlier_checkpoints,
+    is_finished,
+    no_runs,
+    no_status,
+    refuse_contradictions,
+)
+from scalebed.tables.runs_table import ALL, RunTable
 
 if TYPE_CHECKING:
     import pyarrow
 
-_NEEDED = ("params", "tokens", "loss")
-_WORDS = ("dataset", "run")
-_FLOPS_TOLERANCE = 0.05
-_NAMED = 10
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
-ALL = "all"
-"""Name of the one data set of a table without column ``dataset``."""
+_FURTHER = ("loss_", "error_")
+_MAY_BE_EMPTY = ("seed", "trunk", "status")
+_UNIQUE_TOLERANCE = 1e-4
+_NO_NAMES: Mapping[str, str] = MappingProxyType({})
+Words = npt.NDArray[np.object_]
 
 
-@dataclass(frozen=True)
-class RunTable:
-    """The runs of a table, in its order, each once.
-
-    Attributes
-    ----------
-    path : Path
-    rows : int array (n,)
-        Where the runs stand in the file; the first row below the header is 1.
-    repeats : tuple of pairs of int
-        Rows that were left out because they equal an earlier one in all columns, with that one.
-    dataset : object array (n,)
-        Training data set; `ALL` everywhere if the table has no such column.
-    run : object array (n,) or None
-        Names of the runs.
-    params, tokens : array (n,)
-    flops : array (n,) or None
-        As given; only for reports.
-    losses, errors : dict of array (n,)
-        By column name, ``loss`` and ``error`` first. A loss that is NaN belongs to a run that did
-        not finish; a NaN error was not measured.
-    stderr : array (n,) or None
-        Standard error of ``error`` from the finite number of items.
-    ignored : tuple of str
-        Columns that were not read.
-    """
-
-    path: Path
-    rows: Index
-    repeats: tuple[tuple[int, int], ...]
-    dataset: npt.NDArray[np.object_]
-    run: npt.NDArray[np.object_] | None
-    params: Array
-    tokens: Array
-    flops: Array | None
-    losses: dict[str, Array]
-    errors: dict[str, Array]
-    stderr: Array | None
-    ignored: tuple[str, ...]
-
-    @property
-    def finished(self) -> Mask:
-        """Runs with a loss."""
-        return np.isfinite(self.losses["loss"])
-
-
-def read_runs(path: str | Path) -> RunTable:
+def read_runs(path: str | Path, columns: Mapping[str, str] = _NO_NAMES) -> RunTable:
     """Read and check a table of runs; a row that repeats another in all columns is left out.
+
+    Parameters
+    ----------
+    path
+        The file.
+    columns
+        Which of its columns is what, by key, see `scalebed.tables.runs_names.parse_columns`; the
+        others are found by their names.
 
     Raises
     ------
@@ -85,122 +59,152 @@ def read_runs(path: str | Path) -> RunTable:
         If the file is not readable, lacks a column or holds an impossible value.
     """
     path = Path(path)
-    table = _read(path)
-    columns = _columns(path, table)
+    table = read_file(path, columns)
+    naming = resolve(path, table.column_names, columns)
+    if "stderr" in naming.columns and "error" not in naming.columns:
+        raise ScalebedError(f"{path} has a column stderr but no column error it could belong to")
     if not table.num_rows:
         raise ScalebedError(f"{path} has no rows, expected one row a run")
-    read = {name: _numbers(path, name, table[name]) for name in columns}
-    for name in ("params", "tokens"):
-        _require(path, name, read[name], (read[name] > 0) & np.isfinite(read[name]), "above 0")
-    errors = sorted(name for name in columns if name.split("_")[0] == "error")
-    for name in errors:
-        fine = np.isnan(read[name]) | ((read[name] >= 0) & (read[name] <= 1))
-        _require(path, name, read[name], fine, "an error rate within 0 .. 1")
-    for name in {"stderr", "flops"} & set(columns):
-        fine = np.isnan(read[name]) | ((read[name] >= 0) & np.isfinite(read[name]))
-        _require(path, name, read[name], fine, "at least 0")
-    words = {name: _names(path, name, table[name]) for name in _WORDS if name in table.column_names}
-    first = first_equal(table, words)
+    naming, read, words = _values(path, table, naming)
+    counts = np.isfinite(read["loss"])
+    if "status" in words:
+        counts &= is_finished(words["status"])
+    naming, read = _checked(path, naming, read, counts)
+    compared = {name: found for name, found in words.items() if name in ("dataset", "run")}
+    first = first_equal(table, compared)
     own = first == np.arange(first.size)
     rows, again = np.flatnonzero(own) + 1, np.flatnonzero(~own)
     if again.size:
         read, words = ({k: v[own] for k, v in found.items()} for found in (read, words))
-    refuse_equal_names(path, words, rows)
-    # A loss that is not above 0 nats, or not finite, is what a run that broke off leaves behind.
-    losses = {
-        name: np.where(np.isfinite(read[name]) & (read[name] > 0), read[name], np.nan)
-        for name in columns
-        if name.split("_")[0] == "loss"
-    }
+        counts = counts[own]
+    naming, words = _runs_named(path, naming, rows, read, words, counts)
+    earlier = _earlier(read, words, counts)
+    used = {*naming.columns.values(), *(name for name in read if name.startswith(_FURTHER))}
     return RunTable(
         path=path,
         rows=rows,
         repeats=tuple(zip((again + 1).tolist(), (first[again] + 1).tolist(), strict=True)),
+        finished=counts & ~earlier,
+        earlier=earlier,
         dataset=words.get("dataset", np.full(rows.size, ALL, dtype=object)),
         run=words.get("run"),
+        seed=words.get("seed"),
+        trunk=words.get("trunk"),
+        status=words.get("status"),
         params=read["params"],
         tokens=read["tokens"],
+        step=read.get("step"),
+        unique_tokens=read.get("unique_tokens"),
         flops=read.get("flops"),
-        losses=dict(sorted(losses.items())),
-        errors={name: read[name] for name in errors},
+        losses={name: read[name] for name in sorted(read) if name.split("_")[0] == "loss"},
+        errors={name: read[name] for name in sorted(read) if name.split("_")[0] == "error"},
         stderr=read.get("stderr"),
-        ignored=tuple(n for n in table.column_names if n not in columns and n not in _WORDS),
+        naming=naming,
+        ignored=tuple(name for name in table.column_names if name not in used),
     )
 
 
-def _read(path: Path) -> pyarrow.Table:
-    """Read the file as it is, with the blanks around column names taken off."""
-    import pyarrow
-    import pyarrow.csv
-    import pyarrow.parquet
+def _values(
+    path: Path, table: pyarrow.Table, naming: Naming
+) -> tuple[Naming, dict[str, Array], dict[str, Words]]:
+    """Numbers and names by key; a guess that its values do not bear out is taken back."""
+    read: dict[str, Array] = {}
+    words: dict[str, Words] = {}
+    for key, column in naming.columns.items():
+        guess = key in naming.guessed and key not in NEEDED
+        try:
+            if key in WORDS:
+                words[key] = names(path, column, table[column], key in _MAY_BE_EMPTY)
+            else:
+                read[key] = numbers(path, column, table[column])
+        except ScalebedError:
+            if not guess:
+                raise
+            why = "some of its cells are empty" if key in WORDS else "it does not hold numbers"
+            naming = naming.without(key, why)
+    for key in ("status", "dataset"):
+        why = _no_words(key, words[key]) if key in naming.guessed and key in words else ""
+        if why:
+            naming = naming.without(key, why)
+            del words[key]
+    for name in table.column_names:
+        if name.startswith(_FURTHER) and name not in naming.columns.values():
+            read[name] = numbers(path, name, table[name])
+    # A loss that is not above 0 nats, or not finite, is what a run that broke off leaves behind.
+    for name, found in read.items():
+        if name.split("_")[0] == "loss":
+            read[name] = np.where(np.isfinite(found) & (found > 0), found, np.nan)
+    return naming, read, words
 
-    suffix = path.suffix.lower()
-    if suffix not in (*_DELIMITERS, ".parquet"):
-        raise ScalebedError(f"{path} ends in {suffix!r}, expected .csv, .tsv or .parquet")
-    if not path.is_file():
-        raise ScalebedError(f"cannot read {path}: no such file")
-    if path.stat().st_size == 0:
-        raise ScalebedError(f"{path} is empty, expected a header and one row a run")
-    try:
-        if suffix == ".parquet":
-            table = pyarrow.parquet.read_table(path, partitioning=None)
+
+def _no_words(key: str, found: Words) -> str:
+    """Why a column of another name does not hold status or data set, "" if it can."""
+    if key == "status":
+        return no_status(found)
+    return "nearly every row has another one" if 2 * len(set(found)) > found.size else ""
+
+
+def _checked(
+    path: Path, naming: Naming, read: dict[str, Array], counts: Mask
+) -> tuple[Naming, dict[str, Array]]:
+    """Refuse impossible numbers; those of a guess take the guess back."""
+    some = np.ones_like(counts)
+    checks: list[tuple[str, Mask, Mask, str]] = []
+    for name in ("params", "tokens"):
+        checks.append((name, (read[name] > 0) & np.isfinite(read[name]), counts, "above 0"))
+    if "unique_tokens" in read:
+        unique = read["unique_tokens"]
+        fine = (unique > 0) & (unique <= read["tokens"] * (1 + _UNIQUE_TOLERANCE))
+        checks.append(("unique_tokens", fine, counts, "above 0 and at most its tokens"))
+    for name in sorted(name for name in read if name.split("_")[0] == "error"):
+        fine = np.isnan(read[name]) | ((read[name] >= 0) & (read[name] <= 1))
+        checks.append((name, fine, some, "an error rate within 0 .. 1"))
+    for name in {"stderr", "flops"} & set(read):
+        fine = np.isnan(read[name]) | ((read[name] >= 0) & np.isfinite(read[name]))
+        checks.append((name, fine, some, "at least 0"))
+    for name, fine, where, wanted in checks:
+        if name in naming.guessed and name not in NEEDED and not (fine | ~where).all():
+            naming = naming.without(name, f"not all of its numbers are {wanted}")
+            read = {key: found for key, found in read.items() if key != name}
         else:
-            # Names such as 007 or NA are words, whatever they look like.
-            options = pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(_WORDS, pyarrow.string())
-            )
-            parse = pyarrow.csv.ParseOptions(delimiter=_DELIMITERS[suffix])
-            table = pyarrow.csv.read_csv(path, convert_options=options, parse_options=parse)
-        names = [name.strip() for name in table.column_names]
-    except OSError as error:
-        raise ScalebedError(f"cannot read {path}: {error.strerror or error}") from error
-    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
-        reason = str(error).partition("\n")[0].rstrip(".")
-        if suffix != ".parquet" and (b"\0" in path.read_bytes()[:4096] or not reason.isprintable()):
-            reason = "it holds bytes that are no text"
-        raise ScalebedError(f"{path} is not a readable {suffix[1:]} table: {reason}") from error
-    for name in names:
-        if names.count(name) > 1:
-            raise ScalebedError(f"{path} has {names.count(name)} columns called {name!r}")
-    return table.rename_columns(names)
+            column = naming.columns.get(name, name)
+            _require(path, column, read[name], fine | ~where, wanted)
+    return naming, read
 
 
-def _columns(path: Path, table: pyarrow.Table) -> list[str]:
-    """Names of the columns of numbers that are read."""
-    found = table.column_names
-    missing = [name for name in _NEEDED if name not in found]
-    if missing:
-        plural = "columns" if len(missing) > 1 else "column"
-        raise ScalebedError(
-            f"{path} has no {plural} {', '.join(missing)}; its columns are {', '.join(found)}"
-        )
-    if "stderr" in found and "error" not in found:
-        raise ScalebedError(f"{path} has a column stderr but no column error it could belong to")
-    plain = (*_NEEDED, "flops", "error", "stderr")
-    return [name for name in found if name in plain or name.startswith(("loss_", "error_"))]
+def _runs_named(
+    path: Path,
+    naming: Naming,
+    rows: Index,
+    read: dict[str, Array],
+    words: dict[str, Words],
+    counts: Mask,
+) -> tuple[Naming, dict[str, Words]]:
+    """Refuse rows that contradict their run; those of a guess take the guess back."""
+    if "run" not in words:
+        return naming, words
+    at = np.flatnonzero(counts)
+    named = {name: found[at] for name, found in words.items() if name in ("dataset", "run")}
+    step = read["step"][at] if "step" in read else None
+    known = read["params"][at], read["tokens"][at], step
+    if "run" not in naming.guessed:
+        refuse_contradictions(path, rows[at], named, known)
+        return naming, words
+    why = no_runs(plain(naming.columns["run"]), named, known)
+    if not why:
+        return naming, words
+    return naming.without("run", why), {key: w for key, w in words.items() if key != "run"}
 
 
-def _numbers(path: Path, name: str, column: Any) -> Array:
-    """Return a column as floats, NaN where it is empty."""
-    import pandas
-    import pyarrow
-
-    kind = column.type
-    numeric = pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind)
-    if numeric or pyarrow.types.is_null(kind) or pyarrow.types.is_decimal(kind):
-        numbers = column.cast(pyarrow.float64(), safe=False)
-        return np.array(numbers.to_numpy(), dtype=float)
-    words = pandas.Series(column.to_pylist(), dtype=object)
-    blank = words.isna() | (words.astype(str).str.strip() == "")
-    texts = words.where(~words.map(lambda value: isinstance(value, bool)), words.astype(str))
-    numbers = pandas.to_numeric(texts.where(~blank), errors="coerce")
-    nan = texts.astype(str).str.strip().str.lower() == "nan"
-    bad = np.flatnonzero((numbers.isna() & ~blank & ~nan).to_numpy())
-    if bad.size:
-        raise ScalebedError(
-            f"{path} row {bad[0] + 1}: {name} is {words[bad[0]]!r}, expected a number"
-        )
-    return numbers.to_numpy(dtype=float)
+def _earlier(read: dict[str, Array], words: dict[str, Words], counts: Mask) -> Mask:
+    """Rows before the last of a run of which a column says that it finished."""
+    if "run" not in words or "status" not in words:
+        return np.zeros_like(counts)
+    sets = (
+        pandas.factorize(words["dataset"])[0] if "dataset" in words else np.zeros(counts.size, int)
+    )
+    runs = codes_of(sets, words["run"])
+    return earlier_checkpoints(runs, np.flatnonzero(counts), read["tokens"], read.get("step"))
 
 
 def _require(path: Path, name: str, values: Array, fine: Mask, wanted: str) -> None:
@@ -209,72 +213,3 @@ def _require(path: Path, name: str, values: Array, fine: Mask, wanted: str) -> N
         value = values[bad[0]]
         shown = "empty or NaN" if np.isnan(value) else f"{value:.6g}"
         raise ScalebedError(f"{path} row {bad[0] + 1}: {name} is {shown}, expected {wanted}")
-
-
-def _names(path: Path, name: str, column: Any) -> npt.NDArray[np.object_]:
-    """Return a column of names, none of which may be empty."""
-    import pyarrow
-
-    try:
-        series = column.cast(pyarrow.string()).to_pandas()
-    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
-        raise ScalebedError(f"{path}: column {name} holds no text, expected names") from error
-    bad = np.flatnonzero((series.isna() | (series.str.strip() == "")).to_numpy())
-    if bad.size:
-        raise ScalebedError(f"{path} row {bad[0] + 1}: {name} is empty, expected a name")
-    return np.asarray(series.to_numpy(dtype=object))
-
-
-def about(table: RunTable) -> dict[str, Any]:
-    """Return what the record of a fit says of its table."""
-    lost = table.rows[~table.finished].tolist()
-    return {
-        "path": str(table.path),
-        "rows": int(table.params.size),
-        "finished": int(table.params.size) - len(lost),
-        "unfinished": len(lost),
-        "first_unfinished_rows": lost[:20],
-        "columns_not_used": list(table.ignored),
-    }
-
-
-def repeats_note(table: RunTable) -> str:
-    """Return a sentence on the rows that were left out, "" if there are none."""
-    if not table.repeats:
-        return ""
-    hint = "" if table.run is not None else "; a column run tells two equal runs apart"
-    count, named = len(table.repeats), table.repeats[:_NAMED]
-    if count == 1:
-        row, first = named[0]
-        return f"{table.path} row {row} repeats row {first} in all columns and is left out{hint}"
-    listed = ", ".join(f"row {row} repeats row {first}" for row, first in named)
-    more = f" and {count - _NAMED} more" if count > _NAMED else ""
-    return (
-        f"{table.path}: {count} rows that repeat another in all columns are left out: "
-        f"{listed}{more}{hint}"
-    )
-
-
-def notes(table: RunTable) -> Iterator[str]:
-    """Sentences on rows that repeat others, runs without a loss and FLOPs that are not 6 N D."""
-    if table.repeats:
-        yield repeats_note(table)
-    rows = table.params.size
-    for name, loss in table.losses.items():
-        lost = table.rows[~np.isfinite(loss)]
-        if lost.size:
-            shown = ", ".join(map(str, lost[:5].tolist())) + (", ..." if lost.size > 5 else "")
-            yield (
-                f"{lost.size} of {rows} runs {'has' if lost.size == 1 else 'have'} no finite "
-                f"{name}: row{'s' if lost.size > 1 else ''} {shown}"
-            )
-    if table.flops is not None:
-        usual = 6 * table.params * table.tokens
-        off = np.flatnonzero(np.abs(table.flops / usual - 1) > _FLOPS_TOLERANCE)
-        if off.size:
-            i = off[0]
-            yield (
-                f"flops of {off.size} of {rows} runs differ from 6 N D by more than 5 %: "
-                f"row {table.rows[i]} has {table.flops[i]:.3g}, 6 N D is {usual[i]:.3g}; "
-                "only N and D enter the laws"
-            )

@@ -11,7 +11,9 @@ from scalebed.core import arithmetic
 from scalebed.core.cells import Cell
 from scalebed.core.errors import ScalebedError
 from scalebed.tables.imports.base import Imported, Row
-from scalebed.tables.runs_file import RunTable, notes, read_runs, repeats_note
+from scalebed.tables.runs_file import read_runs
+from scalebed.tables.runs_notes import notes, reason, repeats_note
+from scalebed.tables.runs_table import RunTable
 
 _UNITS = ((10**9, "b"), (10**6, "m"), (10**3, "k"))
 _RECIPE = "imported"
@@ -45,6 +47,8 @@ def import_cells(path: Path, options: dict[str, Any]) -> Imported:
     found = Imported(cells=[], facts={"notes": " ".join(notes(runs))})
     seen: Counter[Cell] = Counter()
     for i, finished in enumerate(runs.finished):
+        if runs.earlier[i] or not _is_placed(runs, i):
+            continue
         first = _coordinates(runs, i)
         cell = first._replace(seed=seen[first])
         seen[first] += 1
@@ -67,6 +71,12 @@ def size_name(params: float) -> str:
     return str(round(params))
 
 
+def _is_placed(runs: RunTable, i: int) -> bool:
+    """Whether N and D of a row are known, which those of an unfinished run need not be."""
+    numbers = runs.params[i], runs.tokens[i]
+    return all(np.isfinite(number) and number > 0 for number in numbers)
+
+
 def _coordinates(runs: RunTable, i: int) -> Cell:
     ratio = max(1, round(float(runs.tokens[i] / runs.params[i])))
     return Cell(str(runs.dataset[i]), size_name(float(runs.params[i])), ratio, _RECIPE, 0)
@@ -79,7 +89,7 @@ def _cell(runs: RunTable, i: int, cell: Cell, finished: bool) -> Row:
         "cell": cell.path,
         **cell._asdict(),
         "status": "done" if finished else "failed",
-        "reason": None if finished else f"{name} of {runs.path.name} has no finite loss",
+        "reason": None if finished else f"{name} of {runs.path.name} has {reason(runs, i)}",
         "params": params,
         "tokens": tokens,
         "token_multiplier": tokens / params,
