@@ -13,6 +13,11 @@ score (width plus 20 times the distance by which a run lies outside, per cent).
 
 from __future__ import annotations
 
+import sys
+
+# numba asks for the package `coverage`, which is not this file.
+sys.path.pop(0)
+
 import argparse
 import csv
 import tempfile
@@ -183,7 +188,7 @@ CASES = [
 
 
 def settings(interval: str, loss_law: str, draws: int) -> Settings:
-    """Settings of `scalebed fit`."""
+    """Return settings of `scalebed fit`."""
     return Settings(
         loss_law=loss_law,
         error_law="decay",
@@ -238,7 +243,7 @@ def measure(case: Case, way: tuple[str, str], replicates: int, draws: int) -> di
 
 
 def lines(case: Case, ways: list[tuple[str, str]], replicates: int, draws: int) -> Iterator[str]:
-    """Result of one case, a line a way."""
+    """Measure one case, a line a way."""
     own = None
     if case.own_law:
         own = np.nanmedian(

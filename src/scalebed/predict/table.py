@@ -125,7 +125,8 @@ def _points(groups: list[Group], response: str, settings: Settings) -> dict[str,
         measured = group.measured(response, law, options)
         known = np.isfinite(group.table.losses[response][group.rows])
         shared = (group.trunks[known], group.units[known], group.designs[known])
-        found[group.dataset] = Points(*measured.x, measured.y, shared)
+        params, tokens = measured.x
+        found[group.dataset] = Points(params, tokens, measured.y, shared)
     return found
 
 

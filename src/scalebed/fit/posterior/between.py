@@ -74,3 +74,33 @@ def _agreement(other: Scatters) -> Array:
     density = np.exp(-0.5 * off**2) / _OMEGA[:, None]
     agreement: Array = density @ likelihood
     return agreement
+
+
+def likelihood(parts: Sequence[tuple[Array, Array]]) -> Scatters:
+    """Likelihood of the scatter from parts that lie on grids of their own.
+
+    Parameters
+    ----------
+    parts : sequence of pairs of arrays (levels,)
+        Logarithm of the scatter, and of the likelihood there.
+    """
+    low, high = min(own[0] for own, _ in parts), max(own[-1] for own, _ in parts)
+    at = np.linspace(low, high, 3 * parts[0][0].size)
+    found = np.full(at.size, -np.inf)
+    for own, values in parts:
+        found = np.logaddexp(found, np.interp(at, own, values, left=-np.inf, right=-np.inf))
+    return Scatters(at, found - found.max())
+
+
+def joined(whole: Scatters, closer: Scatters) -> Scatters:
+    """Join the likelihood over the whole range with the finer one where the mass is."""
+    outside = (whole.log_scatter < closer.log_scatter[0]) | (
+        whole.log_scatter > closer.log_scatter[-1]
+    )
+    # The two differ by a constant; where the finer one is highest they agree.
+    middle = closer.log_scatter[int(np.argmax(closer.log_likelihood))]
+    shift = np.interp(middle, whole.log_scatter, whole.log_likelihood)
+    at = np.concatenate([whole.log_scatter[outside], closer.log_scatter])
+    values = np.concatenate([whole.log_likelihood[outside] - shift, closer.log_likelihood])
+    order = np.argsort(at)
+    return Scatters(at[order], values[order])

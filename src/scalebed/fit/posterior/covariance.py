@@ -173,12 +173,13 @@ def covariances(points: Points, beliefs: Beliefs) -> Iterator[Covariance]:
             total = sum(variances) + ratio
             prior = np.log(chance) - len(kinds) * np.log(len(ratios))
             groups, place = layouts[ratio > 0]
-            parts = {**{k: v / total for k, v in enumerate(variances[:-1])}, "size": ratio / total}
+            parts: dict[int | str, float] = {k: v / total for k, v in enumerate(variances[:-1])}
+            parts["size"] = ratio / total
             others = [np.full(int(codes.max()) + 1, parts[name]) for name, codes in place]
             yield Covariance(
                 groups,
                 variances[-1] / total,
-                parts[len(kinds) - 1] if kinds else 0.0,
+                parts.get(len(kinds) - 1, 0.0),
                 np.concatenate([np.empty(0), *others]),
                 ratio / total,
                 float(prior),

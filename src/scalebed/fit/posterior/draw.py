@@ -51,9 +51,10 @@ class Draws:
         mass = posterior.mass
         many = rng.choice(mass.size, size=_SPARE * count, p=mass.ravel())
         part, node, level = np.unravel_index(many, mass.shape)
-        step = posterior.log_scatter[1] - posterior.log_scatter[0]
+        step = posterior.log_own[1] - posterior.log_own[0]
         jitter = step * (rng.random(many.size) - 0.5)
-        scatter = np.exp(posterior.log_scatter[level] + jitter)
+        totals = np.stack([one.log_scatter(posterior.log_own) for one in posterior.parts])
+        scatter = np.exp(totals[part, level] + jitter)
         terms, weight = _positive(posterior.parts, (part, node, level), scatter, rng)
         share = np.exp(weight - weight.max())
         share /= share.sum()

@@ -2,7 +2,8 @@
 
 Given the exponents the law is linear in E, A and B, so these are integrated in closed form; that
 none of them is negative is kept by drawing (`scalebed.fit.posterior.draw`). Deviations from the
-law are relative to the measured loss.
+law are relative to a smooth guess of the loss: relative to the measured loss a law that is too low
+would make its own noise look small, which it does where runs share what they are off.
 """
 
 from __future__ import annotations
@@ -13,30 +14,25 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from scalebed.fit.posterior.beliefs import Beliefs
-from scalebed.fit.posterior.between import LogDensity, Scatters, known_scatter
+from scalebed.fit.posterior.between import LogDensity, Scatters, joined, known_scatter, likelihood
+from scalebed.fit.posterior.boxes import (
+    LEVELS,
+    LEVELS_RESOLVED,
+    NODES,
+    RESOLVED,
+    Box,
+    closer,
+    edge,
+    effective,
+)
 from scalebed.fit.posterior.covariance import Covariance, Products, covariances
 from scalebed.fit.posterior.points import Points
 from scalebed.laws.forms.base import Array, Index
 
-EXPONENTS = (0.02, 1.2)
-_SCATTERS = (np.log(1e-5), np.log(0.5))
-_NODES, _LEVELS = 40, 33
 _STAGES = 12
 _ENOUGH = 150.0
 """Nodes that carry the mass, counted by 1 / sum of squares."""
-_RESOLVED, _KEPT = 8.0, 30
-"""Nodes from which on their mass says where to look; as long as it does not, the best are kept."""
-_TAIL = 1e-5
 _NEGLIGIBLE = 1e-6
-
-
-@dataclass(frozen=True)
-class Box:
-    """Where the grid lies: limits of alpha, beta and log s."""
-
-    alpha: tuple[float, float] = EXPONENTS
-    beta: tuple[float, float] = EXPONENTS
-    scatter: tuple[float, float] = _SCATTERS
 
 
 @dataclass(frozen=True)
@@ -61,6 +57,15 @@ class Linear:
     limit: Array
     log_mass: Array
 
+    def log_scatter(self, log_own: Array) -> Array:
+        """Logarithm of the whole scatter of a run, from that of a row alone."""
+        return log_own - 0.5 * np.log(self.covariance.own)
+
+    def likelihood(self, log_own: Array, scatter: LogDensity) -> tuple[Array, Array]:
+        """Logarithm of the scatter, and of its likelihood: the mass without what was known."""
+        whole = self.log_scatter(log_own)
+        return whole, np.logaddexp.reduce(self.log_mass, axis=0) - scatter(whole)
+
 
 @dataclass(frozen=True)
 class Posterior:
@@ -72,11 +77,12 @@ class Posterior:
     middle : (float, float)
         N and D that the terms of the law are taken at.
     alpha, beta : array (nodes,)
-    log_scatter : array (levels,)
+    log_own : array (levels,)
+        Logarithm of the scatter of a row alone, see `Linear.log_scatter`.
     parts : tuple of Linear
         One for every covariance that carries mass.
-    nodes : float
-        Effective number of exponents.
+    nodes, levels : float
+        Effective number of exponents and of levels.
     edge : float
         Share of the mass at the limits of what is searched.
     scatters : Scatters
@@ -86,9 +92,10 @@ class Posterior:
     middle: tuple[float, float]
     alpha: Array
     beta: Array
-    log_scatter: Array
+    log_own: Array
     parts: tuple[Linear, ...]
     nodes: float
+    levels: float
     edge: float
     scatters: Scatters
 
@@ -118,20 +125,26 @@ def fit_posterior(
     scatter = scatter or known_scatter(beliefs)
     used = list(covariances(points, beliefs))
     middle = (_middle(points.params), _middle(points.tokens))
-    box, whole = Box(), None
+    box = Box()
+    found = _stage(points, beliefs, scatter, used, middle, box)
+    # The likelihood of the scatter is wanted over all of its range, not where the mass is.
+    whole = found.scatters
     for _ in range(_STAGES):
-        found = _stage(points, beliefs, scatter, used, middle, box)
-        # The likelihood of the scatter is wanted over all of its range, not where the mass is.
-        whole = whole or found.scatters
-        kept = found.mass.sum((1, 2)) > _NEGLIGIBLE
-        used = [part.covariance for part, keep in zip(found.parts, kept, strict=True) if keep]
-        closer = _closer(found, box)
-        if found.nodes >= _ENOUGH or closer == box:
+        mass = found.mass.sum(0)
+        nearer = closer(mass, found.alpha, found.beta, box)
+        if (found.nodes >= _ENOUGH and found.levels >= LEVELS_RESOLVED) or nearer == box:
             break
-        box = closer
-    finer = _likelihood(whole, found.scatters)
-    parts = tuple(part for part, keep in zip(found.parts, kept, strict=True) if keep)
-    return replace(found, parts=parts, scatters=finer)
+        if found.nodes >= RESOLVED and found.levels >= LEVELS_RESOLVED:
+            used = [part.covariance for part in _carrying(found)]
+        box = nearer
+        found = _stage(points, beliefs, scatter, used, middle, box)
+    return replace(found, parts=_carrying(found), scatters=joined(whole, found.scatters))
+
+
+def _carrying(found: Posterior) -> tuple[Linear, ...]:
+    """Parts that carry mass."""
+    mass = found.mass.sum((1, 2))
+    return tuple(part for part, share in zip(found.parts, mass, strict=True) if share > _NEGLIGIBLE)
 
 
 def _stage(
@@ -142,9 +155,9 @@ def _stage(
     middle: tuple[float, float],
     box: Box,
 ) -> Posterior:
-    alphas, betas = np.linspace(*box.alpha, _NODES), np.linspace(*box.beta, _NODES)
-    level = np.linspace(*box.scatter, _LEVELS)
-    alpha, beta = np.repeat(alphas, _NODES), np.tile(betas, _NODES)
+    alphas, betas = np.linspace(*box.alpha, NODES), np.linspace(*box.beta, NODES)
+    level = np.linspace(*box.scatter, LEVELS)
+    alpha, beta = np.repeat(alphas, NODES), np.tile(betas, NODES)
     prior = -0.5 * ((alpha - beliefs.alpha) / beliefs.alpha_sd) ** 2 - np.log(beta)
     prior -= 0.5 * (np.log(beta / alpha) / beliefs.tie_sd) ** 2
     columns = columns_of(points, alphas, betas, middle)
@@ -155,14 +168,15 @@ def _stage(
         if id(groups) not in sums:
             sums[id(groups)] = Products.of(groups, columns)
         gram = covariance.gram(sums[id(groups)])
-        shared = -0.5 * covariance.size_share * np.exp(2 * level) / beliefs.shared_most**2
+        total = level - 0.5 * np.log(covariance.own)
+        shared = -0.5 * covariance.size_share * np.exp(2 * total) / beliefs.shared_most**2
         rows = points.loss.size
         fixed = prior + covariance.log_prior - 0.5 * covariance.log_determinant
-        parts.append(_linear(covariance, gram, fixed, scatter(level) + shared, level, rows))
+        parts.append(_linear(covariance, gram, fixed, scatter(total) + shared, total, rows))
     stacked = np.stack([part.log_mass for part in parts])
     mass = np.exp(stacked - stacked.max())
     by_node = mass.sum((0, 2)) / mass.sum()
-    by_level = np.log(np.maximum(mass.sum((0, 1)), 1e-300)) - scatter(level)
+    by_level = mass.sum((0, 1)) / mass.sum()
     return Posterior(
         points,
         middle,
@@ -170,20 +184,21 @@ def _stage(
         beta,
         level,
         tuple(parts),
-        nodes=float(1 / np.sum(by_node**2)),
-        edge=_edge(by_node.reshape(_NODES, _NODES), box),
-        scatters=Scatters(level, by_level - by_level.max()),
+        nodes=effective(by_node),
+        levels=effective(by_level),
+        edge=edge(by_node, box),
+        scatters=likelihood([part.likelihood(level, scatter) for part in parts]),
     )
 
 
 def columns_of(points: Points, alphas: Array, betas: Array, middle: tuple[float, float]) -> Array:
-    """Columns 1 / L, 1, N^-alpha / L for every alpha, D^-beta / L for every beta, (n, k)."""
-    weight = 1 / points.loss
+    """Columns 1, L, N^-alpha for every alpha, D^-beta for every beta, over the guess, (n, k)."""
+    weight = 1 / points.guess
     size, data = np.log(points.params / middle[0]), np.log(points.tokens / middle[1])
     return np.concatenate(
         [
             weight[:, None],
-            np.ones((weight.size, 1)),
+            (points.loss * weight)[:, None],
             np.exp(-size[:, None] * alphas) * weight[:, None],
             np.exp(-data[:, None] * betas) * weight[:, None],
         ],
@@ -217,73 +232,8 @@ def _linear(
 
 def _places() -> tuple[Index, Index]:
     """Columns of the two terms of every node, see `columns_of`."""
-    nodes = np.arange(_NODES)
-    return np.repeat(2 + nodes, _NODES), np.tile(2 + _NODES + nodes, _NODES)
-
-
-def _closer(found: Posterior, box: Box) -> Box:
-    """Limits of the next grid.
-
-    On a grid too coarse for the mass its best node is the nearest to a ridge, not to the top, and
-    the scatter at the top is smaller than anywhere on it: so the best nodes are all kept.
-    """
-    if found.nodes < _RESOLVED:
-        stacked = np.stack([part.log_mass for part in found.parts])
-        best = np.argsort(np.logaddexp.reduce(stacked, axis=(0, 2)))[-_KEPT:]
-        return Box(
-            _around(found.alpha[best], box.alpha), _around(found.beta[best], box.beta), box.scatter
-        )
-    mass = found.mass
-    by_node, by_level = mass.sum((0, 2)).reshape(_NODES, _NODES), mass.sum((0, 1))
-    return Box(
-        _within(by_node.sum(1), box.alpha, EXPONENTS),
-        _within(by_node.sum(0), box.beta, EXPONENTS),
-        _within(by_level, box.scatter, _SCATTERS),
-    )
-
-
-def _around(kept: Array, limits: tuple[float, float]) -> tuple[float, float]:
-    """Two steps beyond the nodes that are kept."""
-    step = 2 * (limits[1] - limits[0]) / (_NODES - 1)
-    low, high = float(kept.min()) - step, float(kept.max()) + step
-    return max(low, EXPONENTS[0]), min(high, EXPONENTS[1])
-
-
-def _within(
-    mass: Array, limits: tuple[float, float], most: tuple[float, float]
-) -> tuple[float, float]:
-    """Limits that leave out the tails, a step beyond them."""
-    at = np.linspace(*limits, mass.size)
-    step = at[1] - at[0]
-    below = np.cumsum(mass) / mass.sum()
-    low = at[int(np.searchsorted(below, _TAIL))] - step
-    high = at[min(int(np.searchsorted(below, 1 - _TAIL)), mass.size - 1)] + step
-    return max(float(low), most[0]), min(float(high), most[1])
-
-
-def _edge(by_node: Array, box: Box) -> float:
-    """Mass at the limits of the exponents."""
-    sides = [
-        (by_node[0].sum(), box.alpha[0] == EXPONENTS[0]),
-        (by_node[-1].sum(), box.alpha[1] == EXPONENTS[1]),
-        (by_node[:, 0].sum(), box.beta[0] == EXPONENTS[0]),
-        (by_node[:, -1].sum(), box.beta[1] == EXPONENTS[1]),
-    ]
-    return float(sum(mass for mass, at_limit in sides if at_limit))
-
-
-def _likelihood(whole: Scatters, closer: Scatters) -> Scatters:
-    """Join the likelihood over the whole range with the finer one where the mass is."""
-    outside = (whole.log_scatter < closer.log_scatter[0]) | (
-        whole.log_scatter > closer.log_scatter[-1]
-    )
-    # The two differ by a constant; where they meet they agree.
-    middle = closer.log_scatter[int(np.argmax(closer.log_likelihood))]
-    shift = np.interp(middle, whole.log_scatter, whole.log_likelihood)
-    at = np.concatenate([whole.log_scatter[outside], closer.log_scatter])
-    values = np.concatenate([whole.log_likelihood[outside] - shift, closer.log_likelihood])
-    order = np.argsort(at)
-    return Scatters(at[order], values[order])
+    nodes = np.arange(NODES)
+    return np.repeat(2 + nodes, NODES), np.tile(2 + NODES + nodes, NODES)
 
 
 def _middle(values: Array) -> float:
