@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from scalebed.fit.posterior import Beliefs, Draws, Points, fit_posterior, known_scatter
 from scalebed.fit.posterior.between import LogDensity
+from scalebed.fit.posterior.centre import LAW
+from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array, Mask
 from scalebed.predict.scatter import normals, stream
 
@@ -59,7 +61,7 @@ class Forward:
         if not self.rungs:
             return UNTRIED
         outside = sum(not rung.inside for rung in self.rungs)
-        rare = binom.sf(outside - 1, len(self.rungs), 1 - self.level)
+        rare = bdtrc(outside - 1, len(self.rungs), 1 - self.level)
         # The largest size is the nearest to what is asked, so it counts by itself.
         missed = outside and (rare < _DOUBTED or not self.rungs[-1].inside)
         return MISSED if missed else HELD
@@ -70,9 +72,10 @@ class Forward:
         if not self.rungs:
             return f"{UNTRIED}: fewer than {_FEWEST_SIZES + 1} sizes"
         inside, last = sum(rung.inside for rung in self.rungs), self.rungs[-1]
+        count = len(self.rungs)
         return (
-            f"{self.verdict}: of {len(self.rungs)} sizes predicted from the smaller ones, {inside} "
-            f"inside {self.level:.0%}; the largest is {last.deviation:+.2%} off"
+            f"{self.verdict}: of {count} size{'s' if count != 1 else ''} predicted from the smaller "
+            f"ones, {inside} inside {self.level:.0%}; the largest is {last.deviation:+.2%} off"
         )
 
 
@@ -115,8 +118,7 @@ def _rung(
     draws = Draws.of(
         fit_posterior(_take(points, below), beliefs, scatter), _DRAWS, stream(0, "forward")
     )
-    floor, size, data, alpha, beta = (column[:, None] for column in draws.theta.T)
-    value = floor + size * new.params**-alpha + data * new.tokens**-beta
+    value = get_law(LAW).value(draws.theta, (new.params, new.tokens))
     names = tuple(map(str, range(new.loss.size)))
     apart = draws.deviations(new, normals(0, names, _DRAWS, "forward", "own"))
     # What the rows of this size share: one deviation for all of them.

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from scalebed.fit.posterior.beliefs import Beliefs
-from scalebed.fit.posterior.points import Points, _equal
+from scalebed.fit.posterior.points import Points, same_partition
 from scalebed.laws.forms.base import Array, Index
 
 _MOST_SIZES = 300
@@ -160,7 +160,7 @@ def covariances(points: Points, beliefs: Beliefs) -> Iterator[Covariance]:
     shared, sizes = points.shared, points.sizes
     count = int(sizes.max()) + 1
     by_size = 1 < count < sizes.size and count <= _MOST_SIZES
-    by_size &= not any(_equal(sizes, codes) for codes in shared)
+    by_size &= not any(same_partition(sizes, codes) for codes in shared)
     kinds = [codes for codes in shared if codes is shared[-1] or codes.max() < _MOST_SIZES]
     ratios = beliefs.repeats if len(kinds) < 2 else beliefs.repeats[1::2]
     each = (1 - beliefs.single) / max(len(beliefs.shared), 1)

@@ -64,7 +64,7 @@ class Points:
         for group in self.groups:
             codes = np.unique(group, return_inverse=True)[1]
             count = int(codes.max(initial=-1)) + 1
-            if count == codes.size or any(_equal(codes, other) for other in found):
+            if count == codes.size or any(same_partition(codes, other) for other in found):
                 continue
             found.append(codes)
         return sorted(found, key=lambda codes: int(codes.max()))
@@ -97,7 +97,7 @@ def size_codes(params: Array, new: Array | None = None) -> tuple[Index, Index]:
     return codes, others
 
 
-def _equal(one: Index, other: Index) -> bool:
+def same_partition(one: Index, other: Index) -> bool:
     """Whether two codings are the same partition."""
     pairs = np.unique(np.stack([one, other]), axis=1).shape[1]
     return pairs == int(one.max()) + 1 == int(other.max()) + 1
