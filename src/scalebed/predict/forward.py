@@ -72,10 +72,10 @@ class Forward:
         if not self.rungs:
             return f"{UNTRIED}: fewer than {_FEWEST_SIZES + 1} sizes"
         inside, last = sum(rung.inside for rung in self.rungs), self.rungs[-1]
-        count = len(self.rungs)
+        sizes = f"{len(self.rungs)} size{'s' if len(self.rungs) != 1 else ''}"
         return (
-            f"{self.verdict}: of {count} size{'s' if count != 1 else ''} predicted from the smaller "
-            f"ones, {inside} inside {self.level:.0%}; the largest is {last.deviation:+.2%} off"
+            f"{self.verdict}: of {sizes} predicted from the smaller ones, {inside} "
+            f"inside {self.level:.0%}; the largest is {last.deviation:+.2%} off"
         )
 
 
