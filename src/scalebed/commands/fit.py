@@ -49,10 +49,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--interval",
         choices=get_args(Interval),
-        default="bootstrap",
-        help="how the loss law is drawn: bootstrap of its fit, or posterior of a softly tied law",
+        help="how the loss law is drawn: posterior of the softly tied law chinchilla, or bootstrap "
+        "of a fit (posterior, unless another law, objective or something else asks for a fit)",
     )
-    add("--loss-law", help="law of the loss (tied; chinchilla for posterior intervals)")
+    add("--loss-law", help="law of the loss (chinchilla; tied for a bootstrap)")
     add("--error-law", default="decay", help="law of the error (decay)")
     add(
         "--objective",
@@ -82,8 +82,11 @@ def run(args: argparse.Namespace) -> None:
     """Fit, print and write."""
     from scalebed.core.errors import ScalebedError
     from scalebed.core.files import write_json
+    from scalebed.core.values import Interval
     from scalebed.fit.options import Options, Prior
     from scalebed.laws import get_law
+    from scalebed.predict.large import HUGE
+    from scalebed.predict.posterior import softly_tied
     from scalebed.predict.settings import Settings
     from scalebed.predict.table import fit_table
     from scalebed.tables.runs_file import read_runs
@@ -93,8 +96,6 @@ def run(args: argparse.Namespace) -> None:
     fixed = {name: value[0] for name, value in map(_numbers("--fix", 1), args.fix)}
     priors = {name: Prior(*pair) for name, pair in map(_numbers("--prior", 2), args.prior)}
     options = Options(args.objective, args.delta, fixed=fixed, priors=priors)
-    loss_law = args.loss_law or {"bootstrap": "tied", "posterior": "chinchilla"}[args.interval]
-    options.check(get_law(loss_law, "loss"))
     get_law(args.error_law, ("error", "direct"))
     if not 100 <= args.draws <= 1_000_000:
         raise ScalebedError(f"--draws is {args.draws}, expected 100 .. 1000000")
@@ -103,6 +104,12 @@ def run(args: argparse.Namespace) -> None:
     if args.out.resolve() == args.table.resolve():
         raise ScalebedError(f"--out is {args.out}, the table itself, expected another file")
     targets = tuple(_target(text) for text in args.target)
+    table = read_runs(args.table, parse_columns(args.column))
+    fitted = args.loss_law not in (None, "chinchilla") or not softly_tied(options)
+    fitted |= int(table.finished.sum()) > HUGE
+    interval: Interval = args.interval or ("bootstrap" if fitted else "posterior")
+    loss_law = args.loss_law or {"bootstrap": "tied", "posterior": "chinchilla"}[interval]
+    options.check(get_law(loss_law, "loss"))
     settings = Settings(
         loss_law=loss_law,
         error_law=args.error_law,
@@ -113,9 +120,8 @@ def run(args: argparse.Namespace) -> None:
         level=args.level,
         seed=args.seed,
         loss_options=options,
-        interval=args.interval,
+        interval=interval,
     )
-    table = read_runs(args.table, parse_columns(args.column))
     warning = repeats_note(table)
     if warning:
         print(f"scalebed fit: warning: {warning}", file=sys.stderr)
@@ -226,7 +232,11 @@ def _prediction_line(row: dict[str, Any]) -> str:
     line = f"{head} {row['predicted']:.4f}"
     if row["lower"] is not None:
         line += f"  [{row['lower']:.4f}, {row['upper']:.4f}]"
-    return f"{line}  {row['times_largest_run']:.3g} x the largest run's FLOPs"
+    line += f"  {row['times_largest_run']:.3g} x the largest run's FLOPs"
+    said = [f"numbers: {row['numbers']}"]
+    if row["evidence"]:
+        said.append(f"evidence: {row['evidence']}")
+    return "\n".join([line, *(f"    {sentence}" for sentence in said)])
 
 
 def _number(value: float | None) -> str:

@@ -19,6 +19,7 @@ Level = Annotated[float, Limits(gt=0, lt=1)]
 ObjectiveName = Literal["sse", "log_sse", "huber_log"]
 Weights = Literal["equal", "evaluation"]
 Interval = Literal["bootstrap", "posterior"]
+Drawn = Literal["auto", "bootstrap", "posterior"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,6 +98,14 @@ class Prior:
     sd: Above0
     """How far it may be off; one such step costs as much as one residual of the size of
     `scatter`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Besides(Objective):
+    """One more fit of the same cells, reported beside the usual one and drawn by refits."""
+
+    loss_law: str = "tied"
+    """Law of loss over parameters and tokens."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ CELL_TABLES = ("cells", "curves", "losses", "tasks", "provenance", "arguments", 
 FIT_TABLES = (
     *("fits", "fit_parameters", "draws", "predictions", "influence"),
     *("pooling", "pooled_parameters", "pooled_predictions"),
+    *("beside_fits", "beside_fit_parameters", "beside_predictions"),
 )
 SEARCH_TABLES = ("search_fits", "search_rungs")
 DATABASE_TABLES = (
@@ -172,6 +173,8 @@ def fit(study: Study | ImportedStudy) -> dict[str, Any]:
             "error": study.fit.error_options.weights,
         },
         "pool": study.fit.pool.model_dump() if study.fit.pool else None,
+        "beside": study.fit.beside.model_dump() if study.fit.beside else None,
+        "interval": study.fit.drawn,
         "per_task": True,
         **study.bootstrap.model_dump(),
     }

@@ -59,9 +59,9 @@ def build_stage(
         otherwise.
     """
     kind = "loss" if loss is None else "error"
-    whole, used = _measured(runs, response, kind, settings)
+    whole, used = measured_of(runs, response, kind, settings)
     measured, fit = fitted or _fit(runs, whole.take(used))
-    apart = measured.y.size if fitted else runs.independent(used)
+    apart = runs.independent(used) if used.any() else measured.y.size
     stage = Stage(runs.dataset, response, whole.law.name, None, None, measured.y.size, used, apart)
     if isinstance(fit, str):
         return replace(stage, reason=fit)
@@ -78,7 +78,14 @@ def build_stage(
     drawn = way(Request(runs, response, kind, used, measured, fit, scale, loss, count, seed))
     if drawn is None:
         return stage
-    stage = replace(stage, theta=drawn.theta, method=drawn.method, factors=drawn.factors)
+    stage = replace(
+        stage,
+        theta=drawn.theta,
+        method=drawn.method,
+        factors=drawn.factors,
+        doubts=drawn.doubts,
+        evidence=drawn.evidence,
+    )
     sampling = _root_mean_square(measured.sampling)
     if drawn.deviations is not None:
         return _with_deviations(replace(stage, sigma=drawn.sigma, sampling=sampling), drawn, whole)
@@ -100,8 +107,8 @@ def _with_deviations(stage: Stage, drawn: Drawn, whole: Measured) -> Stage:
     return replace(stage, point=point, fit_draws=means, draws=draws, parts=parts)
 
 
-def _measured(runs: Runs, response: str, kind: str, settings: Settings) -> tuple[Measured, Mask]:
-    """Values of all runs, and the cells of the fit among them."""
+def measured_of(runs: Runs, response: str, kind: str, settings: Settings) -> tuple[Measured, Mask]:
+    """Return the values of all runs, and which of them are cells of the fit, (n,)."""
     law = law_of(kind, settings)
     x = inputs(law, runs, response, settings)
     if kind == "loss":
@@ -194,7 +201,7 @@ def law_scatters(sets: Sequence[Runs], response: str, kind: str, settings: Setti
     """
     scatters = Scatters()
     for runs in sets:
-        whole, _ = _measured(runs, response, kind, settings)
+        whole, _ = measured_of(runs, response, kind, settings)
         fitted = runs.fit_loss if kind == "loss" else runs.fit_error
         use = runs.scattered if kind == "loss" else runs.scattered | runs.fit_error
         use = use & runs.same_recipe & whole.known

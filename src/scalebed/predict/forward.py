@@ -6,8 +6,7 @@ since runs of one size may deviate together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -17,7 +16,7 @@ from scalebed.fit.posterior import Beliefs, Draws, Points, fit_posterior, known_
 from scalebed.fit.posterior.between import LogDensity
 from scalebed.fit.posterior.centre import LAW
 from scalebed.laws import get_law
-from scalebed.laws.forms.base import Array, Mask
+from scalebed.laws.forms.base import Array, Index, Mask
 from scalebed.predict.scatter import normals, stream
 
 HELD, MISSED, UNTRIED = "held", "missed", "could not be tried"
@@ -25,6 +24,7 @@ _FEWEST_SIZES: Final = 3
 _MOST: Final = 6
 _DRAWS: Final = 1000
 _DOUBTED: Final = 0.05
+FEW_SIZES: Final = f"fewer than {_FEWEST_SIZES + 1} sizes"
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ class Forward:
 
     rungs: tuple[Rung, ...]
     level: float
+    untried: str = FEW_SIZES
+    """Why there are no rungs."""
 
     @property
     def verdict(self) -> str:
@@ -70,7 +72,7 @@ class Forward:
     def words(self) -> str:
         """A sentence for the reader."""
         if not self.rungs:
-            return f"{UNTRIED}: fewer than {_FEWEST_SIZES + 1} sizes"
+            return f"{UNTRIED}: {self.untried}"
         inside, last = sum(rung.inside for rung in self.rungs), self.rungs[-1]
         sizes = f"{len(self.rungs)} size{'s' if len(self.rungs) != 1 else ''}"
         return (
@@ -98,25 +100,30 @@ def forward(
     beliefs = beliefs or Beliefs()
     rungs = [
         _rung(points, below, here, (beliefs, scatter or known_scatter(beliefs)), level)
-        for below, here in list(_rungs(points))[-_MOST:]
+        for below, here in rungs_of(points.sizes)
     ]
     return Forward(tuple(rungs), level)
 
 
-def _rungs(points: Points) -> Iterator[tuple[Mask, Mask]]:
-    """Rows below, and rows of each size that has enough smaller ones, ascending."""
-    sizes = points.sizes
-    for size in range(_FEWEST_SIZES, int(sizes.max()) + 1):
-        yield sizes < size, sizes == size
+def rungs_of(sizes: Index) -> list[tuple[Mask, Mask]]:
+    """Rows below, and rows of each size that has enough smaller ones: the largest few, ascending.
+
+    Parameters
+    ----------
+    sizes : int array (n,)
+        Codes of the sizes, ascending with N.
+    """
+    found = range(_FEWEST_SIZES, int(sizes.max(initial=0)) + 1)
+    return [(sizes < size, sizes == size) for size in found][-_MOST:]
 
 
 def _rung(
     points: Points, below: Mask, here: Mask, given: tuple[Beliefs, LogDensity], level: float
 ) -> Rung:
     beliefs, scatter = given
-    new = _take(points, here)
+    new = points.take(here)
     draws = Draws.of(
-        fit_posterior(_take(points, below), beliefs, scatter), _DRAWS, stream(0, "forward")
+        fit_posterior(points.take(below), beliefs, scatter), _DRAWS, stream(0, "forward")
     )
     value = get_law(LAW).value(draws.theta, (new.params, new.tokens))
     names = tuple(map(str, range(new.loss.size)))
@@ -135,15 +142,4 @@ def _rung(
         new.loss.size,
         measured / float(np.median(mean)) - 1,
         bool(low <= measured <= high),
-    )
-
-
-def _take(points: Points, use: Mask) -> Points:
-    groups = tuple(group[use] for group in points.groups)
-    return replace(
-        points,
-        params=points.params[use],
-        tokens=points.tokens[use],
-        loss=points.loss[use],
-        groups=groups,
     )

@@ -32,6 +32,8 @@ from scalebed.predict.stages import Drawn, Request
 
 LARGE: Final = 500
 """Points above which a fit is drawn from by the delta method."""
+HUGE: Final = 20_000
+"""Points above which there is no posterior: its sums over all points would take too long."""
 CASES: Final = "case bootstrap"
 METHOD: Final = "delta method: normal with the sandwich covariance of the fit"
 _BLOCK = 1 << 14  # points x 64 nodes x 2 columns x 8 bytes = 16 MB

@@ -21,12 +21,37 @@ from scalebed.fit.posterior import (
 )
 from scalebed.fit.posterior.centre import EDGE, LAW, centre, independent
 from scalebed.fit.result import FitResult
-from scalebed.predict.forward import Forward, forward
+from scalebed.laws import get_law
+from scalebed.laws.forms.base import Array
+from scalebed.predict.evidence import Evidence, bends, lack_of_fit, reach
+from scalebed.predict.forward import forward
+from scalebed.predict.outlying import outlying
 from scalebed.predict.scatter import Sigma, normals, stream
+from scalebed.predict.settings import Settings
 from scalebed.predict.stages import Drawn, Request
 
 METHOD: Final = "posterior of the softly tied law"
-_FEWEST = 3
+_FEWEST: Final = 3
+_PARAMETERS: Final = len(get_law(LAW).parameters)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the posterior of one data set is computed from.
+
+    Attributes
+    ----------
+    points : Points
+        Runs of the fit.
+    names : tuple of str
+        What to call them.
+    wide : Points, optional
+        Runs from which the other data sets learn the scatter; those of the fit without.
+    """
+
+    points: Points
+    names: tuple[str, ...]
+    wide: Points | None = None
 
 
 @dataclass(frozen=True)
@@ -35,20 +60,15 @@ class Candidate:
 
     posterior: Posterior
     others: tuple[str, ...]
-    forward: Forward
+    evidence: Evidence | None
+    fit: FitResult
+    """The law in its middle, at all runs of the fit."""
 
     @property
-    def fit(self) -> FitResult:
-        """The law in its middle."""
-        return centre(self.posterior)
-
-    @property
-    def verdict(self) -> str:
-        """What the numbers are worth, and what the data say of the law."""
+    def doubts(self) -> tuple[str, ...]:
+        """Why the numbers may not be those of the posterior; nothing if they are."""
         edge = self.posterior.edge
-        settled = "the grid has settled, no mass at a limit"
-        numbers = settled if edge < EDGE else f"{edge:.0%} of the mass at a limit of the exponents"
-        return f"numbers: {numbers}; evidence: {self.forward.words}"
+        return () if edge < EDGE else (f"{edge:.0%} of the mass at a limit of the exponents",)
 
     def draw(self, request: Request) -> Drawn:
         """Draw as `scalebed.predict.stages.Way` asks."""
@@ -65,6 +85,8 @@ class Candidate:
             factors=np.ones((request.draws, runs.params.size)),
             deviations=draws.deviations(new, normal),
             sigma=self.sigma(draws),
+            doubts=self.doubts,
+            evidence=self.evidence,
         )
 
     def sigma(self, draws: Draws) -> Sigma:
@@ -78,35 +100,76 @@ class Candidate:
 
 
 def candidates(
-    points: Mapping[str, Points], options: Options, level: float
+    given: Mapping[str, Given], options: Options, level: float | None
 ) -> dict[str, Candidate | str]:
     """Posteriors of all data sets of one response, or why there is none.
 
     Parameters
     ----------
-    points : mapping of str to Points
+    given : mapping of str to Given
         By data set.
     options : Options
         A prior of alpha is taken in place of the usual one.
-    level : float
-        Of the intervals that predictions inside the data are held against.
+    level : float, optional
+        Of the intervals that predictions inside the data are held against; no such predictions
+        are made without.
     """
     beliefs = beliefs_of(options)
-    kept = {name: found for name, found in points.items() if found.loss.size >= _FEWEST}
-    alone = {name: fit_posterior(found, beliefs) for name, found in kept.items()}
+    usual = known_scatter(beliefs)
+    scatters: dict[str, Scatters] = {}
+    # One data set alone has nothing to tell the others.
+    for name, found in given.items() if len(given) > 1 else ():
+        points = found.points if found.wide is None else found.wide
+        if points.loss.size >= _FEWEST:
+            kept = points.take(~outlying(points, beliefs, usual)[0])
+            scatters[name] = fit_posterior(kept, beliefs).scatters
     result: dict[str, Candidate | str] = {}
-    for name, found in points.items():
-        if name not in kept:
-            result[name] = f"{found.loss.size} runs, expected at least {_FEWEST}"
+    for name, found in given.items():
+        count = found.points.loss.size
+        if count < _FEWEST:
+            result[name] = f"{count} run{'s' if count != 1 else ''}, expected at least {_FEWEST}"
             continue
-        others: dict[str, Scatters] = {
-            other: posterior.scatters for other, posterior in alone.items() if other != name
-        }
-        known = known_scatter(beliefs, list(others.values()))
-        posterior = fit_posterior(found, beliefs, known) if others else alone[name]
-        tried = forward(found, beliefs, known, level)
-        result[name] = Candidate(posterior, tuple(sorted(others)), tried)
+        others = {other: known for other, known in scatters.items() if other != name}
+        result[name] = _candidate(found, beliefs, others, level)
     return result
+
+
+def _candidate(
+    given: Given, beliefs: Beliefs, others: Mapping[str, Scatters], level: float | None
+) -> Candidate:
+    known = known_scatter(beliefs, list(others.values()))
+    left, off = outlying(given.points, beliefs, known)
+    points = given.points.take(~left)
+    posterior = fit_posterior(points, beliefs, known)
+    fit = centre(posterior, given.points)
+    told = tuple(sorted(others))
+    if level is None:
+        return Candidate(posterior, told, None, fit)
+    rest = fit.residuals / fit.fitted
+    tried = forward(points, beliefs, known, level)
+    evidence = Evidence(
+        forward=tried,
+        largest=float(np.max(6 * points.params * points.tokens)),
+        tried=reach(points.params, points.tokens, tried),
+        outlying=tuple(f"{given.names[i]} ({off[i]:+.1%})" for i in np.flatnonzero(left)),
+        findings=(*_bends(points, rest[~left]), *_lack(points, rest[~left])),
+    )
+    return Candidate(posterior, told, evidence, fit)
+
+
+def _bends(points: Points, rest: Array) -> list[str]:
+    """Look for structure, where every point is independent."""
+    return [] if points.shared else bends(points.params, points.tokens, rest, _PARAMETERS)
+
+
+def _lack(points: Points, rest: Array) -> list[str]:
+    """Compare repeats with lack of fit; designs are the finest groups."""
+    return lack_of_fit(points.groups[-1] if points.groups else None, rest, _PARAMETERS)
+
+
+def softly_tied(options: Options) -> bool:
+    """Whether a posterior has a place for these options."""
+    return options.objective == "sse" and not options.fixed and set(options.priors) <= {"alpha"}
 
 
 def beliefs_of(options: Options) -> Beliefs:
@@ -117,8 +180,8 @@ def beliefs_of(options: Options) -> Beliefs:
     ScalebedError
         If the options ask for what a posterior has no place for.
     """
-    other = sorted({*options.fixed, *options.priors} - {"alpha"})
-    if options.objective != "sse" or options.fixed or other:
+    if not softly_tied(options):
+        other = sorted({*options.fixed, *options.priors} - {"alpha"})
         said = f"objective {options.objective}" if options.objective != "sse" else ", ".join(other)
         said = said or "a fixed alpha"
         raise ScalebedError(f"interval posterior takes a prior of alpha and no more, not {said}")
@@ -128,13 +191,15 @@ def beliefs_of(options: Options) -> Beliefs:
     return beliefs
 
 
-def check_law(name: str) -> None:
-    """Refuse laws that are not tied softly.
+def check_settings(settings: Settings) -> None:
+    """Refuse what a posterior has no place for.
 
     Raises
     ------
     ScalebedError
-        If it is another law.
+        If the law is not tied softly, or runs are weighted.
     """
-    if name != LAW:
-        raise ScalebedError(f"interval posterior is for law {LAW}, not {name}")
+    if settings.loss_law != LAW:
+        raise ScalebedError(f"interval posterior is for law {LAW}, not {settings.loss_law}")
+    if settings.weights["loss"] != "equal":
+        raise ScalebedError("interval posterior weighs runs itself, expected weights: equal")

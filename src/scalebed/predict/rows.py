@@ -1,4 +1,4 @@
-"""From fitted stages to the rows of the tables, with verdicts and methods in words."""
+"""From fitted stages to the rows of the tables."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array, Inputs, Law
 from scalebed.predict.draws import PARTS, interval_of, number_or_none, one_sigma
 from scalebed.predict.runs import Runs
-from scalebed.predict.scatter import OWN_DOF
 from scalebed.predict.settings import Settings
 from scalebed.predict.stages import Stage, chained, inputs
+from scalebed.predict.words import evidence_words, method, numbers_of, verdict
 
 Row = dict[str, Any]
 
@@ -50,6 +50,8 @@ def fit_row(stage: Stage, runs: Runs, kind: str) -> Row:
         "flops": float(runs.flops[stage.used].sum()),
         "status": "refused",
         "reason": stage.reason,
+        "numbers": numbers_of(stage, runs),
+        "evidence": evidence_words(stage),
         "verdict": f"refused: {stage.reason}",
     }
     if stage.fit is None:
@@ -68,7 +70,7 @@ def fit_row(stage: Stage, runs: Runs, kind: str) -> Row:
         "starts_agreeing": certificate.starts_agreeing,
         "bounds_hit": ", ".join(certificate.bounds_hit),
         "status": "fitted",
-        "verdict": verdict(stage, runs),
+        "verdict": verdict(numbers_of(stage, runs), evidence_words(stage)),
     }
 
 
@@ -152,9 +154,9 @@ def prediction_rows(
     flops = float(runs.flops[used].sum())
     words = method(stage, loss, settings, direct)
     intervals = _intervals(stage, settings.level)
-    trust = verdict(stage, runs)
-    if loss is not None and trust != verdict(loss, runs):
-        trust = f"loss law {verdict(loss, runs)}; error law {trust}"
+    trust = numbers_of(stage, runs)
+    if loss is not None and trust != numbers_of(loss, runs):
+        trust = f"loss law {numbers_of(loss, runs)}; error law {trust}"
     rows = []
     for i in map(int, np.flatnonzero(runs.same_recipe)):
         role = "fit" if stage.used[i] else "target" if runs.target[i] else "held_out"
@@ -182,12 +184,23 @@ def prediction_rows(
             "target_flops": float(runs.flops[i]),
             "flops_ratio": float(runs.flops[i]) / flops,
             "method": words,
-            "verdict": trust,
+            "numbers": trust,
+            "evidence": _evidence(stage, loss, float(runs.flops[i])),
         }
+        row["verdict"] = verdict(trust, row["evidence"])
         if truth is not None and low is not None and high is not None:
             row["covered"] = low <= truth <= high
         rows.append(row | _second_stage(stage, runs, x, i, truth))
     return rows
+
+
+def _evidence(stage: Stage, loss: Stage | None, flops: float) -> str | None:
+    """Evidence at a target; an error has that of both laws."""
+    own = evidence_words(stage, flops)
+    before = None if loss is None else evidence_words(loss, flops)
+    if own is None or before is None:
+        return own
+    return f"loss law {before}; error law {stage.evidence.words if stage.evidence else own}"
 
 
 def _second_stage(stage: Stage, runs: Runs, x: Inputs, i: int, truth: float | None) -> Row:
@@ -222,58 +235,3 @@ def _relative(predicted: float | None, truth: float | None) -> float | None:
     if predicted is None or truth is None or truth == 0:
         return None
     return abs(predicted - truth) / truth
-
-
-def verdict(stage: Stage, runs: Runs) -> str:
-    """``certified``, ``doubtful: why`` or ``refused: why``."""
-    if stage.fit is None:
-        return f"refused: {stage.reason}"
-    doubts = list(stage.fit.certificate.doubts)
-    if stage.independent < stage.points:
-        doubts.append(
-            f"{stage.points} points are {stage.independent} independent runs or designs: "
-            "intervals of this method take them for independent"
-        )
-    if runs.absent:
-        doubts.append(f"fit cells missing: {', '.join(runs.absent)}")
-    return f"doubtful: {'; '.join(doubts)}" if doubts else "certified"
-
-
-def method(stage: Stage, loss: Stage | None, settings: Settings, direct: bool) -> str:
-    """Say what the interval of a prediction contains, in words."""
-    if stage.sigma is None or stage.draws is None:
-        return "no interval: no degree of freedom anywhere to estimate the scatter of runs from"
-    head = (
-        f"{settings.level:.0%} prediction interval, parametric bootstrap, {settings.draws} joint "
-        "draws"
-    )
-    if loss is None and not direct:
-        text = (
-            f"refits of the {stage.law} law with lack of fit {stage.sigma.value:.2%} of "
-            f"the loss ({stage.sigma.source}), and the same scatter of the new run; evaluation "
-            "error is part of it"
-        )
-    elif loss is None or loss.sigma is None:
-        text = (
-            f"refits of the {stage.law} law (lack of fit {stage.sigma.value:.4f}, "
-            f"{stage.sigma.source}), with the scatter of the new run and its sampling error "
-            f"{stage.sampling:.4f}"
-        )
-    else:
-        text = (
-            f"refits of the {loss.law} law (lack of fit {loss.sigma.value:.2%} of the loss) and of "
-            f"the {stage.law} law (lack of fit {stage.sigma.value:.4f}, {stage.sigma.source}), "
-            "chained, with both scatters of the new run and its sampling error "
-            f"{stage.sampling:.4f}"
-        )
-    return f"{head}: {text}; {_reason(stage)}"
-
-
-def _reason(stage: Stage) -> str:
-    """Say why this design gets this scatter."""
-    dof = stage.fit.certificate.degrees_of_freedom if stage.fit else 0
-    if stage.sigma is None or not stage.sigma.own:
-        return f"the fit leaves {dof} degrees of freedom, too few to know its own scatter"
-    if dof >= OWN_DOF:
-        return f"the fit leaves {dof} degrees of freedom, enough to know its own scatter"
-    return f"there is nothing but the {dof} degrees of freedom of the fit, hence Student's t"

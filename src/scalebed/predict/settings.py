@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, get_args
 
 from scalebed.core.declared import Limits, check_limits, read_dataclass
 from scalebed.core.errors import ScalebedError
-from scalebed.core.values import Count, Draws, Interval, Level, Pooling, Weights
+from scalebed.core.values import Besides, Count, Draws, Interval, Level, Pooling, Weights
 from scalebed.fit.options import Options
 from scalebed.laws import get_law
 
@@ -57,6 +57,8 @@ class Settings:
         A fit of the loss law to all data sets together.
     interval : str
         How the loss law is drawn: ``bootstrap``, or ``posterior`` (`scalebed.predict.posterior`).
+    beside : Besides, optional
+        One more fit of the same cells.
     """
 
     loss_law: str
@@ -74,6 +76,26 @@ class Settings:
     weights: dict[str, str] = field(default_factory=lambda: dict.fromkeys(KINDS, "equal"))
     pool: Pool | None = None
     interval: Interval = "bootstrap"
+    beside: Besides | None = None
+
+    @property
+    def refitted(self) -> Settings:
+        """Settings whose law is fitted and refitted, where methods need one: a posterior has none.
+
+        The fit beside if there is one, else the tied law.
+        """
+        if self.interval == "bootstrap":
+            return self
+        return replace(self, beside=self.beside or Besides()).besides or self
+
+    @property
+    def besides(self) -> Settings | None:
+        """Settings of the fit beside, if there is one."""
+        if self.beside is None:
+            return None
+        options = Options(self.beside.objective, self.beside.delta)
+        law = self.beside.loss_law
+        return replace(self, loss_law=law, loss_options=options, interval="bootstrap", beside=None)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `restore_settings` reads them."""
@@ -82,6 +104,7 @@ class Settings:
             "loss_options": self.loss_options.to_json(),
             "error_options": self.error_options.to_json(),
             "pool": asdict(self.pool) if self.pool else None,
+            "beside": asdict(self.beside) if self.beside else None,
         }
 
 
@@ -121,6 +144,8 @@ def parse_settings(text: str) -> Settings:
 def _check(settings: Settings) -> None:
     check_limits(settings, "--params ", ScalebedError)
     kinds: dict[str, tuple[str, ...]] = {"loss": ("loss",), "error": ("error", "direct")}
+    if settings.beside:
+        get_law(settings.beside.loss_law, "loss")
     for kind, wanted in kinds.items():
         law = get_law(getattr(settings, f"{kind}_law"), wanted)
         getattr(settings, f"{kind}_options").check(law)

@@ -15,6 +15,7 @@ from scalebed.fit.options import Options
 from scalebed.fit.result import FitResult, fit_law
 from scalebed.fit.sensitivity import unit
 from scalebed.laws.forms.base import Array, Inputs, Law, Mask
+from scalebed.predict.evidence import Evidence
 from scalebed.predict.runs import Runs
 from scalebed.predict.scatter import Sigma
 from scalebed.predict.settings import Settings
@@ -52,6 +53,10 @@ class Stage:
         What the measured losses are multiplied with in each draw (loss laws).
     parts : dict of array (n,)
         Standard deviation of a prediction from each source alone, see `scalebed.predict.draws`.
+    doubts : tuple of str or None
+        Why the numbers may be wrong, where the way to draw says it; see `Drawn.doubts`.
+    evidence : Evidence or None
+        What the data say of the law; None where it was not asked.
     """
 
     dataset: str
@@ -71,6 +76,8 @@ class Stage:
     sampling: float = 0.0
     factors: Array | None = None
     parts: dict[str, Array] = field(default_factory=dict)
+    doubts: tuple[str, ...] | None = None
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True)
@@ -167,6 +174,10 @@ class Drawn:
     itself."""
     sigma: Sigma | None = None
     """What it found the scatter to be."""
+    doubts: tuple[str, ...] | None = None
+    """Why the numbers may be wrong; the certificate of the fit says it otherwise."""
+    evidence: Evidence | None = None
+    """What the data say of the law; without it every size is predicted from the smaller ones."""
 
 
 Way = Callable[[Request], Drawn | None]

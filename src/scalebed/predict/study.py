@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from scalebed.laws import get_law
 from scalebed.laws.forms.base import names
 from scalebed.predict.bootstrap import bootstrap
 from scalebed.predict.build import build_stage, law_scatters
+from scalebed.predict.forward_fit import with_evidence
+from scalebed.predict.loss_stages import loss_stages
 from scalebed.predict.open_study import read_tables
 from scalebed.predict.pooled import pool_rows
 from scalebed.predict.rows import (
@@ -77,46 +80,56 @@ def fit_study(tables: dict[str, list[Row]], settings: Settings) -> dict[str, pya
         found = {row["validation"] for row in tables["losses"]} - {settings.loss}
         settings = replace(settings, losses=(settings.loss, *sorted(found)))
     _check_losses(tables["losses"], settings)
-    scatters = {name: law_scatters(sets, name, "loss", settings) for name in settings.losses}
     responses = _responses(tables["tasks"], settings)
-    error_scatters = {name: law_scatters(sets, name, "error", settings) for name in responses}
-    fits: list[Row] = []
-    parameters: list[Row] = []
-    predictions: list[Row] = []
-    influence: list[Row] = []
-    kept: list[tuple[Stage, str]] = []
-
-    def keep(stage: Stage, runs: Runs, kind: str, loss: Stage | None) -> None:
-        _log.info("%s law of %s, %s: %s", kind, runs.dataset, stage.response, stage.reason or "ok")
-        fits.append(fit_row(stage, runs, kind))
-        parameters.extend(parameter_rows(stage, kind, settings.level))
-        predictions.extend(prediction_rows(stage, runs, kind, loss, settings))
-        influence.extend(influence_rows(stage, runs, kind, settings))
-        kept.append((stage, kind))
-
-    yardsticks = []
-    for runs in sets:
-        stages = [
-            build_stage(runs, name, scatters[name], settings, bootstrap) for name in settings.losses
-        ]
-        yardsticks.append(stages[0])
-        for stage in stages:
-            keep(stage, runs, "loss", None)
-        for name in responses:
-            error = build_stage(runs, name, error_scatters[name], settings, bootstrap, stages[0])
-            keep(error, runs, "error", stages[0])
+    laws = _Laws(sets, responses, settings)
+    beside = _Laws(sets, responses, settings.besides) if settings.besides else None
+    pooled = pool_rows(sets, (beside or laws).yardsticks, settings.besides or settings)
     metadata = {"params": canonical_json(settings.to_json())}
-    return {
-        "fits": _row_table("fits", fits, metadata),
-        "fit_parameters": _row_table("fit_parameters", parameters, metadata),
-        "draws": _draw_table(kept).replace_schema_metadata(metadata),
-        "predictions": _row_table("predictions", predictions, metadata),
-        "influence": _row_table("influence", influence, metadata),
-        **{
-            name: _row_table(name, rows, metadata)
-            for name, rows in pool_rows(sets, yardsticks, settings).items()
-        },
+    rows = laws.rows | {
+        f"beside_{name}": beside.rows[name] if beside else []
+        for name in ("fits", "fit_parameters", "predictions")
     }
+    return {
+        "draws": _draw_table(laws.kept).replace_schema_metadata(metadata),
+        **{name: _row_table(name, found, metadata) for name, found in (rows | pooled).items()},
+    }
+
+
+class _Laws:
+    """The fitted laws of all data sets with one set of settings."""
+
+    def __init__(self, sets: Sequence[Runs], responses: Sequence[str], settings: Settings) -> None:
+        self.settings = settings
+        names = ("fits", "fit_parameters", "predictions", "influence")
+        self.rows: dict[str, list[Row]] = {name: [] for name in names}
+        self.kept: list[tuple[Stage, str]] = []
+        losses = [
+            [
+                with_evidence(stage, runs, "loss", settings)
+                for runs, stage in zip(
+                    sets, loss_stages(sets, name, settings, evidence=True), strict=True
+                )
+            ]
+            for name in settings.losses
+        ]
+        self.yardsticks = losses[0]
+        scatters = {name: law_scatters(sets, name, "error", settings) for name in responses}
+        for i, runs in enumerate(sets):
+            for stages in losses:
+                self._keep(stages[i], runs, "loss", None)
+            for name in responses:
+                loss = self.yardsticks[i]
+                error = build_stage(runs, name, scatters[name], settings, bootstrap, loss)
+                self._keep(with_evidence(error, runs, "error", settings), runs, "error", loss)
+
+    def _keep(self, stage: Stage, runs: Runs, kind: str, loss: Stage | None) -> None:
+        _log.info("%s law of %s, %s: %s", kind, runs.dataset, stage.response, stage.reason or "ok")
+        settings, rows = self.settings, self.rows
+        rows["fits"].append(fit_row(stage, runs, kind))
+        rows["fit_parameters"].extend(parameter_rows(stage, kind, settings.level))
+        rows["predictions"].extend(prediction_rows(stage, runs, kind, loss, settings))
+        rows["influence"].extend(influence_rows(stage, runs, kind, settings))
+        self.kept.append((stage, kind))
 
 
 def _check_losses(rows: list[Row], settings: Settings) -> None:

@@ -20,14 +20,16 @@ from scalebed.laws import get_law
 from scalebed.predict.bootstrap import bootstrap
 from scalebed.predict.build import Scatters, build_stage, law_of
 from scalebed.predict.draws import interval_of
-from scalebed.predict.large import fit_large, sandwich
-from scalebed.predict.posterior import Candidate, candidates, check_law
+from scalebed.predict.forward_fit import with_evidence
+from scalebed.predict.large import HUGE, fit_large, sandwich
+from scalebed.predict.posterior import Candidate, Given, candidates, check_settings
 from scalebed.predict.rows import fit_row, parameter_rows
 from scalebed.predict.runs import Runs
 from scalebed.predict.scatter import scatter_of
 from scalebed.predict.settings import Settings
 from scalebed.predict.stages import Measured, Stage
 from scalebed.predict.table_runs import Group, Target, groups_of, runs_of
+from scalebed.predict.words import evidence_words, numbers_of
 from scalebed.tables.runs_notes import about, notes
 from scalebed.tables.runs_table import RunTable
 
@@ -64,9 +66,8 @@ def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) 
         kind = "loss" if response in table.losses else "error"
         drawn: dict[str, Candidate | str] = {}
         if kind == "loss" and settings.interval == "posterior":
-            drawn = candidates(
-                _points(groups, response, settings), settings.loss_options, settings.level
-            )
+            given = _given(groups, response, settings)
+            drawn = candidates(given, settings.loss_options, settings.level)
         found = {
             group.dataset: _fit(group, response, kind, settings, drawn.get(group.dataset))
             for group in groups
@@ -86,13 +87,12 @@ def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) 
             stage = build_stage(runs, response, scatters, settings, way, loss, fitted)
             if group.large:
                 stage = replace(stage, independent=group.independent(response))
+            else:
+                stage = with_evidence(stage, runs, kind, settings)
             if response == "loss":
                 kept[group.dataset] = stage
-            record = _fit_record(group, runs, stage, kind, settings)
-            if isinstance(candidate, Candidate):
-                record |= {"verdict": candidate.verdict, "evidence": candidate.forward.verdict}
-            fits.append(record)
-            predictions.extend(_predictions(group, stage, kind, loss, settings))
+            fits.append(_fit_record(group, runs, stage, kind, settings))
+            predictions.extend(_predictions(group, runs, stage, kind, loss, settings))
     if all(stage.fit is None for stage in kept.values()):
         reasons = "; ".join(f"{name}: {stage.reason}" for name, stage in kept.items())
         said = "; ".join([reasons, *(note for note in notes(table) if _is_lost(note))])
@@ -116,17 +116,20 @@ def _is_lost(note: str) -> bool:
     return "finite loss:" in note or "no finished run" in note
 
 
-def _points(groups: list[Group], response: str, settings: Settings) -> dict[str, Points]:
+def _given(groups: list[Group], response: str, settings: Settings) -> dict[str, Given]:
     """Return what a posterior is computed from, by data set."""
     law, options = law_of("loss", settings), settings.loss_options
-    check_law(law.name)
+    check_settings(settings)
     found = {}
     for group in groups:
+        if group.rows.size > HUGE:
+            continue
         measured = group.measured(response, law, options)
         known = np.isfinite(group.table.losses[response][group.rows])
         shared = (group.trunks[known], group.units[known], group.designs[known])
         params, tokens = measured.x
-        found[group.dataset] = Points(params, tokens, measured.y, shared)
+        points = Points(params, tokens, measured.y, shared)
+        found[group.dataset] = Given(points, group.names(known))
     return found
 
 
@@ -169,6 +172,8 @@ def _fit_record(group: Group, runs: Runs, stage: Stage, kind: str, settings: Set
         "bounds_hit",
         "status",
         "reason",
+        "numbers",
+        "evidence",
         "verdict",
     ]
     values = [column[group.rows] for column in (group.table.params, group.table.tokens)]
@@ -176,6 +181,7 @@ def _fit_record(group: Group, runs: Runs, stage: Stage, kind: str, settings: Set
         "law": f"{law.name}@{law.version}",
         "formula": law.formula,
         "independent": stage.independent,
+        "outlying": list(stage.evidence.outlying) if stage.evidence else [],
         "sigma_dof": stage.sigma.dof if stage.sigma else None,
         "method": "none" if stage.theta is None else f"{stage.method}, {settings.draws} draws",
         "range": {
@@ -190,7 +196,7 @@ def _fit_record(group: Group, runs: Runs, stage: Stage, kind: str, settings: Set
 
 
 def _predictions(
-    group: Group, stage: Stage, kind: str, loss: Stage | None, settings: Settings
+    group: Group, runs: Runs, stage: Stage, kind: str, loss: Stage | None, settings: Settings
 ) -> Iterator[Record]:
     start = 0 if group.large else group.rows.size
     largest = float(
@@ -214,5 +220,7 @@ def _predictions(
             "lower": limits[0],
             "upper": limits[1],
             "level": settings.level,
+            "numbers": numbers_of(stage, runs),
+            "evidence": evidence_words(stage, flops),
             "reason": reason,
         }

@@ -10,7 +10,7 @@ import numpy as np
 
 from scalebed.core.errors import ScalebedError
 from scalebed.fit.options import Options
-from scalebed.laws.forms.base import Array, Index, Law
+from scalebed.laws.forms.base import Array, Index, Law, Mask
 from scalebed.predict.independent import independent
 from scalebed.predict.large import LARGE
 from scalebed.predict.runs import Runs
@@ -68,6 +68,15 @@ class Group:
     def cells(self) -> tuple[str, ...]:
         """Names for the random streams; they do not depend on the order of the table."""
         return tuple(f"target/{target.params:.17g}/{target.tokens:.17g}" for target in self.targets)
+
+    def names(self, known: Mask) -> tuple[str, ...]:
+        """Name some of the rows: by run and step where the table has them, else by N and D."""
+        table = self.table
+        found = []
+        for row in self.rows[known].tolist():
+            name = f"N={table.params[row]:.3g} D={table.tokens[row]:.3g}"
+            found.append(name if table.run is None else f"{table.run[row]} {name}")
+        return tuple(found)
 
     def measured(self, response: str, law: Law, options: Options) -> Measured:
         """Return what the law of one response is fitted to."""

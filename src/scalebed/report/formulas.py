@@ -132,7 +132,9 @@ def fitted(study: StudyDatabase) -> tuple[list[dict[str, Any]], list[dict[str, A
         known = {row["parameter"]: row for row in parameters.get(fit["fit"], [])}
         values = {name: row["value"] for name, row in known.items() if row["value"] is not None}
         fit["formula"] = formula_html(law.formula)
-        fit["numbers"] = formula_html(law.formula, values) if fit["status"] == "fitted" else None
+        fit["formula_numbers"] = (
+            formula_html(law.formula, values) if fit["status"] == "fitted" else None
+        )
         fit["source"] = law.source
         fit["decisive"] = decisive.get(fit["fit"], [])
         fit["rows"] = [

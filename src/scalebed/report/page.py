@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from scalebed.core.files import read_text, write_text
 from scalebed.report import answer, facts, numbers, published, search
+from scalebed.report.beside import beside
 from scalebed.report.cautions import Evidence, cautions, cell_label
 from scalebed.report.cells import cell_frame, records, rises, spearman
 from scalebed.report.checked import sections
@@ -97,6 +98,7 @@ def page_context(
         "others": answer.other_responses(study),
         "fits": fits,
         "other_fits": other_fits,
+        "beside": beside(study),
         "pooled": pooled(study),
         "sections": sections(study),
         "cautions": cautions(Evidence(study, cells, fits, other_fits, targets, held_out)),
@@ -156,11 +158,16 @@ def _figures(chosen: dict[str, dict[str, Any]], drawn: Path) -> list[dict[str, A
     return figures
 
 
-def trust(verdict: str | None) -> str:
-    """Return the verdict of a fit, or of two, in one word."""
-    if not verdict:
+def trust(numbers: str | None, evidence: str | None) -> str:
+    """Return both statements about a prediction in a few words; the rest is in its verdict."""
+    if not numbers:
         return ""
-    return "certified" if verdict == "certified" else "doubtful"
+    said = "numbers found" if numbers == "found" else "numbers doubtful"
+    if not evidence:
+        return said
+    first = evidence.split("loss law ")[-1].split(":")[0]
+    far = next((part for part in evidence.split("; ") if "the largest compute" in part), "")
+    return f"{said}; {first}{', ' + far.split(' the largest')[0] + ' C' if far else ''}"
 
 
 def interval_bar(row: dict[str, Any], reach: float) -> Markup:

@@ -9,15 +9,15 @@ SELECT c.dataset, c.size, c.ratio, c.seed, o.measured, o.predicted AS pooled, o.
        o.level, o.covered, o.relative_error AS pooled_error, p.predicted AS separate,
        p.relative_error AS separate_error
 FROM pooled_predictions AS o JOIN cells AS c USING (cell)
-LEFT JOIN predictions AS p
+LEFT JOIN {beside}predictions AS p
   ON p.cell = o.cell AND p.dataset = o.dataset AND p.kind = 'loss' AND p.response = o.response
 WHERE o.role = 'target' ORDER BY c.dataset, c.flops
 """
 _PARAMETERS = """
 SELECT o.dataset, o.parameter, o.value, o.lower, o.upper, o.unit, o.pooled, f.value AS separate
 FROM pooled_parameters AS o
-LEFT JOIN (SELECT p.parameter, p.value, f.dataset FROM fit_parameters AS p
-           JOIN fits AS f USING (fit) WHERE f.kind = 'loss' AND f.response = $yardstick) AS f
+LEFT JOIN (SELECT p.parameter, p.value, f.dataset FROM {beside}fit_parameters AS p
+           JOIN {beside}fits AS f USING (fit) WHERE f.kind = 'loss' AND f.response = $yardstick) AS f
   ON f.dataset = o.dataset AND f.parameter = o.parameter
 WHERE o.pooled ORDER BY o.parameter, o.dataset
 """
@@ -28,7 +28,9 @@ def pooled(study: StudyDatabase) -> dict[str, Any] | None:
     ladder = study.rows("SELECT * FROM pooling ORDER BY spread NULLS LAST")
     if not ladder:
         return None
-    targets = study.rows(_TARGETS)
+    # Compare with the separate fits of the same law.
+    other = "beside_" if study.rows("SELECT 1 FROM beside_fits LIMIT 1") else ""
+    targets = study.rows(_TARGETS.format(beside=other))
     both = [
         row
         for row in targets
@@ -44,7 +46,7 @@ def pooled(study: StudyDatabase) -> dict[str, Any] | None:
         "compared": len(both),
         "mean_pooled": _mean([row["pooled_error"] for row in both]),
         "mean_separate": _mean([row["separate_error"] for row in both]),
-        "parameters": study.rows(_PARAMETERS, {"yardstick": study.yardstick}),
+        "parameters": study.rows(_PARAMETERS.format(beside=other), {"yardstick": study.yardstick}),
     }
 
 

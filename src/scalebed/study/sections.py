@@ -13,9 +13,11 @@ from scalebed.core.backends import Backend
 from scalebed.core.cells import NAME
 from scalebed.core.values import (
     Above0,
+    Besides,
     Count,
     Decay,
     Drawing,
+    Drawn,
     Fitting,
     Pooling,
     Positive,
@@ -246,13 +248,20 @@ class Pool(Strict, Pooling):  # type: ignore[misc]
     parameters: list[str] = ["alpha"]
 
 
+class Beside(Strict, Besides):  # type: ignore[misc]
+    """One more fit of the same cells, reported beside the usual one and drawn by refits."""
+
+
 class Fit(Strict):
     """Which cells the laws are fitted to and what is predicted."""
 
     loss: Name
     """Validation loss that enters the error law and the headline."""
-    loss_law: str = "tied"
+    loss_law: str = "chinchilla"
     """Law of loss over parameters and tokens."""
+    interval: Drawn = "auto"
+    """How the loss law is drawn: by its `posterior` (law chinchilla, exponents softly tied) or a
+    `bootstrap` of refits. `auto` takes the posterior where it can be had."""
     error_law: str = "decay"
     """Law of task error over loss."""
     loss_cells: list[Selector]
@@ -270,8 +279,25 @@ class Fit(Strict):
     """How the loss law is fitted."""
     error_options: FitOptions = FitOptions()
     """How the error laws are fitted."""
+    beside: Beside | None = None
+    """One more fit of the same cells, in tables `beside_*`."""
     pool: Pool | None = None
-    """A fit over all data sets together, reported beside the separate ones."""
+    """A fit over all data sets together, reported beside the separate ones; of the law of `beside`
+    if there is one."""
+
+    @property
+    def softly_tied(self) -> bool:
+        """Whether the loss law can be drawn by its posterior."""
+        given = self.loss_options
+        plain = given.objective == "sse" and not given.fixed and given.weights == "equal"
+        return self.loss_law == "chinchilla" and plain and set(given.priors) <= {"alpha"}
+
+    @property
+    def drawn(self) -> str:
+        """How the loss law is drawn: ``bootstrap`` or ``posterior``."""
+        if self.interval != "auto":
+            return self.interval
+        return "posterior" if self.softly_tied else "bootstrap"
 
 
 class Bootstrap(Strict, Drawing):  # type: ignore[misc]

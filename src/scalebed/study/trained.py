@@ -138,8 +138,15 @@ def check_laws(fit: Fit) -> None:
         _known([name], names_of(wanted), f"fit.{which}_law", "law")
         if given != FitOptions():
             _check_options(name, given, f"fit.{which}_options")
+    if fit.interval == "posterior" and not fit.softly_tied:
+        raise ValueError(
+            "fit.interval is posterior, which is for law chinchilla, equal weights and a prior of "
+            "alpha at the most; expected bootstrap, or those"
+        )
+    if fit.beside is not None:
+        _known([fit.beside.loss_law], names_of(("loss",)), "fit.beside.loss_law", "law")
     if fit.pool is not None:
-        law = get_law(fit.loss_law)
+        law = get_law(fit.beside.loss_law if fit.beside else fit.loss_law)
         weights = {law.parameters[i].name for i in law.weights}
         known = [p.name for p in law.parameters if p.name not in weights]
         _known(fit.pool.parameters, known, "fit.pool.parameters", f"parameter of law {law.name}")

@@ -114,7 +114,7 @@ def test_contrast_prints_and_writes(study, tmp_path, capsys):
     assert main(["contrast", str(study), *words, "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert said.startswith("At N 1e+07, D 1e+09 the loss on yardstick is ")
-    assert "note: one, tied: doubtful" in said
+    assert "note: one, tied: numbers: doubtful" in said
     (row,) = read_table(check_table("contrasts"), tmp_path / "contrasts.parquet").to_pylist()
     assert row["sentence"] in said
     assert main(["contrast", str(study)]) == 0

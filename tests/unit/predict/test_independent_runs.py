@@ -33,7 +33,7 @@ def fitted(tmp_path, monkeypatch):
 
     def fit(frame, *words):
         frame.to_csv("runs.csv", index=False)
-        assert main(["fit", "runs.csv", "--draws", "200", *words]) == 0
+        assert main(["fit", "runs.csv", "--interval", "bootstrap", "--draws", "200", *words]) == 0
         return json.loads((tmp_path / "runs.fit.json").read_text())
 
     return fit
@@ -61,7 +61,7 @@ def test_no_points_are_no_groups():
 
 def test_runs_of_their_own_are_certified(fitted):
     fit = fitted(grid())["fits"][0]
-    assert (fit["verdict"], fit["points"], fit["independent"]) == ("certified", 20, 20)
+    assert (fit["numbers"], fit["points"], fit["independent"]) == ("found", 20, 20)
 
 
 @pytest.mark.parametrize("sizes", [5, LARGE // 4 + 5])
@@ -71,20 +71,20 @@ def test_repeats_of_designs_are_a_doubt(sizes, fitted, capsys):
     fit = fitted(again)["fits"][0]
     n = len(frame)
     assert (fit["points"], fit["independent"]) == (n + 4, n)
-    assert fit["verdict"].startswith(f"doubtful: {DOUBT.format(n + 4, n)} independent")
+    assert fit["numbers"].startswith(f"doubtful: {DOUBT.format(n + 4, n)} independent")
     assert "8 rows are repeats of 4 designs" in capsys.readouterr().out
 
 
 def test_checkpoints_are_a_doubt_with_a_column_and_without_one(fitted, capsys):
     frame = grid(ratios=(20, 40, 60, 80, 100, 120))
-    assert fitted(frame)["fits"][0]["verdict"].startswith(f"doubtful: {DOUBT.format(30, 5)}")
+    assert fitted(frame)["fits"][0]["numbers"].startswith(f"doubtful: {DOUBT.format(30, 5)}")
     assert "look like checkpoints of 5 runs (size 1e+07: 6 eq" in capsys.readouterr().out
     named = fitted(frame.assign(run=frame["params"].map("n{:.0f}".format)), *TARGET)
-    assert named["fits"][0]["verdict"].startswith(f"doubtful: {DOUBT.format(30, 5)}")
+    assert named["fits"][0]["numbers"].startswith(f"doubtful: {DOUBT.format(30, 5)}")
     assert "30 rows of 5 runs, 30 of them used" in capsys.readouterr().out
     assert named["predictions"][0]["lower"] < named["predictions"][0]["upper"]
     apart = fitted(frame.assign(run=np.arange(30)))
-    assert apart["fits"][0]["verdict"] == "certified"
+    assert apart["fits"][0]["numbers"] == "found"
 
 
 def test_checkpoints_of_runs_that_finished_leave_one_row_each(fitted):

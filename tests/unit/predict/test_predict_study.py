@@ -421,9 +421,21 @@ def test_every_cell_of_a_fit_has_its_influence(results):
 
 
 def test_the_verdict_stands_beside_every_prediction(results):
-    fits = {row["fit"]: row["verdict"] for row in _rows(results, "fits")}
+    fits = {row["fit"]: row for row in _rows(results, "fits")}
     for row in _rows(results, "predictions"):
         if row["kind"] == "loss":
-            assert row["verdict"] == fits[f"loss/tied/{row['dataset']}/{row['response']}"]
+            fit = fits[f"loss/tied/{row['dataset']}/{row['response']}"]
+            assert row["numbers"] == fit["numbers"]
+            assert row["evidence"].startswith(f"{fit['evidence']}; ")
+            far = row["target_flops"] > 1.05 * _largest(results, row["dataset"])
+            assert far == ("times the largest compute of the data" in row["evidence"])
         else:
-            assert fits[f"error/decay/{row['dataset']}/{row['response']}"] in row["verdict"]
+            fit = fits[f"error/decay/{row['dataset']}/{row['response']}"]
+            assert fit["numbers"] in row["numbers"]
+            assert fit["evidence"] in row["evidence"]
+        assert row["verdict"] == f"numbers: {row['numbers']}; evidence: {row['evidence']}"
+
+
+def _largest(results, dataset):
+    rows = _rows(results, "predictions", dataset=dataset, kind="loss", role="fit")
+    return max(row["target_flops"] for row in rows)

@@ -65,10 +65,15 @@ def _responses(sets: Sequence[Runs], settings: Settings) -> list[str]:
 
 
 def _evaluated(sets: Sequence[Runs], settings: Settings, responses: list[str]) -> Iterator[Found]:
-    evaluation = Evaluation(sets, settings)
-    yield from evaluation.losses()
-    for response in responses:
-        yield from evaluation.errors(response)
+    posterior = settings.refitted is not settings
+    for each in (settings, settings.refitted) if posterior else (settings,):
+        evaluation = Evaluation(sets, each)
+        for found in (
+            *evaluation.losses(),
+            *(one for response in responses for one in evaluation.errors(response)),
+        ):
+            # The methods that refit are there to compare with, not what the study uses.
+            yield replace(found, default=found.default and each is settings)
 
 
 def left_out(runs: Runs) -> Runs | None:

@@ -19,13 +19,16 @@ from scalebed.fit.result import FitResult
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array, Inputs, Mask
 from scalebed.predict.bootstrap import bootstrap
-from scalebed.predict.build import Scatters, build_stage, law_scatters
+from scalebed.predict.build import build_stage, law_scatters
 from scalebed.predict.draws import interval_of
+from scalebed.predict.loss_stages import loss_stages
 from scalebed.predict.runs import Runs
 from scalebed.predict.settings import Settings
 from scalebed.predict.stages import Stage, ahead, inputs
 
 LOSS = "loss"
+POSTERIOR = "posterior"
+METHODS = (*NAMES, POSTERIOR)
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,15 @@ class Evaluation:
     """
 
     def __init__(
-        self, sets: Sequence[Runs], settings: Settings, methods: tuple[str, ...] = NAMES
+        self, sets: Sequence[Runs], settings: Settings, methods: tuple[str, ...] = METHODS
     ) -> None:
         self.sets, self.settings, self.methods = sets, settings, methods
         self._problems: dict[int, Problem] = {}
         self._intervals: dict[tuple[int, str], Interval | None] = {}
+
+    @property
+    def _refits(self) -> Iterator[str]:
+        return (name for name in self.methods if name != POSTERIOR)
 
     def held(self, runs: Runs, used: Mask, measured: Array) -> Mask:
         """Choose the runs measured and not fitted, where the law is claimed to hold."""
@@ -74,33 +81,35 @@ class Evaluation:
         return held
 
     @cached_property
-    def loss_scatters(self) -> Scatters:
-        """Scatter of every data set about the loss law."""
-        return law_scatters(self.sets, self.settings.loss, "loss", self.settings)
-
-    @cached_property
     def loss_stages(self) -> list[Stage]:
         """Loss law of every data set with its draws."""
-        name, settings = self.settings.loss, self.settings
-        return [
-            build_stage(runs, name, self.loss_scatters, settings, bootstrap) for runs in self.sets
-        ]
+        return loss_stages(self.sets, self.settings.loss, self.settings)
 
     def losses(self) -> Iterator[Found]:
         """Intervals for the loss, by data set and method."""
         for i, (runs, stage) in enumerate(zip(self.sets, self.loss_stages, strict=True)):
             if stage.fit is None or stage.point is None:
                 continue
-            problem = self.loss_problem(i)
             held = self.held(runs, stage.used, runs.loss(self.settings.loss))
             measured = runs.loss(self.settings.loss)[held]
+            if self.settings.interval == POSTERIOR:
+                yield from self._own(stage, "loss", held, measured)
+                continue
+            problem = self.loss_problem(i)
             default, _ = choose(problem.design)
-            for name in self.methods:
+            for name in self._refits:
                 limits = self._limits(name, i, stage, held)
                 if limits is not None and measured.size:
                     status = get_method(name).status(problem.design)
                     words = (runs.dataset, self.settings.loss, "loss", name, status)
                     yield Found(*words, name == default, measured, *limits)
+
+    def _own(self, stage: Stage, kind: str, held: Mask, measured: Array) -> Iterator[Found]:
+        """Intervals of the draws of a stage itself."""
+        limits = _quantiles(stage, held, self.settings.level)
+        if limits is not None and measured.size and POSTERIOR in self.methods:
+            words = (stage.dataset, stage.response, kind, POSTERIOR, "valid")
+            yield Found(*words, True, measured, *limits)
 
     def loss_problem(self, i: int) -> Problem:
         """Points of the loss law of one data set, all of its runs as targets."""
@@ -172,9 +181,12 @@ class Evaluation:
                 continue
             held = self.held(runs, stage.used, runs.errors[response])
             measured = runs.errors[response][held]
+            if self.settings.interval == POSTERIOR:
+                yield from self._own(stage, "error", held, measured)
+                continue
             problem = self._error_problem(i, stage)
             default, _ = choose(problem.design)
-            for name in self.methods:
+            for name in self._refits:
                 limits = self._chained(name, i, problem, stages, held)
                 if limits is not None and measured.size:
                     status = self._chained_status(name, i, problem)

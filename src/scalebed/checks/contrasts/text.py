@@ -30,7 +30,7 @@ def notes(one: Side, two: Side, row: Row) -> list[str]:
         found.append("the two laws are fitted to different designs, whose bias may differ")
     for side in (one, two):
         for fit in filter(None, (side.loss, side.error)):
-            if fit.verdict.startswith("doubtful"):
+            if fit.verdict.startswith("numbers: doubtful"):
                 found.append(f"{side.runs.dataset}, {fit.law.name}: {fit.verdict}")
     if row["reach"] > 1:
         found.append(f"the target has {row['reach']:.3g} times the compute of the largest fit run")

@@ -79,7 +79,7 @@ def run_tournament(study: StudyFit, rules: Rules | None = None) -> list[Row]:
     if not splits:
         return []
     losses = [predicted_losses(own, split, study.runs, study.settings.loss) for split in splits]
-    settings = study.settings
+    settings = study.settings.refitted
     laws = (settings.loss_law, settings.error_law)
     options = (settings.loss_options.to_json(), settings.error_options.to_json())
     contest = _Contest(study, Field(study.runs, splits, laws, options, losses, rules.laws), rules)
@@ -88,9 +88,10 @@ def run_tournament(study: StudyFit, rules: Rules | None = None) -> list[Row]:
 
 
 def own_entry(study: StudyFit) -> Entry:
-    """Return the loss law and objective the study itself is fitted with."""
-    options = study.settings.loss_options
-    return Entry(study.settings.loss_law, options.objective, options)
+    """Return the loss law and objective of the study; for a posterior of the fit beside."""
+    settings = study.settings.refitted
+    options = settings.loss_options
+    return Entry(settings.loss_law, options.objective, options)
 
 
 def members(study: StudyFit) -> dict[str, tuple[str, ...]]:

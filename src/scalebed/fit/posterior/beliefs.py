@@ -38,7 +38,7 @@ class Beliefs:
     tie_sd: float = 0.3
     scatter: float = 0.008
     scatter_sd: float = 1.0
-    single: float = 0.2
+    single: float = 0.5
     shared: tuple[float, ...] = (0.5, 2.0, 8.0, 32.0, 128.0)
     shared_most: float = 0.03
     repeats: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)

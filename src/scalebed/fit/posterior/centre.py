@@ -9,6 +9,7 @@ import numpy as np
 from scalebed.fit.certificate import certify
 from scalebed.fit.options import Options
 from scalebed.fit.posterior.grid import Posterior
+from scalebed.fit.posterior.points import Points
 from scalebed.fit.result import FitResult
 from scalebed.fit.solvers.general import prepare
 from scalebed.laws import get_law
@@ -20,12 +21,18 @@ EDGE = 1e-3
 """Mass at the limits of the exponents from which on the grid has not settled."""
 
 
-def centre(posterior: Posterior) -> FitResult:
+def centre(posterior: Posterior, points: Points | None = None) -> FitResult:
     """Return the law at the most probable node, with its certificate.
 
     Raises nothing: with few runs the priors decide, and the draws say how little is known.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    points : Points, optional
+        Where to compare it with what was measured; the points of the posterior otherwise.
     """
-    points, theta = posterior.points, most_probable(posterior)
+    points, theta = points or posterior.points, most_probable(posterior)
     law, x = get_law(LAW), (points.params, points.tokens)
     fitted = law.value(theta, x)
     rest = points.loss - fitted

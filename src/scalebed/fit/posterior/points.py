@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from scipy.optimize import nnls
 
-from scalebed.laws.forms.base import Array, Index
+from scalebed.laws.forms.base import Array, Index, Mask
 
 _SAME_SIZE: Final = 1.1
 """Sizes are rounded to whole layers: those closer than this are one."""
@@ -52,6 +52,11 @@ class Points:
                 best, found = off, value
         return found
 
+    def take(self, use: Mask) -> Points:
+        """Return some of the rows."""
+        groups = tuple(group[use] for group in self.groups)
+        return Points(self.params[use], self.tokens[use], self.loss[use], groups)
+
     @property
     def sizes(self) -> Index:
         """Code of the size of every row."""
@@ -85,9 +90,14 @@ def size_codes(params: Array, new: Array | None = None) -> tuple[Index, Index]:
     """
     new = np.empty(0) if new is None else new
     order = np.argsort(params, kind="stable")
-    steps = np.diff(np.log(params[order]), prepend=np.log(params[order[:1]]))
+    steps = np.log(params[order])
     codes = np.empty(params.size, dtype=np.intp)
-    codes[order] = np.cumsum(steps > np.log(_SAME_SIZE))
+    start, code = 0, 0
+    # From the smallest on: neighbours alone would join a row of many sizes into one.
+    while start < params.size:
+        stop = int(np.searchsorted(steps, steps[start] + np.log(_SAME_SIZE), side="right"))
+        codes[order[start:stop]] = code
+        start, code = stop, code + 1
     others = np.arange(new.size) + params.size
     if params.size:
         ratio = np.abs(np.log(new)[:, None] - np.log(params)[None, :])

@@ -1,5 +1,7 @@
 """Tables that the fits of a study fill."""
 
+from dataclasses import replace
+
 from scalebed.tables.declared.columns import Table, count, flag, number, text
 
 _CELL = text("cell", "Path of the cell, dataset=…/size=…/ratio=…/recipe=…/seed=…")
@@ -54,7 +56,14 @@ FITS = Table(
         number("flops", "Compute of all fit cells", "FLOPs", nullable=True),
         text("status", "fitted or refused"),
         text("reason", "Why the fit was refused", nullable=True),
-        text("verdict", "How far the fit can be trusted, in words", nullable=True),
+        text("numbers", "found, doubtful or refused, and why", nullable=True),
+        text(
+            "evidence",
+            "Whether the law predicts every size from the smaller ones: held, missed or could not "
+            "be tried; and what else the data say against it",
+            nullable=True,
+        ),
+        text("verdict", "Both statements in one text", nullable=True),
     ),
 )
 
@@ -157,7 +166,13 @@ PREDICTIONS = Table(
         number("target_flops", "Compute of the predicted cell", "FLOPs", nullable=True),
         number("flops_ratio", "target_flops / fit_flops", nullable=True),
         text("method", "What the interval contains", nullable=True),
-        text("verdict", "How far the fits behind the prediction can be trusted", nullable=True),
+        text("numbers", "Whether the fits are found, doubtful or refused, and why", nullable=True),
+        text(
+            "evidence",
+            "What the data say of the law, and how far beyond them the cell lies",
+            nullable=True,
+        ),
+        text("verdict", "Both statements in one text", nullable=True),
     ),
 )
 
@@ -239,11 +254,20 @@ POOLED_PREDICTIONS = Table(
     ),
 )
 
+BESIDE = tuple(
+    replace(
+        table,
+        name=f"beside_{table.name}",
+        comment=f"As table {table.name}, for the fit `beside`; empty if the study asks for none.",
+    )
+    for table in (FITS, FIT_PARAMETERS, PREDICTIONS)
+)
 
 TABLES = {
     table.name: table
     for table in (
         *(FITS, FIT_PARAMETERS, DRAWS, PREDICTIONS, INFLUENCE),
         *(POOLING, POOLED_PARAMETERS, POOLED_PREDICTIONS),
+        *BESIDE,
     )
 }

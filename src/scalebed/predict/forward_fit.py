@@ -1,0 +1,101 @@
+"""What the data say of a law that is fitted by least squares, or another objective."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.special import stdtrit
+
+from scalebed.fit.posterior.points import size_codes
+from scalebed.fit.result import FitRefusedError, FitResult
+from scalebed.fit.sensitivity import sensitivity, unit
+from scalebed.laws.forms.base import Array, Mask
+from scalebed.predict.build import measured_of
+from scalebed.predict.evidence import Evidence, bends, lack_of_fit, reach
+from scalebed.predict.forward import FEW_SIZES, Forward, Rung, rungs_of
+from scalebed.predict.runs import Runs
+from scalebed.predict.settings import Settings
+from scalebed.predict.stages import Measured, Stage
+
+
+def with_evidence(stage: Stage, runs: Runs, kind: str, settings: Settings) -> Stage:
+    """Add what the data say of the law, unless it was refused or the way to draw has said it."""
+    if stage.fit is None or stage.evidence is not None:
+        return stage
+    whole, _ = measured_of(runs, stage.response, kind, settings)
+    return replace(stage, evidence=evidence_of(stage, runs, whole.take(stage.used), settings.level))
+
+
+def evidence_of(stage: Stage, runs: Runs, measured: Measured, level: float) -> Evidence | None:
+    """Collect what the points of a stage say of its law; None if it was refused.
+
+    Parameters
+    ----------
+    stage : Stage
+    runs : Runs
+    measured : Measured
+        What its law was fitted to, in the order of the cells used.
+    level : float
+        Of the intervals that predictions inside the data are held against.
+    """
+    if stage.fit is None:
+        return None
+    used = stage.used
+    params, tokens = runs.params[used], runs.tokens[used]
+    rest = stage.fit.residuals / unit(stage.fit, stage.fit.fitted)
+    count = stage.fit.law.parameters
+    design = None if runs.design is None else runs.design[used]
+    tried = forward_fit(measured, params, level)
+    alone = stage.independent == stage.points
+    return Evidence(
+        forward=tried,
+        largest=float(np.max(6 * params * tokens)),
+        tried=reach(params, tokens, tried),
+        findings=(
+            *(bends(params, tokens, rest, len(count)) if alone else ()),
+            *lack_of_fit(design, rest, len(count)),
+        ),
+    )
+
+
+def forward_fit(measured: Measured, params: Array, level: float = 0.9) -> Forward:
+    """Predict every size from the smaller ones, to first order.
+
+    The mean of r rows of a size lies within t sigma sqrt(1/r + h) of its prediction: sigma and its
+    degrees of freedom from the residuals of the smaller sizes, h from their fit.
+
+    Parameters
+    ----------
+    measured : Measured
+    params : array (n,)
+        N of the points.
+    level : float
+    """
+    found, reason = [], FEW_SIZES
+    for below, here in rungs_of(size_codes(params)[0]):
+        try:
+            fit = measured.take(below).fit()
+        except FitRefusedError as refused:
+            reason = str(refused)
+            continue
+        if fit.certificate.degrees_of_freedom < 1:
+            reason = "the smaller sizes leave no degree of freedom"
+            continue
+        found.append(_rung(fit, measured, (below, here), params[here], level))
+    return Forward(tuple(found), level, reason)
+
+
+def _rung(
+    fit: FitResult, measured: Measured, rows: tuple[Mask, Mask], params: Array, level: float
+) -> Rung:
+    below, new = (measured.take(use) for use in rows)
+    predicted = fit.predict(*new.x)
+    dof = fit.certificate.degrees_of_freedom
+    sigma = np.sqrt(np.sum((fit.residuals / unit(fit, fit.fitted)) ** 2) / dof)
+    moves = sensitivity(fit, below.x, new.x).mean(0)
+    sd = float(unit(fit, predicted).mean() * sigma * np.sqrt(1 / new.y.size + moves @ moves))
+    off = float(new.y.mean() - predicted.mean())
+    inside = abs(off) <= stdtrit(dof, (1 + level) / 2) * sd
+    size = float(np.exp(np.log(params).mean()))
+    return Rung(size, new.y.size, off / float(predicted.mean()), bool(inside))

@@ -1,0 +1,64 @@
+"""The loss laws of all data sets of a study for one response, drawn as the settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from scalebed.fit.posterior import Points
+from scalebed.laws.forms.base import Index, Mask
+from scalebed.predict.bootstrap import bootstrap
+from scalebed.predict.build import build_stage, law_scatters, measured_of
+from scalebed.predict.posterior import Given, candidates, check_settings
+from scalebed.predict.runs import Runs
+from scalebed.predict.settings import Settings
+from scalebed.predict.stages import Stage
+
+
+def loss_stages(
+    sets: Sequence[Runs], response: str, settings: Settings, evidence: bool = False
+) -> list[Stage]:
+    """Fit, draw and predict.
+
+    Parameters
+    ----------
+    sets : sequence of Runs
+    response : str
+        Validation set.
+    settings : Settings
+    evidence : bool
+        Whether a posterior says what the data say of its law, which takes longer.
+    """
+    if settings.interval == "bootstrap":
+        scatters = law_scatters(sets, response, "loss", settings)
+        return [build_stage(runs, response, scatters, settings, bootstrap) for runs in sets]
+    check_settings(settings)
+    given = {runs.dataset: _given(runs, response, settings) for runs in sets if not runs.mixed}
+    level = settings.level if evidence else None
+    found = candidates(given, settings.loss_options, level)
+    stages = []
+    for runs in sets:
+        whole, used = measured_of(runs, response, "loss", settings)
+        candidate = found.get(runs.dataset, runs.mixed or "")
+        if isinstance(candidate, str):
+            refused = (whole.take(used), candidate)
+            stages.append(build_stage(runs, response, {}, settings, bootstrap, None, refused))
+            continue
+        fitted = (whole.take(used), candidate.fit)
+        stages.append(build_stage(runs, response, {}, settings, candidate.draw, None, fitted))
+    return stages
+
+
+def _given(runs: Runs, response: str, settings: Settings) -> Given:
+    """Return the cells of the fit, and those from which others learn the scatter."""
+    whole, used = measured_of(runs, response, "loss", settings)
+    wide = (used | runs.scattered) & runs.same_recipe & whole.known
+    names = tuple(runs.cells[i] for i in map(int, np.flatnonzero(used)))
+    return Given(_points(runs, response, used), names, _points(runs, response, wide))
+
+
+def _points(runs: Runs, response: str, use: Mask) -> Points:
+    codes = (runs.trunk, runs.unit, runs.design)
+    groups: tuple[Index, ...] = tuple(code[use] for code in codes if code is not None)
+    return Points(runs.params[use], runs.tokens[use], runs.loss(response)[use], groups)

@@ -1,0 +1,91 @@
+"""What is said of a fit and of an interval: two verdicts, and what the interval contains."""
+
+from __future__ import annotations
+
+from scalebed.predict.runs import Runs
+from scalebed.predict.scatter import OWN_DOF
+from scalebed.predict.settings import Settings
+from scalebed.predict.stages import Stage
+
+FOUND = "found"
+
+
+def numbers_of(stage: Stage, runs: Runs) -> str:
+    """Return ``found``, or ``doubtful`` or ``refused: why``: are these the law's numbers?"""
+    if stage.fit is None:
+        return f"refused: {stage.reason}"
+    doubts = list(stage.fit.certificate.doubts if stage.doubts is None else stage.doubts)
+    if stage.doubts is None and stage.independent < stage.points:
+        doubts.append(
+            f"{stage.points} points are {stage.independent} independent runs or designs: "
+            "intervals of this method take them for independent"
+        )
+    if runs.absent:
+        doubts.append(f"fit cells missing: {', '.join(runs.absent)}")
+    return f"doubtful: {'; '.join(doubts)}" if doubts else FOUND
+
+
+def evidence_words(stage: Stage, flops: float | None = None) -> str | None:
+    """Return what the data say of the law, at a target of some compute; None if not asked."""
+    if stage.evidence is None:
+        return None
+    return stage.evidence.words if flops is None else stage.evidence.at(flops)
+
+
+def verdict(numbers: str, evidence: str | None) -> str:
+    """Put both statements into one text."""
+    if numbers.startswith("refused"):
+        return numbers
+    said = f"numbers: {numbers}"
+    return said if evidence is None else f"{said}; evidence: {evidence}"
+
+
+def method(stage: Stage, loss: Stage | None, settings: Settings, direct: bool) -> str:
+    """Say what the interval of a prediction contains, in words."""
+    if stage.sigma is None or stage.draws is None:
+        return "no interval: no degree of freedom anywhere to estimate the scatter of runs from"
+    head = f"{settings.level:.0%} prediction interval"
+    joint = f"{settings.draws} joint draws"
+    if stage.doubts is not None:
+        return f"{head}, {_posterior(stage)}, {joint}"
+    head += f", parametric bootstrap, {joint}"
+    if loss is None and not direct:
+        text = (
+            f"refits of the {stage.law} law with lack of fit {stage.sigma.value:.2%} of "
+            f"the loss ({stage.sigma.source}), and the same scatter of the new run; evaluation "
+            "error is part of it"
+        )
+    elif loss is None or loss.sigma is None:
+        text = (
+            f"refits of the {stage.law} law (lack of fit {stage.sigma.value:.4f}, "
+            f"{stage.sigma.source}), with the scatter of the new run and its sampling error "
+            f"{stage.sampling:.4f}"
+        )
+    else:
+        before = f"refits of the {loss.law} law (lack of fit {loss.sigma.value:.2%} of the loss)"
+        if loss.doubts is not None:
+            before = _posterior(loss)
+            head = head.replace(", parametric bootstrap", "")
+        of = "refits of" if loss.doubts is not None else "of"
+        text = (
+            f"{before} and {of} the {stage.law} law (lack of fit {stage.sigma.value:.4f}, "
+            f"{stage.sigma.source}), chained, with both scatters of the new run and its sampling "
+            f"error {stage.sampling:.4f}"
+        )
+    return f"{head}: {text}; {_reason(stage)}"
+
+
+def _posterior(stage: Stage) -> str:
+    scatter = "" if stage.sigma is None else f"scatter {stage.sigma.value:.2%} of the loss"
+    source = "" if stage.sigma is None else f" ({stage.sigma.source})"
+    return f"{stage.method} with its exponents, its {scatter}{source} and that of the new run"
+
+
+def _reason(stage: Stage) -> str:
+    """Say why this design gets this scatter."""
+    dof = stage.fit.certificate.degrees_of_freedom if stage.fit else 0
+    if stage.sigma is None or not stage.sigma.own:
+        return f"the fit leaves {dof} degrees of freedom, too few to know its own scatter"
+    if dof >= OWN_DOF:
+        return f"the fit leaves {dof} degrees of freedom, enough to know its own scatter"
+    return f"there is nothing but the {dof} degrees of freedom of the fit, hence Student's t"
