@@ -37,7 +37,7 @@ class Rung:
         Geometric mean of N.
     rows : int
     deviation : float
-        Mean of measured over predicted median, less 1.
+        Mean of measured over predicted median, less 1; of errors their difference.
     inside : bool
         Whether the mean lies within its interval.
     """
@@ -56,6 +56,8 @@ class Forward:
     level: float
     untried: str = FEW_SIZES
     """Why there are no rungs."""
+    absolute: bool = False
+    """Whether deviations are those of errors, not relative."""
 
     @property
     def verdict(self) -> str:
@@ -77,8 +79,11 @@ class Forward:
         sizes = f"{len(self.rungs)} size{'s' if len(self.rungs) != 1 else ''}"
         return (
             f"{self.verdict}: of {sizes} predicted from the smaller ones, {inside} "
-            f"inside {self.level:.0%}; the largest is {last.deviation:+.2%} off"
+            f"inside {self.level:.0%}; the largest is {self._off(last.deviation)} off"
         )
+
+    def _off(self, deviation: float) -> str:
+        return f"{100 * deviation:+.2f} points" if self.absolute else f"{deviation:+.2%}"
 
 
 def forward(

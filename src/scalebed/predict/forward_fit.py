@@ -83,7 +83,7 @@ def forward_fit(measured: Measured, params: Array, level: float = 0.9) -> Forwar
             reason = "the smaller sizes leave no degree of freedom"
             continue
         found.append(_rung(fit, measured, (below, here), params[here], level))
-    return Forward(tuple(found), level, reason)
+    return Forward(tuple(found), level, reason, absolute=measured.law.kind != "loss")
 
 
 def _rung(
@@ -94,8 +94,9 @@ def _rung(
     dof = fit.certificate.degrees_of_freedom
     sigma = np.sqrt(np.sum((fit.residuals / unit(fit, fit.fitted)) ** 2) / dof)
     moves = sensitivity(fit, below.x, new.x).mean(0)
-    sd = float(unit(fit, predicted).mean() * sigma * np.sqrt(1 / new.y.size + moves @ moves))
+    scale = float(unit(fit, predicted).mean())
+    sd = scale * float(sigma * np.sqrt(1 / new.y.size + moves @ moves))
     off = float(new.y.mean() - predicted.mean())
     inside = abs(off) <= stdtrit(dof, (1 + level) / 2) * sd
     size = float(np.exp(np.log(params).mean()))
-    return Rung(size, new.y.size, off / float(predicted.mean()), bool(inside))
+    return Rung(size, new.y.size, off / scale, bool(inside))

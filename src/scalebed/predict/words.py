@@ -11,7 +11,7 @@ FOUND = "found"
 
 
 def numbers_of(stage: Stage, runs: Runs) -> str:
-    """Return ``found``, or ``doubtful`` or ``refused: why``: are these the law's numbers?"""
+    """Say whether these are the law's numbers: found, or doubtful or refused and why."""
     if stage.fit is None:
         return f"refused: {stage.reason}"
     doubts = list(stage.fit.certificate.doubts if stage.doubts is None else stage.doubts)

@@ -17,7 +17,8 @@ _PARAMETERS = """
 SELECT o.dataset, o.parameter, o.value, o.lower, o.upper, o.unit, o.pooled, f.value AS separate
 FROM pooled_parameters AS o
 LEFT JOIN (SELECT p.parameter, p.value, f.dataset FROM {beside}fit_parameters AS p
-           JOIN {beside}fits AS f USING (fit) WHERE f.kind = 'loss' AND f.response = $yardstick) AS f
+           JOIN {beside}fits AS f USING (fit)
+           WHERE f.kind = 'loss' AND f.response = $yardstick) AS f
   ON f.dataset = o.dataset AND f.parameter = o.parameter
 WHERE o.pooled ORDER BY o.parameter, o.dataset
 """
