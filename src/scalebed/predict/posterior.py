@@ -68,7 +68,7 @@ class Candidate:
     def doubts(self) -> tuple[str, ...]:
         """Why the numbers may not be those of the posterior; nothing if they are."""
         edge = self.posterior.edge
-        return () if edge < EDGE else (f"{edge:.0%} of the mass at a limit of the exponents",)
+        return () if edge < EDGE else (f"{edge:.1%} of the mass at a limit of the exponents",)
 
     def draw(self, request: Request) -> Drawn:
         """Draw as `scalebed.predict.stages.Way` asks."""

@@ -55,7 +55,7 @@ def fit(path, *words):
 
 def test_two_data_sets_with_errors(tmp_path, capsys):
     path = write(tmp_path / "runs.csv", {"a": runs(0), "b": runs(1, 0.001)}, errors=True)
-    found = fit(path)
+    found = fit(path, "--level", "0.98")
     said = capsys.readouterr().out
     by = {(row["dataset"], row["kind"]): row for row in found["fits"]}
     assert by["a", "loss"]["sigma_source"].endswith("with the scatter of b")
@@ -64,7 +64,7 @@ def test_two_data_sets_with_errors(tmp_path, capsys):
     assert by["a", "loss"]["outlying"] == []
     assert "certified" not in by["a", "loss"]["verdict"]
     assert by["a", "loss"]["verdict"] != by["b", "loss"]["verdict"]
-    assert "evidence: held: of 2 sizes predicted from the smaller ones, 2 inside 90%" in said
+    assert "evidence: held: of 2 sizes predicted from the smaller ones, 2 inside 98%" in said
     truth = law(2e9, 4e10)
     for row in found["predictions"]:
         wanted = truth if row["kind"] == "loss" else 0.85 - 2 * np.exp(-0.75 * truth)

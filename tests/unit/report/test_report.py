@@ -154,8 +154,8 @@ def test_the_width_of_intervals_is_split_by_its_sources(study, page):
 
 def test_verdicts_stand_beside_predictions(study, page):
     told = {row["verdict"] for row in study.rows("SELECT verdict FROM predictions")}
-    assert any(verdict.startswith("doubtful") for verdict in told)
-    assert page.count('title="doubtful') >= 2
+    assert any(verdict.startswith("numbers: doubtful") for verdict in told)
+    assert page.count('title="numbers: doubtful') >= 2
 
 
 def test_summaries_agree_with_sql(study):

@@ -9,6 +9,7 @@ would make its own noise look small, which it does where runs share what they ar
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.special import log_ndtr
@@ -85,7 +86,12 @@ class Posterior:
         Effective number of exponents and of levels.
     edge : float
         Share of the mass at the limits of what is searched.
-    scatters : Scatters
+    mass : array (parts, nodes, levels)
+        Posterior probability by covariance, node and level.
+    scatter : callable
+        What was known of the scatter.
+    whole : Scatters, optional
+        Likelihood of the scatter over all of its range, where the grid lies in a part of it.
     """
 
     points: Points
@@ -97,15 +103,15 @@ class Posterior:
     nodes: float
     levels: float
     edge: float
-    scatters: Scatters
+    mass: Array
+    scatter: LogDensity
+    whole: Scatters | None = None
 
-    @property
-    def mass(self) -> Array:
-        """Posterior probability by covariance, node and level, (parts, nodes, levels)."""
-        stacked = np.stack([part.log_mass for part in self.parts])
-        mass = np.exp(stacked - stacked.max())
-        normal: Array = mass / mass.sum()
-        return normal
+    @cached_property
+    def scatters(self) -> Scatters:
+        """Likelihood of the scatter."""
+        own = likelihood([part.likelihood(self.log_own, self.scatter) for part in self.parts])
+        return own if self.whole is None else joined(self.whole, own)
 
 
 def fit_posterior(
@@ -135,16 +141,20 @@ def fit_posterior(
         if (found.nodes >= _ENOUGH and found.levels >= LEVELS_RESOLVED) or nearer == box:
             break
         if found.nodes >= RESOLVED and found.levels >= LEVELS_RESOLVED:
-            used = [part.covariance for part in _carrying(found)]
+            used = [part.covariance for part in _carrying(found).parts]
         box = nearer
         found = _stage(points, beliefs, scatter, used, middle, box)
-    return replace(found, parts=_carrying(found), scatters=joined(whole, found.scatters))
+    return replace(_carrying(found), whole=whole)
 
 
-def _carrying(found: Posterior) -> tuple[Linear, ...]:
-    """Parts that carry mass."""
-    mass = found.mass.sum((1, 2))
-    return tuple(part for part, share in zip(found.parts, mass, strict=True) if share > _NEGLIGIBLE)
+def _carrying(found: Posterior) -> Posterior:
+    """Leave out parts that carry no mass."""
+    kept = found.mass.sum((1, 2)) > _NEGLIGIBLE
+    if kept.all():
+        return found
+    parts = tuple(part for part, keep in zip(found.parts, kept, strict=True) if keep)
+    mass = found.mass[kept]
+    return replace(found, parts=parts, mass=mass / mass.sum())
 
 
 def _stage(
@@ -173,10 +183,11 @@ def _stage(
         rows = points.loss.size
         fixed = prior + covariance.log_prior - 0.5 * covariance.log_determinant
         parts.append(_linear(covariance, gram, fixed, scatter(total) + shared, total, rows))
-    stacked = np.stack([part.log_mass for part in parts])
-    mass = np.exp(stacked - stacked.max())
-    by_node = mass.sum((0, 2)) / mass.sum()
-    by_level = mass.sum((0, 1)) / mass.sum()
+    mass = np.stack([part.log_mass for part in parts])
+    mass -= mass.max()
+    np.exp(mass, out=mass)
+    mass /= mass.sum()
+    by_node, by_level = mass.sum((0, 2)), mass.sum((0, 1))
     return Posterior(
         points,
         middle,
@@ -187,7 +198,8 @@ def _stage(
         nodes=effective(by_node),
         levels=effective(by_level),
         edge=edge(by_node, box),
-        scatters=likelihood([part.likelihood(level, scatter) for part in parts]),
+        mass=mass,
+        scatter=scatter,
     )
 
 
@@ -224,9 +236,11 @@ def _linear(
     volume = np.linalg.slogdet(scaled)[1] + 2 * np.log(length).sum(1)
     least = np.min(mean / np.sqrt(np.einsum("cii->ci", spread)), axis=1)
     limit = least[:, None] * np.exp(-level)
-    limit = np.where(limit > 8, 0.0, log_ndtr(np.minimum(limit, 8.0)))
-    log_mass = (fixed - 0.5 * volume)[:, None] + by_level - (rows - 3) * level
-    log_mass = log_mass - squares[:, None] / 2 * np.exp(-2 * level) + limit
+    near = limit < 8
+    limit[near] = log_ndtr(limit[near])
+    limit[~near] = 0.0
+    log_mass = squares[:, None] * (-0.5 * np.exp(-2 * level)) + limit
+    log_mass += (fixed - 0.5 * volume)[:, None] + (by_level - (rows - 3) * level)
     return Linear(covariance, mean, spread, limit, log_mass)
 
 
