@@ -73,7 +73,7 @@ class _Cost:
             problem.law,
             self.x,
             y,
-            options=problem.options,
+            options=problem.fit.options,
             start=problem.fit.theta,
             domain=problem.fit.domain,
         )
