@@ -77,7 +77,7 @@ def influence(fit: FitResult, x: Inputs, y: Array) -> Influence:
 def outlying(fit: FitResult) -> Mask:
     """Return the points so far off the law that normal scatter hardly explains them, (n,).
 
-    See `scalebed.fit.robust.outlying`. Least squares goes half-way to outliers, so that they widen
+    See `scalebed.fit.robust.judge`. Least squares goes half-way to outliers, so that they widen
     the residuals of all and hide each other: look for them with a fit of ``huber_log``.
     """
-    return robust.outlying(fit.rest, fit.certificate.degrees_of_freedom)
+    return robust.judge(fit.rest, fit.certificate.degrees_of_freedom).outlying

@@ -196,7 +196,7 @@ def _shown(fit: FitResult, y: Array, weights: Array | None) -> float:
     dof = y.size - fit.certificate.effective_parameters
     rest = fit.rest if weights is None else fit.rest * np.sqrt(weights)
     if fit.options.objective == "huber_log":
-        return robust.scale(rest, dof)
+        return robust.judge(rest, dof).scale
     unit = np.sqrt(np.mean(y**2)) if fit.options.objective == "sse" else 1.0
     return float(np.sqrt(rest @ rest / dof) / unit)
 

@@ -1,13 +1,13 @@
 """Scale of residuals that outliers do not widen, and what Huber's loss makes of normal scatter.
 
-All of it is for residuals r with scatter s: normal but for some that are anywhere. With t = delta/s
-and Phi, phi the distribution and density of the normal, psi = rho' is r limited to +-delta.
+Residuals r are taken as normal with scatter s, but for some that are anywhere. Huber's loss is rho,
+psi = rho' is r limited to +-delta, and t = delta / s.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def felt(scatter: float, delta: float) -> float:
 
 
 def _efficiency() -> float:
-    """Variance of log RMS over that of log `scale`, for many normal residuals.
+    """Variance of log RMS over that of the logarithm of the scale, for many normal residuals.
 
     With chi = min(z^2, k^2) - beta the scale has the variance E chi^2 / (E z chi')^2, RMS 1/2
     (Huber and Ronchetti 2009, section 5.2).
@@ -66,25 +66,63 @@ def _efficiency() -> float:
 
 
 EFFICIENCY: Final = _efficiency()
-"""Of `scale`: it knows the scatter as well as this share of the degrees of freedom would."""
+"""Of the scale: it knows the scatter as well as this share of the degrees of freedom would."""
 
 
-def scale(residuals: Array, dof: float) -> float:
-    """Huber's proposal 2: the s with sum(min(r^2 / s^2, k^2)) = dof beta, k = 1.345.
+class Judged(NamedTuple):
+    """What residuals say of their scatter.
+
+    Attributes
+    ----------
+    scale : float
+        Standard deviation of those that are normal; 0 without a degree of freedom.
+    dof : float
+        Degrees of freedom whose RMS would know it as well.
+    outlying : bool array (n,)
+        Residuals that normal scatter hardly explains.
+    """
+
+    scale: float
+    dof: float
+    outlying: Mask
+
+
+def judge(residuals: Array, dof: float) -> Judged:
+    """Tell scatter and outliers apart.
+
+    The scale is Huber's proposal 2. Residuals are outlying if they are so many scales off that
+    among residuals without outliers any is in 5 % of the cases, by Student's t for all at once
+    (Bonferroni). Without them the scale is found anew, until no more are.
 
     Parameters
     ----------
     residuals : array (n,)
     dof : float
-        Points minus parameters, above 0.
-
-    Notes
-    -----
-    beta = E min(z^2, k^2), so it is the standard deviation where all is normal; a residual far off
-    counts as much as one of k s. Huber (1964); with degrees of freedom as in ``rlm`` of Venables
-    and Ripley (2002), Modern Applied Statistics with S, section 6.5.
+        Points minus parameters.
     """
+    from scipy.special import stdtrit
+
     size = np.abs(residuals)
+    outlying: Mask = np.zeros(size.size, dtype=bool)
+    while True:
+        left = dof - int(outlying.sum())
+        if left <= 0:
+            return Judged(0.0, 0.0, np.zeros(size.size, dtype=bool))
+        found = _proposal_2(size[~outlying], left)
+        limit = float(stdtrit(EFFICIENCY * left, 1 - _FALSE / (2 * size.size)))
+        far = size > limit * found
+        if found == 0 or np.array_equal(far, outlying):
+            return Judged(found, EFFICIENCY * left, outlying)
+        outlying = outlying | far
+
+
+def _proposal_2(size: Array, dof: float) -> float:
+    """Find s with sum(min(r^2 / s^2, k^2)) = dof beta, where beta = E min(z^2, k^2), k = 1.345.
+
+    It is the standard deviation of normal residuals; one far off counts as much as one of k s.
+    Huber (1964); with degrees of freedom as in ``rlm`` of Venables and Ripley (2002), Modern
+    Applied Statistics with S, section 6.5.
+    """
     beta = _inside(_LIMIT) + _LIMIT**2 * _outside(_LIMIT)
     found = float(np.sqrt(np.sum(size**2) / dof))
     for _ in range(_ROUNDS):
@@ -94,19 +132,3 @@ def scale(residuals: Array, dof: float) -> float:
             break
         found = less
     return found
-
-
-def outlying(residuals: Array, dof: float) -> Mask:
-    """Return the residuals that normal scatter hardly explains, (n,).
-
-    They are so many `scale` off that among residuals without outliers any one is in 5 % of the
-    cases, by Student's t with the degrees of freedom that the scale is worth, for n at once
-    (Bonferroni).
-    """
-    from scipy.special import stdtrit
-
-    if dof <= 0:
-        return np.zeros(residuals.size, dtype=bool)
-    limit = float(stdtrit(EFFICIENCY * dof, 1 - _FALSE / (2 * residuals.size)))
-    far: Mask = np.abs(residuals) > limit * scale(residuals, dof)
-    return far

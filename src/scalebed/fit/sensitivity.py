@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from scalebed.fit import robust
-from scalebed.fit.influence import outlying
 from scalebed.fit.result import FitResult
 from scalebed.fit.solvers.general import ASSUMED
 from scalebed.laws.forms.base import Array, Inputs, Mask, names
@@ -91,17 +90,16 @@ def _rows(fit: FitResult, x: Inputs) -> _Rows:
 
 def _robust(fit: FitResult, inside: Mask, gradient: Array, noise: Array) -> tuple[Array, Array]:
     """Leave the outlying points out, and enlarge the noise of all as Huber's loss does."""
-    kept = np.where(outlying(fit)[:, None], 0.0, gradient)
+    judged = robust.judge(fit.rest, fit.certificate.degrees_of_freedom)
+    kept = np.where(judged.outlying[:, None], 0.0, gradient)
     length = np.linalg.norm(gradient[:, inside], axis=0)
     rank, left = (
         np.linalg.matrix_rank(columns[:, inside] / np.where(length > 0, length, 1.0))
         for columns in (gradient, kept)
     )
     gradient = kept if left == rank else gradient
-    dof = fit.certificate.degrees_of_freedom
-    scatter = robust.scale(fit.rest, dof) if dof > 0 else 0.0
-    if scatter > 0:
-        noise = noise * robust.felt(scatter, fit.options.delta) / scatter
+    if judged.scale > 0:
+        noise = noise * robust.felt(judged.scale, fit.options.delta) / judged.scale
     return gradient, noise
 
 

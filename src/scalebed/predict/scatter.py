@@ -170,7 +170,8 @@ def held_out(fit: FitResult, x: Inputs, new: Inputs, y: Array, sampling: Array) 
     dof = y.size**2 / float(np.sum((covariance / np.outer(sd, sd)) ** 2))
     found = (float(np.mean(errors**2)), dof)
     if fit.options.objective == "huber_log":
-        found = (robust.scale(errors, y.size) ** 2, robust.EFFICIENCY * dof)
+        judged = robust.judge(errors, y.size)
+        found = (judged.scale**2, judged.dof / y.size * dof)
     return Scatter(found[0] * found[1], found[1], y.size, float(np.mean(sampling**2)), True)
 
 
@@ -182,9 +183,8 @@ def scatter_of(fit: FitResult, sampling: Array) -> Scatter:
     if dof > 0 and fit.options.priors:
         dof = residuals.size - fit.certificate.effective_parameters
     if dof > 0 and fit.options.objective == "huber_log":
-        variance = robust.scale(residuals, dof) ** 2
-        dof *= robust.EFFICIENCY
-        squares = dof * variance
+        judged = robust.judge(residuals, dof)
+        squares, dof = judged.dof * judged.scale**2, judged.dof
     return Scatter(squares, dof, residuals.size, float(np.mean(sampling**2)))
 
 

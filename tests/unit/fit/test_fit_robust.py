@@ -23,19 +23,23 @@ def loss(seed, spoilt=()):
 
 
 def test_the_scale_by_hand():
-    """Residuals 1, 1, 1 and 100: beyond 1.345 s one counts as 1.345 s.
+    """Residuals 1, 1, 1 and 4: beyond 1.345 s one counts as 1.345 s.
 
-    3 + 1.345^2 s^2 = 4 * 0.7101 s^2, so s^2 = 3 / (2.8405 - 1.8090).
+    3 + 1.345^2 s^2 = 4 * 0.7101 s^2, so s^2 = 3 / (2.8405 - 1.8090). One of 100 is left out, and
+    3 = 3 * 0.7101 s^2.
     """
-    expected = np.sqrt(3 / (2.8405 - 1.8090))
-    assert robust.scale(np.array([1, -1, 1, 100]), 4) == pytest.approx(expected, rel=1e-4)
-    assert robust.scale(np.array([1, -1, 1, 1e9]), 4) == pytest.approx(expected, rel=1e-4)
-    assert robust.scale(np.zeros(4), 3) == 0
+    near = robust.judge(np.array([1.0, -1.0, 1.0, 4.0]), 4)
+    assert near.scale == pytest.approx(np.sqrt(3 / (2.8405 - 1.8090)), rel=1e-4)
+    assert near.dof == 4 * robust.EFFICIENCY and not near.outlying.any()
+    far = robust.judge(np.array([1.0, -1.0, 1.0, 100.0]), 4)
+    assert far.scale == pytest.approx(np.sqrt(1 / 0.7101), rel=1e-4)
+    assert far.dof == 3 * robust.EFFICIENCY and far.outlying.tolist() == [False] * 3 + [True]
+    assert robust.judge(np.zeros(4), 3).scale == robust.judge(np.ones(4), 0).scale == 0
 
 
 def test_the_scale_of_normal_residuals_knows_as_much_as_it_says():
     normal = np.random.default_rng(0).standard_normal((4000, 60))
-    found = np.array([robust.scale(row, 60) for row in normal])
+    found = np.array([robust.judge(row, 60).scale for row in normal])
     assert np.mean(found) == pytest.approx(1, abs=0.01)
     # The logarithm of an RMS of n values has the variance 1 / (2 n).
     assert 1 / (2 * 60 * np.var(np.log(found))) == pytest.approx(robust.EFFICIENCY, rel=0.08)
@@ -53,11 +57,11 @@ def test_what_hubers_loss_makes_of_normal_residuals():
 
 
 def test_outlying_points_are_named_and_others_are_not():
-    for seed in range(5):
-        named = outlying(fit_law(TIED, X, loss(seed, (2, 9)), HUBER))
-        assert np.flatnonzero(named).tolist() == [2, 9]
-    clean = sum(outlying(fit_law(TIED, X, loss(seed), HUBER)).any() for seed in range(40))
-    assert clean <= 6
+    """In 1500 such tables each, others are named beside two in 1.9 % and without any in 1.3 %."""
+    spoilt = [outlying(fit_law(TIED, X, loss(seed, (2, 9)), HUBER)) for seed in range(20)]
+    assert all(named[[2, 9]].all() for named in spoilt)
+    assert sum(named.sum() > 2 for named in spoilt) <= 2
+    assert sum(outlying(fit_law(TIED, X, loss(seed), HUBER)).any() for seed in range(20)) <= 1
     exact = fit_law(TIED, tuple(c[[0, 1, 5, 12]] for c in X), loss(0)[[0, 1, 5, 12]])
     assert not outlying(exact).any()
 
