@@ -198,7 +198,9 @@ def _beyond(hint: Any, value: Any) -> str | None:
         limits = Limits(**merged)
         return None if limits.hold(value) else str(limits)
     if kind in (Union, types.UnionType):
-        found = [None if value is None else _beyond(part, value) for part in parts]
+        # That it may be null makes no number of another kind right.
+        kinds = [part for part in parts if (part is types.NoneType) == (value is None)]
+        found = [_beyond(part, value) for part in kinds]
         return None if None in found else " or ".join(map(str, found))
     if kind is Literal and value not in parts:
         return " or ".join(map(str, parts))

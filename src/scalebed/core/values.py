@@ -84,9 +84,9 @@ class Drawing:
 class Fitting(Objective):
     """How a law is fitted."""
 
-    scatter: Above0 = 0.01
-    """Expected scatter of runs about the law, relative to the response; priors are measured by
-    it."""
+    scatter: Above0 | None = None
+    """Scatter of runs about the law, relative to the response, that priors are weighed against;
+    estimated from the runs when left out."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +96,7 @@ class Prior:
     mean: float
     """Its most likely value."""
     sd: Above0
-    """How far it may be off; one such step costs as much as one residual of the size of
-    `scatter`."""
+    """Standard deviation of what is known of it."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -43,6 +43,8 @@ class Certificate:
         Trace of the hat matrix: what the points, not bounds and priors, decide.
     leverage : array (n,)
         Diagonal of the hat matrix.
+    assumed : float, optional
+        Scatter that priors were weighed against where nothing told it.
     """
 
     converged: bool
@@ -55,6 +57,7 @@ class Certificate:
     degrees_of_freedom: int
     effective_parameters: float
     leverage: Array
+    assumed: float | None = None
 
     @property
     def unidentified(self) -> bool:
@@ -71,6 +74,10 @@ class Certificate:
             doubts.append(
                 f"degrees of freedom: {self.degrees_of_freedom}, so its residuals hardly show "
                 "lack of fit"
+            )
+        if self.assumed is not None:
+            doubts.append(
+                f"priors are weighed against a scatter of {self.assumed:.2g}, which is assumed"
             )
         if self.bounds_hit:
             doubts.append(f"at a bound: {', '.join(self.bounds_hit)}")

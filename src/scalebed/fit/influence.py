@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scalebed.fit import robust
 from scalebed.fit.certificate import jacobian
 from scalebed.fit.result import FitResult
 from scalebed.fit.solvers.general import prepare
 from scalebed.fit.solvers.objectives import terms
-from scalebed.laws.forms.base import Array, Inputs
+from scalebed.laws.forms.base import Array, Inputs, Mask
 
 
 class Influence(NamedTuple):
@@ -71,3 +72,12 @@ def influence(fit: FitResult, x: Inputs, y: Array) -> Influence:
         np.where(certain, np.nan, distance),
         np.where(certain, np.nan, studentized),
     )
+
+
+def outlying(fit: FitResult) -> Mask:
+    """Return the points so far off the law that normal scatter hardly explains them, (n,).
+
+    See `scalebed.fit.robust.judge`. Least squares goes half-way to outliers, so that they widen
+    the residuals of all and hide each other: look for them with a fit of ``huber_log``.
+    """
+    return robust.judge(fit.rest, fit.certificate.degrees_of_freedom).outlying

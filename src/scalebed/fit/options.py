@@ -22,8 +22,10 @@ class Options(Fitting):
 
     ``sse`` is half the sum of squared residuals, the paper's; ``log_sse`` the same of the
     logarithms; ``huber_log`` Huber's loss of the residuals of the logarithms (Hoffmann et al.,
-    arXiv 2203.15556, Eq. 3). A parameter one `Prior.sd` off its mean costs as much as one residual
-    of size `scatter`; only priors depend on that.
+    arXiv 2203.15556, Eq. 3). Priors are normal, with their mean and sd, and are weighed against
+    points that scatter by `scatter`; without priors it has no effect. None stands for what the
+    residuals show, see `scalebed.fit.result.fit_law`; the options of a finished fit say how much
+    that was.
     """
 
     fixed: Mapping[str, float] = field(default_factory=dict)
@@ -45,6 +47,11 @@ class Options(Fitting):
             raise ScalebedError(f"parameter {both[0]} is fixed and has a prior, expected one")
         object.__setattr__(self, "fixed", MappingProxyType(dict(self.fixed)))
         object.__setattr__(self, "priors", MappingProxyType(dict(self.priors)))
+
+    @property
+    def open(self) -> bool:
+        """Whether there are priors and the scatter to weigh them against is still to be found."""
+        return bool(self.priors) and self.scatter is None
 
     @property
     def plain(self) -> bool:

@@ -1,8 +1,9 @@
 """Parametric bootstrap: in every draw values are drawn about the fitted law and it is refitted.
 
 The losses of the fit cells are drawn about their law with the lack-of-fit sigma. The same drawn
-losses move the points of the error law, whose errors are drawn about its curve, so the draws of
-both laws are joint.
+losses are the points of the error law, whose errors are drawn about its curve, so the draws of both
+laws are joint. A cell of the error law alone is drawn about its measured loss: nothing says that
+the loss law holds there.
 """
 
 from __future__ import annotations
@@ -36,10 +37,12 @@ def bootstrap(request: Request) -> Drawn | None:
 
 def _losses(request: Request, scale: Array) -> Drawn:
     # Every run has its factor: an error law may be fitted to others than the loss law is.
-    runs, fit = request.runs, request.fit
+    runs, fit, used = request.runs, request.fit, request.used
     noise = normals(request.seed, runs.cells, request.draws, "loss", request.response, "fit")
     factors = scatter_factors(scale * noise)
-    theta = _refit(request, request.measured.x, fit.fitted * factors[:, request.used])
+    theta = _refit(request, request.measured.x, fit.fitted * factors[:, used])
+    # They multiply measured losses, from which the drawn ones of the fit are a residual apart.
+    factors[:, used] *= fit.fitted / request.measured.y
     return Drawn(theta, METHOD, factors)
 
 
@@ -62,7 +65,7 @@ def _refit(request: Request, x: Inputs, y: Array) -> Array:
     about the estimate as the others are; a prior that stayed where it is would pull every refit
     once more.
     """
-    measured, fit, options = request.measured, request.fit, request.measured.options
+    measured, fit, options = request.measured, request.fit, request.fit.options
     if options.objective != "sse":
         y = np.maximum(y, _LEAST)
     names = ("prior", request.kind, request.runs.dataset, request.response)

@@ -66,9 +66,11 @@ def build_stage(
     if isinstance(fit, str):
         return replace(stage, reason=fit)
     sigma = choose_sigma(runs.dataset, scatters, scatter_of(fit, measured.apart))
+    settled = measured if fitted else measured.against(fit, sigma)
     if settings.weights[kind] == "evaluation":
-        measured = measured.weighted(fit, sigma)
-        fit = measured.fit()
+        settled = settled.weighted(fit, sigma)
+    if settled is not measured:
+        measured, fit = settled, settled.fit()
     seed, count = settings.seed, settings.draws
     scale = None
     if sigma is not None:

@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from scalebed.fit import robust
 from scalebed.fit.options import Options
 from scalebed.fit.result import FitRefusedError, FitResult, fit_law
 from scalebed.fit.sensitivity import sensitivity, unit
@@ -32,9 +33,11 @@ class Scatter:
     ----------
     squares : float
         Sum of squares, relative to the fitted loss or absolute for an error: dof times variance.
+        Of Huber's fits the variance is that of a robust scale.
     dof : float
-        Points minus parameters; for held-out cells the number of independent errors that would
-        know the variance as well (Satterthwaite).
+        Points minus parameters, priors counted for what they decide; for held-out cells the number
+        of independent errors that would know the variance as well (Satterthwaite). A robust scale
+        counts as the fewer degrees of freedom that would know it as well.
     points : int
     sampling : float
         Mean variance of the measurement itself (error laws; 0 for losses).
@@ -165,15 +168,23 @@ def held_out(fit: FitResult, x: Inputs, new: Inputs, y: Array, sampling: Array) 
     sd = np.sqrt(np.diag(covariance))
     errors = (y - predicted) / unit(fit, predicted) / sd
     dof = y.size**2 / float(np.sum((covariance / np.outer(sd, sd)) ** 2))
-    squares = float(np.mean(errors**2)) * dof
-    return Scatter(squares, dof, y.size, float(np.mean(sampling**2)), held_out=True)
+    found = (float(np.mean(errors**2)), dof)
+    if fit.options.objective == "huber_log":
+        judged = robust.judge(errors, y.size)
+        found = (judged.scale**2, judged.dof / y.size * dof)
+    return Scatter(found[0] * found[1], found[1], y.size, float(np.mean(sampling**2)), True)
 
 
 def scatter_of(fit: FitResult, sampling: Array) -> Scatter:
-    """Scatter about a fit, from its residuals."""
+    """Scatter about a fit, from its residuals; outliers do not widen that of Huber's fits."""
     residuals = fit.residuals / unit(fit, fit.fitted)
     squares = float(residuals @ residuals)
-    dof = fit.certificate.degrees_of_freedom
+    dof: float = fit.certificate.degrees_of_freedom
+    if dof > 0 and fit.options.priors:
+        dof = residuals.size - fit.certificate.effective_parameters
+    if dof > 0 and fit.options.objective == "huber_log":
+        judged = robust.judge(residuals, dof)
+        squares, dof = judged.dof * judged.scale**2, judged.dof
     return Scatter(squares, dof, residuals.size, float(np.mean(sampling**2)))
 
 

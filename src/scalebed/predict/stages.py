@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from scalebed.fit.options import Options
-from scalebed.fit.result import FitResult, fit_law
+from scalebed.fit.result import LEAST_SCATTER, FitResult, fit_law
 from scalebed.fit.sensitivity import unit
 from scalebed.laws.forms.base import Array, Inputs, Law, Mask
 from scalebed.predict.evidence import Evidence
@@ -119,6 +119,16 @@ class Measured:
     def fit(self) -> FitResult:
         """Fit the law; raises FitRefusedError if the values cannot identify it."""
         return fit_law(self.law, self.x, self.y, self.options, self.weights)
+
+    def against(self, fit: FitResult, sigma: Sigma | None) -> Measured:
+        """Weigh priors against the scatter of others, where the fit cannot tell its own."""
+        if sigma is None or sigma.own or not self.options.open:
+            return self
+        scatter = float(np.hypot(sigma.value, np.sqrt(np.mean(self.apart**2))))
+        if self.law.kind != "loss":
+            scatter /= float(np.sqrt(np.mean(self.y**2)))
+        options = replace(self.options, scatter=max(scatter, LEAST_SCATTER))
+        return replace(self, options=options)
 
     def weighted(self, fit: FitResult, sigma: Sigma | None) -> Measured:
         """Weigh each value by one over the variance of its measurement and scatter together."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -15,7 +16,7 @@ from scalebed.fit.result import FitResult, fit_law
 from scalebed.fit.sensitivity import sensitivity, unit
 from scalebed.laws.forms.base import Array, Index, Inputs, Law
 from scalebed.predict.draws import interval_of, scatter_factors
-from scalebed.predict.scatter import Sigma, stream
+from scalebed.predict.scatter import Sigma, scatter_of, stream
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,10 @@ class Problem:
 
     @property
     def own(self) -> Sigma:
-        """Scatter from the residuals of the fit."""
-        value = np.sqrt(self.residuals @ self.residuals / max(self.dof, 1))
-        return Sigma(float(value), self.dof, "this fit's own residuals", own=True)
+        """Scatter from the residuals of the fit, a robust one if its objective is."""
+        found = scatter_of(self.fit, np.zeros(1))
+        value = np.sqrt(found.squares / (found.dof if found.dof > 0 else 1))
+        return Sigma(float(value), found.dof, "this fit's own residuals", own=True)
 
     @property
     def groups(self) -> Array:
@@ -164,17 +166,30 @@ class Problem:
         """Random numbers that depend on the seed and names alone."""
         return stream(self.seed, "interval", self.name, *names)
 
-    def refit(self, y: Array, weights: Array | None = None) -> Array:
-        """Refit samples (rows, n), or the same points with other weights; theta (rows, p)."""
+    def redrawn(self, about: Mapping[str, float], rows: int) -> dict[str, Array]:
+        """Means of priors, which are points too, drawn about parameters, (rows,) each."""
+        return {
+            name: about[name] + prior.sd * self.stream("prior", name).standard_normal(rows)
+            for name, prior in self.fit.options.priors.items()
+        }
+
+    def refit(
+        self, y: Array, weights: Array | None = None, priors: Mapping[str, Array] | None = None
+    ) -> Array:
+        """Refit samples (rows, n), or the same points with other weights; theta (rows, p).
+
+        Means of `priors` are drawn about the fit unless they are given, as samples are.
+        """
         fit = self.fit
         found = refit(
             self.law,
             self.x,
             y,
-            options=self.options,
+            options=fit.options,
             weights=weights,
             start=fit.theta,
             domain=fit.domain,
+            centres=self.redrawn(fit.parameters, len(y)) if priors is None else priors,
         )
         return found.theta
 

@@ -48,7 +48,9 @@ def resampled(name: str, problem: Problem, groups: Index) -> Interval:
     counts = draw_counts(rng, problem, groups)
     # Few points make few different samples: each is fitted once.
     different, which = np.unique(counts, axis=0, return_inverse=True)
-    theta = problem.refit(problem.y, different.astype(float))[which.ravel()]
+    means = {name: prior.mean for name, prior in problem.fit.options.priors.items()}
+    priors = problem.redrawn(means, len(different))
+    theta = problem.refit(problem.y, different.astype(float), priors)[which.ravel()]
     residuals = problem.residuals * np.sqrt(problem.y.size / max(problem.dof, 1))
     new = rng.choice(residuals, (problem.draws, problem.point.size))
     return from_draws(name, problem, theta, new)

@@ -37,8 +37,9 @@ def half_width(problem: Problem) -> np.ndarray:
 
     moves = sensitivity(problem.fit, problem.x, problem.targets)
     spread = np.sqrt(1 + np.sum(moves**2, axis=1))
-    quantile = float(stdtrit(max(problem.dof, 1), (1 + problem.level) / 2))
-    half: np.ndarray = quantile * problem.own.value * spread
+    own = problem.own
+    quantile = float(stdtrit(max(own.dof, 1), (1 + problem.level) / 2))
+    half: np.ndarray = quantile * own.value * spread
     return half
 
 

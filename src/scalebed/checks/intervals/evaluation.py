@@ -32,7 +32,7 @@ class Evaluation:
             raise ScalebedError("the sampling errors of the measured values are not known")
         rng = problem.stream(self.name)
         normal = rng.standard_normal((problem.draws, problem.y.size))
-        theta = problem.refit(problem.y + problem.evaluation * normal)
+        theta = problem.refit(problem.y + problem.evaluation * normal, priors={})
         error = float(np.sqrt(np.mean((problem.evaluation / problem.unit) ** 2)))
         new = error * rng.standard_normal((problem.draws, problem.point.size))
         return from_draws(self.name, problem, theta, new)

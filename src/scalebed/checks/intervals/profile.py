@@ -7,6 +7,7 @@ import numpy as np
 from scalebed.checks.intervals.base import Interval, Problem
 from scalebed.checks.intervals.delta import half_width
 from scalebed.checks.intervals.design import Design, not_enough
+from scalebed.fit.influence import outlying
 from scalebed.fit.refit import refit
 from scalebed.laws.forms.base import Array
 
@@ -36,8 +37,9 @@ class Profile:
         """Find the limits of all targets at once."""
         from scipy.special import stdtrit
 
-        quantile = float(stdtrit(max(problem.dof, 1), (1 + problem.level) / 2))
-        allowed = (quantile * problem.own.value) ** 2
+        own = problem.own
+        quantile = float(stdtrit(max(own.dof, 1), (1 + problem.level) / 2))
+        allowed = (quantile * own.value) ** 2
         cost = _Cost(problem)
         half = half_width(problem) * problem.ahead
         lower = _limit(cost, problem.point, -half, allowed)
@@ -62,7 +64,11 @@ class _Cost:
         )
         base = np.column_stack([np.broadcast_to(problem.y, (rows, problem.y.size)), problem.point])
         self.base = base
-        self.least = float(problem.residuals @ problem.residuals)
+        self.kept = np.ones(problem.y.size + 1, dtype=bool)
+        if problem.fit.options.objective == "huber_log":
+            self.kept[:-1] = ~outlying(problem.fit)
+        rest = problem.residuals[self.kept[:-1]]
+        self.least = float(rest @ rest)
 
     def __call__(self, values: Array) -> Array:
         """Return the rise for one value a target, (m,)."""
@@ -73,12 +79,12 @@ class _Cost:
             problem.law,
             self.x,
             y,
-            options=problem.options,
+            options=problem.fit.options,
             start=problem.fit.theta,
             domain=problem.fit.domain,
         )
         rest = (y - problem.law.value(found.theta, self.x)) / self.scale
-        rise: Array = np.sum(rest**2, axis=1) - self.least
+        rise: Array = np.sum(rest[:, self.kept] ** 2, axis=1) - self.least
         return rise
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scalebed.fit import robust
 from scalebed.fit.options import Options
 from scalebed.fit.solvers.newton import Minimum, Problem, minimise
 from scalebed.laws.forms.base import Array, Frame, Inputs, Law
@@ -24,6 +25,8 @@ _FEW = 4_000
 _PATIENT = 1_000
 _TRIED = 2  # starts that go on when the best has not arrived
 _CONVERGED = 1e-6
+ASSUMED = 0.01
+"""Scatter of runs, relative to the response, where nothing tells it."""
 
 
 class Setup(NamedTuple):
@@ -70,9 +73,7 @@ def prepare(
         elif parameter.name in options.priors:
             prior = options.priors[parameter.name]
             mean[j] = prior.mean * factors[j]
-            precision[j] = (
-                cost_of_scatter(options, model / frame.unit) / (prior.sd * factors[j]) ** 2
-            )
+            precision[j] = price(options, model / frame.unit) / (prior.sd * factors[j]) ** 2
     logarithmic = np.zeros(p, dtype=bool)
     if held_weights:
         logarithmic[list(law.weights)] = True
@@ -99,9 +100,26 @@ def _scales(law: Law, factors: Array) -> Array:
     return scales
 
 
+def price(options: Options, y: Array) -> float:
+    """Twice the cost of a parameter that is one sd of its prior off.
+
+    With the sum of squares and `scatter` s it is s^2: the optimum is then the mode of the
+    posterior. Huber's loss rho is no likelihood of the scatter; E rho'^2 / E rho'' is what gives
+    its optimum the same weight as its standard error does, s^2 again for a large delta.
+    """
+    scatter = options.scatter or ASSUMED
+    if options.objective == "sse":
+        return scatter**2 * float(np.mean(y**2))
+    if options.objective == "huber_log":
+        return robust.mean_square(scatter, options.delta) / robust.mean_curvature(
+            scatter, options.delta
+        )
+    return scatter**2
+
+
 def cost_of_scatter(options: Options, y: Array) -> float:
-    """Twice the cost of a residual of size `scatter`."""
-    scatter = options.scatter
+    """Twice the cost of a residual of size `scatter`; the unit of `spread` in pooled fits."""
+    scatter = options.scatter or ASSUMED
     if options.objective == "sse":
         return scatter**2 * float(np.mean(y**2))
     if options.objective == "huber_log" and scatter > options.delta:
