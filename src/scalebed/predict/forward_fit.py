@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import stdtrit
 
+from scalebed.fit.influence import outlying
 from scalebed.fit.posterior.points import size_codes
 from scalebed.fit.result import FitRefusedError, FitResult
 from scalebed.fit.sensitivity import sensitivity, unit
@@ -15,6 +16,7 @@ from scalebed.predict.build import measured_of
 from scalebed.predict.evidence import Evidence, bends, lack_of_fit, reach
 from scalebed.predict.forward import FEW_SIZES, Forward, Rung, rungs_of
 from scalebed.predict.runs import Runs
+from scalebed.predict.scatter import scatter_of
 from scalebed.predict.settings import Settings
 from scalebed.predict.stages import Measured, Stage
 
@@ -55,8 +57,18 @@ def evidence_of(stage: Stage, runs: Runs, measured: Measured, level: float) -> E
         findings=(
             *(bends(params, tokens, rest, len(count)) if alone else ()),
             *lack_of_fit(design, rest, len(count)),
+            *_outlying(stage.fit, runs, stage.used, rest),
         ),
     )
+
+
+def _outlying(fit: FitResult, runs: Runs, used: Mask, rest: Array) -> list[str]:
+    """Name the rows that Huber's fit does not account for; other fits hide theirs."""
+    if fit.options.objective != "huber_log":
+        return []
+    names = [runs.cells[i] for i in map(int, np.flatnonzero(used))]
+    found = [f"{names[i]} ({rest[i]:+.1%})" for i in map(int, np.flatnonzero(outlying(fit)))]
+    return [f"outlying, so left out of the scatter: {', '.join(found)}"] if found else []
 
 
 def forward_fit(measured: Measured, params: Array, level: float = 0.9) -> Forward:
@@ -91,8 +103,9 @@ def _rung(
 ) -> Rung:
     below, new = (measured.take(use) for use in rows)
     predicted = fit.predict(*new.x)
-    dof = fit.certificate.degrees_of_freedom
-    sigma = np.sqrt(np.sum((fit.residuals / unit(fit, fit.fitted)) ** 2) / dof)
+    scattered = scatter_of(fit, below.apart)
+    dof = scattered.dof
+    sigma = np.sqrt(scattered.squares / scattered.dof)
     moves = sensitivity(fit, below.x, new.x).mean(0)
     scale = float(unit(fit, predicted).mean())
     sd = scale * float(sigma * np.sqrt(1 / new.y.size + moves @ moves))
