@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from scalebed.checks.tournament.entries import BASELINE, Entry, error_entries, loss_entries
-from scalebed.checks.tournament.scores import Score, error_scores, loss_score
+from scalebed.checks.tournament.redraw import Redraws
+from scalebed.checks.tournament.scores import Predicted, Score, error_scores, loss_score
 from scalebed.checks.tournament.splits import Split
 from scalebed.fit.options import Options
-from scalebed.laws.forms.base import Array
 from scalebed.predict.runs import Runs
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-Losses = list[tuple[Array, Array | None]]
 
 
 class Job(NamedTuple):
@@ -54,6 +52,8 @@ class Field:
         Their options as JSON values.
     losses : list
         Measured and predicted losses of every split and data set, for error laws.
+    redraws : (Redraws, Redraws)
+        Deviations of the losses and of the errors of the fitted runs.
     only : tuple of str
         Laws that take part beside the study's own; all if empty.
     """
@@ -62,7 +62,8 @@ class Field:
     splits: tuple[Split, ...]
     laws: tuple[str, str]
     options: tuple[dict[str, Any], dict[str, Any]]
-    losses: list[Losses]
+    losses: list[list[Predicted]]
+    redraws: tuple[Redraws, ...]
     only: tuple[str, ...] = ()
 
     def entries(self, kind: str) -> tuple[list[Entry], int]:
@@ -84,9 +85,10 @@ class Field:
         """Scores of a job, one a response."""
         split, entry = self.splits[job.split], self.entries(job.kind)[0][job.entry]
         if job.kind == "loss":
-            return [loss_score(entry, split, self.runs, name) for name in job.responses]
-        losses = self.losses[job.split]
-        return error_scores(entry, split, self.runs, job.responses, losses)
+            drawn = self.redraws[0]
+            return [loss_score(entry, split, self.runs, name, drawn) for name in job.responses]
+        losses, drawn = self.losses[job.split], self.redraws[1]
+        return error_scores(entry, split, self.runs, job.responses, losses, drawn)
 
 
 _field: Field | None = None
