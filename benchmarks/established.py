@@ -27,7 +27,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 # numba asks for the package `coverage`, which is not the file beside this one.
 sys.path.pop(0)
@@ -43,10 +43,11 @@ from scalebed.checks.tournament.differences import (
 )
 from scalebed.checks.tournament.entries import loss_entries
 from scalebed.checks.tournament.redraw import redraws_of
-from scalebed.checks.tournament.scores import loss_score
+from scalebed.checks.tournament.scores import judge
 from scalebed.checks.tournament.splits import Split, cell_numbers, make_splits
+from scalebed.checks.tournament.trials import Tried, try_losses
 from scalebed.laws import get_law
-from scalebed.laws.forms.base import Array
+from scalebed.laws.forms.base import Array, Index
 from scalebed.plan import rule_params
 from scalebed.predict.open_study import read_tables
 from scalebed.predict.runs import Runs, collect_runs
@@ -69,6 +70,10 @@ PLAYERS = (
     "compute, log_sse",
     "kaplan_no_floor, log_sse",
 )
+
+
+OWN = 0
+"""The study's own law."""
 
 
 class Played(NamedTuple):
@@ -108,26 +113,36 @@ def redrawn(sets: list[Runs], seed: int, noise: float, shared: float) -> list[Ru
     return result
 
 
+def clusters_of(sets: list[Runs], split: Split) -> Index:
+    """Number of the (N, M) of every prediction."""
+    found = [number[test] for number, test in zip(cell_numbers(sets), split.test, strict=True)]
+    _, clusters = np.unique(np.concatenate(found), return_inverse=True)
+    return clusters
+
+
 def play(
-    seed: int, sets: list[Runs], splits: list[Split], noise: float, shared: float
+    seed: int, sets: list[Runs], splits: list[Split], spread: float, shared: float
 ) -> list[Played]:
     """Let the laws play the splits on one re-drawn testbed."""
     found = {f"{entry.law}, {entry.objective}": entry for entry in loss_entries()}
-    runs, result = redrawn(sets, seed, noise, shared), []
+    runs, result = redrawn(sets, seed, spread, shared), []
     drawn = redraws_of(runs, seed, "loss")
     for split in splits:
-        scores = [loss_score(found[name], split, runs, LOSS, drawn) for name in PLAYERS]
+        trials = [try_losses(found[name], split, runs, LOSS) for name in PLAYERS]
+        noise = drawn.noise([one.fitted for one in trials[OWN] if isinstance(one, Tried)])
+        scores = [judge(one, drawn, noise) for one in trials]
         errors = np.stack([score.errors for score in scores])
         again = np.stack([score.redrawn for score in scores])
         dof = np.array([score.dof for score in scores])
         weights = np.full(errors.shape[1], 1 / errors.shape[1])
-        pairs = [shared_noise(errors, again, j, weights, dof) for j in range(len(scores))]
+        at = clusters_of(sets, split)
+        pairs = [shared_noise(errors, again, j, weights, at, dof) for j in range(len(scores))]
         sd, least = (np.stack(column, axis=1) for column in zip(*pairs, strict=True))
         result.append(Played(errors, sd, least))
     return result
 
 
-def counts(played: list[Played], clusters: Any, draws: int, fits: bool) -> dict[str, Array]:
+def counts(played: list[Played], clusters: Index, draws: int, fits: bool) -> dict[str, Array]:
     """Off, wrong and found of every pair, (laws, laws) in per cent of the re-draws."""
     errors = np.stack([one.errors for one in played])
     means = errors.mean(2)
@@ -178,13 +193,12 @@ def main() -> None:
     splits = [split for split in every if split.name in wanted]
     start = time.perf_counter()
     seeds = range(args.first, args.first + args.replicates)
-    one = partial(play, sets=sets, splits=splits, noise=args.noise, shared=args.shared)
+    one = partial(play, sets=sets, splits=splits, spread=args.noise, shared=args.shared)
     with ProcessPoolExecutor(args.workers) as pool:
         played = list(pool.map(one, seeds))
     print(f"{args.replicates} re-draws in {time.perf_counter() - start:.0f} s")
     for i, split in enumerate(splits):
-        at = [n[test] for n, test in zip(cell_numbers(sets), split.test, strict=True)]
-        _, clusters = np.unique(np.concatenate(at), return_inverse=True)
+        clusters = clusters_of(sets, split)
         for fits in (False, True):
             found = counts([one[i] for one in played], clusters, args.draws, fits)
             print(f"{split.name:9} {'with' if fits else 'without'} fits  {show(found)}", flush=True)

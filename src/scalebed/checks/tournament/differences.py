@@ -42,7 +42,8 @@ class Shared(NamedTuple):
     Attributes
     ----------
     sd : array (rows,)
-        Standard deviation of each difference over the redraws of the fitted runs.
+        Root of the mean covariance of two clusters' differences over the redraws of the fitted
+        runs, 0 if it is negative.
     dof : array (rows,)
         Degrees of freedom of the scatter they were redrawn with; with none, the deviation is
         unknown and nothing is established.
@@ -57,7 +58,9 @@ def cluster_draws(clusters: int, draws: int, rng: np.random.Generator) -> Draws:
     return rng.multinomial(clusters, np.full(clusters, 1 / clusters), draws).astype(float)
 
 
-def shared_noise(errors: Array, redrawn: Array, row: int, weights: Array, dof: Array) -> Shared:
+def shared_noise(
+    errors: Array, redrawn: Array, row: int, weights: Array, clusters: Index, dof: Array
+) -> Shared:
     """Deviation of the differences from one row over the redraws of the fitted runs.
 
     Parameters
@@ -69,19 +72,32 @@ def shared_noise(errors: Array, redrawn: Array, row: int, weights: Array, dof: A
     row : int
         Row that the others are compared with.
     weights : array (targets,)
+    clusters : int array (targets,)
     dof : array (rows,)
-        Degrees of freedom of the scatter of each row; of two rows the fewer count.
+        Degrees of freedom of the scatter of the fitted runs; of two rows the fewer count.
+
+    Notes
+    -----
+    Let d be the differences of g clusters of equal weight and G their covariance over the redraws.
+    The variance of their mean is the sum of G over g squared. The bootstrap over clusters expects
+    (mean of the diagonal of G - mean of the rest of G) / g of it; what it lacks is the mean of the
+    rest of G. Clusters of other weights count by the products of their weights.
     """
-    valid = np.isfinite(errors - errors[row]) * weights
-    with np.errstate(invalid="ignore", divide="ignore"):
-        shares = valid / valid.sum(1, keepdims=True)
-    sd = np.full(len(errors), np.nan)
-    for i, share in enumerate(shares):
-        use = share > 0
-        if use.any():
-            moved = (redrawn[i][:, use] - redrawn[row][:, use]) @ share[use]
-            sd[i] = moved.std(ddof=1)
-    return Shared(sd, np.minimum(dof, dof[row]))
+    indicator = (clusters[:, None] == np.arange(clusters.max() + 1)).astype(float)
+    variance = np.full(len(errors), np.nan)
+    for i, valid in enumerate(np.isfinite(errors - errors[row]) * weights):
+        use = valid > 0
+        if not use.any():
+            continue
+        rest = redrawn[i][:, use] - redrawn[row][:, use]
+        shares = valid[use, None] * indicator[use] / valid.sum()
+        moved = (rest - rest.mean(0)) @ shares
+        total, own = moved.sum(1), (moved**2).sum(1)
+        size = shares.sum(0)
+        pairs = 1 - float(size @ size)
+        between = float((total**2 - own).sum()) / (len(rest) - 1)
+        variance[i] = max(between, 0.0) / pairs if pairs > 1e-12 else 0.0
+    return Shared(np.sqrt(variance), np.minimum(dof, dof[row]))
 
 
 def differences(

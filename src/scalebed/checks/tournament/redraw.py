@@ -1,9 +1,10 @@
 """The noise of the fitted runs, drawn again: what all predictions of a split share.
 
-In every redraw the fitted runs deviate anew from each law's own curve, with the scatter of its own
-residuals, and the predictions move as `scalebed.fit.sensitivity` says: to first order, as refits of
-every law would take hours. The deviation of a run, in units of that scatter, is the same for every
-law, split and response; so what two laws share of it cancels in their difference.
+In every redraw the fitted runs deviate anew, and the predictions of a law move as
+`scalebed.fit.sensitivity` says: to first order, as refits of every law would take hours. How far
+the runs deviate is known from the residuals of the study's own law, or of the law itself where it
+predicts errors without a loss. The deviation of a run, in units of that scatter, is the same for
+every law, split and response; so what two laws share of it cancels in their difference.
 """
 
 from __future__ import annotations
@@ -126,15 +127,18 @@ class Redraws:
         moved: Array = predicted + noise.sd * moves * unit(fit, predicted)
         return moved if fit.law.kind == "loss" else np.clip(moved, 0.0, 1.0)
 
+    def error(self, at: int, cell: int, error: float, noise: Noise) -> Array:
+        """Error of one run of a data set as it would be measured again, (draws,)."""
+        both = self._normals(at, np.array([cell]), noise)
+        return np.clip(error + noise.sd * both[:, 0], 0.0, 1.0)
+
     def normals(self, one: Fitted, noise: Noise) -> Array:
         """Deviations of the fitted runs in units of their scatter, (draws, n).
 
         Huber's loss limits residuals to its delta: what moves such a fit is the limited deviation,
         here in units of its own standard deviation.
         """
-        common = self.designs[:, self.numbers[one.at][one.used]]
-        own = self.cells[one.at][:, one.used]
-        normal: Array = np.sqrt(noise.shared) * common + np.sqrt(1 - noise.shared) * own
+        normal = self._normals(one.at, np.flatnonzero(one.used), noise)
         options = one.fit.options
         if options.objective == "huber_log" and noise.sd:
             limit = options.delta / noise.sd
@@ -142,6 +146,12 @@ class Redraws:
             density = math.exp(-(limit**2) / 2) / math.sqrt(2 * math.pi)
             square = inside - 2 * limit * density + limit**2 * (1 - inside)
             normal = np.clip(normal, -limit, limit) / math.sqrt(square)
+        return normal
+
+    def _normals(self, at: int, cells: Index, noise: Noise) -> Array:
+        common = self.designs[:, self.numbers[at][cells]]
+        own = self.cells[at][:, cells]
+        normal: Array = np.sqrt(noise.shared) * common + np.sqrt(1 - noise.shared) * own
         return normal
 
 

@@ -85,7 +85,7 @@ def group_rows(
     dof = np.array([score.dof for _, score in scores])
 
     def compared(row: int) -> Differences:
-        shared = shared_noise(errors, redrawn, row, group.weights, dof)
+        shared = shared_noise(errors, redrawn, row, group.weights, clusters, dof)
         return differences(errors, errors[row], group.weights, clusters, counts, level, shared)
 
     against = compared(own)
