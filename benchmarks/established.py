@@ -62,9 +62,7 @@ PLAYERS = (
     "tied, sse",
     "tied, log_sse",
     "tied, huber_log",
-    "chinchilla, sse",
     "chinchilla, log_sse",
-    "chinchilla, huber_log",
     "chinchilla, log_sse, prior",
     "kaplan, log_sse",
     "compute, log_sse",
@@ -114,7 +112,7 @@ def redrawn(sets: list[Runs], seed: int, noise: float, shared: float) -> list[Ru
 
 
 def clusters_of(sets: list[Runs], split: Split) -> Index:
-    """Number of the (N, M) of every prediction."""
+    """Return the number of the (N, M) of every prediction."""
     found = [number[test] for number, test in zip(cell_numbers(sets), split.test, strict=True)]
     _, clusters = np.unique(np.concatenate(found), return_inverse=True)
     return clusters
