@@ -8,13 +8,9 @@ from scalebed.checks.tournament import play
 from scalebed.checks.tournament.differences import cluster_draws, differences
 from scalebed.checks.tournament.entries import error_entries, loss_entries
 from scalebed.checks.tournament.play import Rules, members, own_entry, run_tournament
-from scalebed.checks.tournament.scores import (
-    error_scores,
-    joined,
-    loss_score,
-    predicted_losses,
-)
+from scalebed.checks.tournament.scores import joined, judge
 from scalebed.checks.tournament.splits import cell_numbers, make_splits
+from scalebed.checks.tournament.trials import predict_losses, try_errors, try_losses
 from scalebed.checks.tournament.verdict import asked, verdicts
 from scalebed.predict.scatter import stream
 
@@ -89,7 +85,7 @@ def test_errors_of_the_loss_laws(study, splits, losses, name):
     for split, printed in zip(SPLITS, LOSS[name], strict=True):
         if np.isnan(printed):
             continue
-        score = loss_score(losses[name], splits[split], study.runs, "c4_val")
+        score = judge(try_losses(losses[name], splits[split], study.runs, "c4_val"))
         assert not score.refused
         assert score.errors.mean() == pytest.approx(printed, abs=0.0051), split
 
@@ -99,7 +95,7 @@ def test_paired_differences_of_tied_and_untied_exponents(study, splits, losses):
     for name, printed in PAIRED.items():
         split = splits[name]
         errors = [
-            loss_score(losses[f"{law}, log_sse"], split, study.runs, "c4_val").errors
+            judge(try_losses(losses[f"{law}, log_sse"], split, study.runs, "c4_val")).errors
             for law in ("tied", "chinchilla")
         ]
         cells = np.concatenate([n[test] for n, test in zip(numbers, split.test, strict=True)])
@@ -118,10 +114,10 @@ def test_errors_of_the_error_laws(study, splits, name):
     entry = next(entry for entry in error_entries() if entry.law == name)
     seventeen, all_tasks, digits = ERROR[name]
     for split, *printed in zip(ERROR_SPLITS, seventeen, all_tasks, strict=True):
-        losses = predicted_losses(own_entry(study), splits[split], study.runs, "c4_val")
+        losses = predict_losses(own_entry(study), splits[split], study.runs, "c4_val")
         names = ("average", "all_46")
-        scores = error_scores(entry, splits[split], study.runs, names, losses)
-        found = [score.errors.mean() for score in scores]
+        trials = try_errors(entry, splits[split], study.runs, names, losses)
+        found = [judge(trials[name]).errors.mean() for name in names]
         assert found == pytest.approx(printed, abs=digits + 1e-3), split
 
 
@@ -129,9 +125,10 @@ def test_errors_of_the_error_laws(study, splits, name):
 def test_errors_on_single_tasks(study, splits, name):
     entry = next(entry for entry in error_entries() if entry.law == name)
     for split, printed in zip(("design, targets", "N<=411M"), SINGLE[name], strict=True):
-        losses = predicted_losses(own_entry(study), splits[split], study.runs, "c4_val")
+        losses = predict_losses(own_entry(study), splits[split], study.runs, "c4_val")
         tasks = members(study)["average"]
-        score = joined(error_scores(entry, splits[split], study.runs, tasks, losses))
+        trials = try_errors(entry, splits[split], study.runs, tasks, losses)
+        score = joined(judge(trials[task]) for task in tasks)
         assert len(tasks) == 17
         assert score.errors.mean() == pytest.approx(printed, abs=0.051)
 
@@ -141,9 +138,10 @@ def test_the_sigmoid_halves_the_error_on_single_tasks(study, splits):
     for entry in error_entries():
         if entry.law in ("decay", "sigmoid"):
             split = splits["N<=411M"]
-            losses = predicted_losses(own_entry(study), split, study.runs, "c4_val")
+            losses = predict_losses(own_entry(study), split, study.runs, "c4_val")
             tasks = members(study)["average"]
-            score = joined(error_scores(entry, split, study.runs, tasks, losses))
+            trials = try_errors(entry, split, study.runs, tasks, losses)
+            score = joined(judge(trials[task]) for task in tasks)
             found[entry.law] = score.errors.mean()
     assert found["sigmoid"] < found["decay"] / 2
 

@@ -1,12 +1,14 @@
 """Paired differences between entries, with a bootstrap over clusters of cells.
 
 Data sets share their designs, and runs of the same N and M deviate alike, so what is resampled are
-the distinct (N, M), each with all of its predictions.
+the distinct (N, M), each with all of its predictions. All predictions of a split share its fits:
+what the noise of the fitted runs does to the difference no resample shows, so it is added.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,7 +27,7 @@ class Differences:
     mean, lower, upper : array (rows,)
         Mean, and quantiles of its bootstrap.
     established : bool array (rows,)
-        Whether the interval, widened for few clusters, leaves out zero.
+        Whether the interval, widened for few clusters and few degrees of freedom, leaves out zero.
     """
 
     mean: Array
@@ -34,13 +36,78 @@ class Differences:
     established: Mask
 
 
+class Shared(NamedTuple):
+    """What the noise of the fitted runs does to mean differences.
+
+    Attributes
+    ----------
+    sd : array (rows,)
+        Root of the mean covariance of two clusters' differences over the redraws of the fitted
+        runs, 0 if it is negative.
+    dof : array (rows,)
+        Degrees of freedom of the scatter they were redrawn with; with none, the deviation is
+        unknown and nothing is established.
+    """
+
+    sd: Array
+    dof: Array
+
+
 def cluster_draws(clusters: int, draws: int, rng: np.random.Generator) -> Draws:
     """Resample clusters with replacement: counts, (draws, clusters)."""
     return rng.multinomial(clusters, np.full(clusters, 1 / clusters), draws).astype(float)
 
 
+def shared_noise(
+    errors: Array, redrawn: Array, row: int, weights: Array, clusters: Index, dof: Array
+) -> Shared:
+    """Deviation of the differences from one row over the redraws of the fitted runs.
+
+    Parameters
+    ----------
+    errors : array (rows, targets)
+        NaN where there is no prediction.
+    redrawn : array (rows, draws, targets)
+        The errors of laws fitted to redrawn runs.
+    row : int
+        Row that the others are compared with.
+    weights : array (targets,)
+    clusters : int array (targets,)
+    dof : array (rows,)
+        Degrees of freedom of the scatter of the fitted runs; of two rows the fewer count.
+
+    Notes
+    -----
+    Let d be the differences of g clusters of equal weight and G their covariance over the redraws.
+    The variance of their mean is the sum of G over g squared. The bootstrap over clusters expects
+    (mean of the diagonal of G - mean of the rest of G) / g of it; what it lacks is the mean of the
+    rest of G. Clusters of other weights count by the products of their weights.
+    """
+    indicator = (clusters[:, None] == np.arange(clusters.max() + 1)).astype(float)
+    variance = np.full(len(errors), np.nan)
+    for i, valid in enumerate(np.isfinite(errors - errors[row]) * weights):
+        use = valid > 0
+        if not use.any():
+            continue
+        rest = redrawn[i][:, use] - redrawn[row][:, use]
+        shares = valid[use, None] * indicator[use] / valid.sum()
+        moved = (rest - rest.mean(0)) @ shares
+        total, own = moved.sum(1), (moved**2).sum(1)
+        size = shares.sum(0)
+        pairs = 1 - float(size @ size)
+        between = float((total**2 - own).sum()) / (len(rest) - 1)
+        variance[i] = max(between, 0.0) / pairs if pairs > 1e-12 else 0.0
+    return Shared(np.sqrt(variance), np.minimum(dof, dof[row]))
+
+
 def differences(
-    errors: Array, against: Array, weights: Array, clusters: Index, draws: Draws, level: float
+    errors: Array,
+    against: Array,
+    weights: Array,
+    clusters: Index,
+    draws: Draws,
+    level: float,
+    shared: Shared | None = None,
 ) -> Differences:
     """Compare rows of errors with one row, prediction by prediction.
 
@@ -57,12 +124,16 @@ def differences(
         From `cluster_draws`.
     level : float
         Probability content of the interval.
+    shared : Shared, optional
+        What the fits that all predictions share add; none where the fits are taken as they are.
 
     Notes
     -----
     The percentile bootstrap of g clusters underestimates the spread by sqrt((g - 1) / g) and takes
     the tails for normal. For `established` its distances from the mean are stretched by
-    sqrt(g / (g - 1)) and the ratio of Student's and the normal quantile.
+    sqrt(g / (g - 1)) and the ratio of Student's and the normal quantile. To the square of each
+    distance that of the shared noise is added, its standard deviation times the normal quantile,
+    and for `established` Student's.
     """
     from scipy.stats import norm, t
 
@@ -78,10 +149,19 @@ def differences(
         sampled = (sums @ draws.T) / (sizes @ draws.T)
         stretch = t.isf(tail, np.maximum(present - 1, 1)) / norm.isf(tail)
         stretch = stretch * np.sqrt(present / np.maximum(present - 1, 1))
-    lower, upper = _quantiles(sampled, np.array([tail, 1 - tail]))
-    low, high = mean - stretch * (mean - lower), mean + stretch * (upper - mean)
-    established = (present > 1) & ((low > 0) | (high < 0))
-    return Differences(mean, lower, upper, established)
+    ends = _quantiles(sampled, np.array([tail, 1 - tail]))
+    below, above = mean - ends[0], ends[1] - mean
+    if shared is None:
+        shared = Shared(np.zeros(len(errors)), np.full(len(errors), np.inf))
+    usual = norm.isf(tail) * shared.sd
+    known = shared.dof > 0
+    wide = t.isf(tail, np.where(known, shared.dof, 1.0)) * shared.sd
+    low = mean - np.hypot(stretch * below, wide)
+    high = mean + np.hypot(stretch * above, wide)
+    established = known & (present > 1) & ((low > 0) | (high < 0))
+    return Differences(
+        mean, mean - np.hypot(below, usual), mean + np.hypot(above, usual), established
+    )
 
 
 def _quantiles(samples: Array, levels: Array) -> Array:

@@ -9,9 +9,11 @@ import numpy as np
 
 from scalebed.checks.tournament.entries import Entry
 from scalebed.checks.tournament.pool import Field, Job, play_all
+from scalebed.checks.tournament.redraw import redraws_of
 from scalebed.checks.tournament.rows import Group, Row, group_rows
-from scalebed.checks.tournament.scores import Score, joined, predicted_losses
+from scalebed.checks.tournament.scores import Score, joined
 from scalebed.checks.tournament.splits import Split, cell_numbers, make_splits
+from scalebed.checks.tournament.trials import predict_losses
 from scalebed.core.errors import ScalebedError
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array, Index, Mask
@@ -78,11 +80,13 @@ def run_tournament(study: StudyFit, rules: Rules | None = None) -> list[Row]:
     splits, own = make_splits(study.runs), own_entry(study)
     if not splits:
         return []
-    losses = [predicted_losses(own, split, study.runs, study.settings.loss) for split in splits]
     settings = study.settings.refitted
+    redraws = tuple(redraws_of(study.runs, rules.seed, kind) for kind in ("loss", "error"))
+    losses = [predict_losses(own, split, study.runs, settings.loss, redraws[0]) for split in splits]
     laws = (settings.loss_law, settings.error_law)
     options = (settings.loss_options.to_json(), settings.error_options.to_json())
-    contest = _Contest(study, Field(study.runs, splits, laws, options, losses, rules.laws), rules)
+    field = Field(study.runs, splits, laws, options, losses, redraws, rules.laws)
+    contest = _Contest(study, field, rules)
     rows = contest.losses(rules.losses or (study.settings.loss,)) if "loss" in rules.kinds else []
     return rows + (contest.errors() if "error" in rules.kinds else [])
 

@@ -7,19 +7,18 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from scalebed.checks.tournament.entries import BASELINE, Entry, error_entries, loss_entries
-from scalebed.checks.tournament.scores import Score, error_scores, loss_score
+from scalebed.checks.tournament.redraw import Noise, Redraws
+from scalebed.checks.tournament.scores import Score, judge
 from scalebed.checks.tournament.splits import Split
+from scalebed.checks.tournament.trials import Predicted, Trial, Tried, try_errors, try_losses
 from scalebed.fit.options import Options
-from scalebed.laws.forms.base import Array
 from scalebed.predict.runs import Runs
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-Losses = list[tuple[Array, Array | None]]
 
 
 class Job(NamedTuple):
@@ -54,16 +53,22 @@ class Field:
         Their options as JSON values.
     losses : list
         Measured and predicted losses of every split and data set, for error laws.
+    redraws : (Redraws, Redraws)
+        Deviations of the losses and of the errors of the fitted runs.
     only : tuple of str
         Laws that take part beside the study's own; all if empty.
+    noises : dict
+        Scatter of the responses by kind and split, as far as it was asked for.
     """
 
     runs: list[Runs]
     splits: tuple[Split, ...]
     laws: tuple[str, str]
     options: tuple[dict[str, Any], dict[str, Any]]
-    losses: list[Losses]
+    losses: list[list[Predicted]]
+    redraws: tuple[Redraws, ...]
     only: tuple[str, ...] = ()
+    noises: dict[tuple[str, int], dict[str, Noise]] = field(default_factory=dict)
 
     def entries(self, kind: str) -> tuple[list[Entry], int]:
         """Entries of a kind, and which of them is the study's own."""
@@ -82,19 +87,37 @@ class Field:
 
     def play(self, job: Job) -> list[Score]:
         """Scores of a job, one a response."""
-        split, entry = self.splits[job.split], self.entries(job.kind)[0][job.entry]
+        entry = self.entries(job.kind)[0][job.entry]
+        noises = self._noises(job)
+        trials, drawn = self._try(job, entry), self.redraws[job.kind == "error"]
+        own = entry.route == "direct"
+        return [judge(trials[name], drawn, None if own else noises[name]) for name in job.responses]
+
+    def _try(self, job: Job, entry: Entry) -> dict[str, list[Trial]]:
+        split = self.splits[job.split]
         if job.kind == "loss":
-            return [loss_score(entry, split, self.runs, name) for name in job.responses]
-        losses = self.losses[job.split]
-        return error_scores(entry, split, self.runs, job.responses, losses)
+            return {name: try_losses(entry, split, self.runs, name) for name in job.responses}
+        return try_errors(entry, split, self.runs, job.responses, self.losses[job.split])
+
+    def _noises(self, job: Job) -> dict[str, Noise]:
+        """Scatter of each response about the study's own law on the split; found once."""
+        key = job.kind, job.split
+        if key not in self.noises:
+            entries, own = self.entries(job.kind)
+            trials, drawn = self._try(job, entries[own]), self.redraws[job.kind == "error"]
+            self.noises[key] = {
+                name: drawn.noise([one.fitted for one in found if isinstance(one, Tried)])
+                for name, found in trials.items()
+            }
+        return self.noises[key]
 
 
 _field: Field | None = None
 
 
-def _begin(field: Field) -> None:
+def _begin(shared: Field) -> None:
     global _field
-    _field = field
+    _field = shared
 
 
 def _play(job: Job) -> list[Score]:
@@ -103,13 +126,13 @@ def _play(job: Job) -> list[Score]:
     return _field.play(job)
 
 
-def play_all(field: Field, jobs: list[Job], workers: int) -> list[list[Score]]:
+def play_all(shared: Field, jobs: list[Job], workers: int) -> list[list[Score]]:
     """Scores of all jobs, in their order."""
     if workers < 2 or len(jobs) < 2:
-        return [field.play(job) for job in jobs]
+        return [shared.play(job) for job in jobs]
     with _one_thread_each():
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, _begin, (field,)) as pool:
+        with ProcessPoolExecutor(workers, context, _begin, (shared,)) as pool:
             return list(pool.map(_play, jobs))
 
 

@@ -8,7 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from scalebed.checks.tournament.differences import Differences, cluster_draws, differences
+from scalebed.checks.tournament.differences import (
+    Differences,
+    cluster_draws,
+    differences,
+    shared_noise,
+)
 from scalebed.checks.tournament.entries import Entry
 from scalebed.checks.tournament.scores import Score
 from scalebed.laws.forms.base import Array, Index, Mask
@@ -76,11 +81,16 @@ def group_rows(
     counts = cluster_draws(count, draws, stream(seed, *names))
     means = _means(errors, group.weights)
     complete: Mask = np.asarray(np.isfinite(errors).all(1))
-    against = differences(errors, errors[own], group.weights, clusters, counts, level)
+    redrawn = np.stack([score.redrawn for _, score in scores])
+    dof = np.array([score.dof for _, score in scores])
+
+    def compared(row: int) -> Differences:
+        shared = shared_noise(errors, redrawn, row, group.weights, clusters, dof)
+        return differences(errors, errors[row], group.weights, clusters, counts, level, shared)
+
+    against = compared(own)
     best = int(np.argmin(np.where(complete, means, np.inf))) if complete.any() else None
-    behind = None
-    if best is not None:
-        behind = differences(errors, errors[best], group.weights, clusters, counts, level)
+    behind = None if best is None else compared(best)
     rows = []
     for i, (entry, score) in enumerate(scores):
         standing = _standing(i, best, bool(complete[i]), behind)
