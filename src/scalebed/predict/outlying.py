@@ -1,7 +1,8 @@
 """Rows that no law with a common scatter accounts for: found by a robust fit, judged by the others.
 
 A robust fit names suspects; the posterior of all other rows predicts them, and those it cannot
-account for are left out. One row in a clean table is hardly ever: five standard deviations.
+account for are left out. Only rows that stand alone: where most rows of a size or of an M
+are off the law is wrong there, and its intervals must show it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from scalebed.fit.options import Options
 from scalebed.fit.posterior import Beliefs, Draws, Points, fit_posterior
 from scalebed.fit.posterior.between import LogDensity
 from scalebed.fit.posterior.centre import LAW
+from scalebed.fit.posterior.points import size_codes
 from scalebed.fit.result import FitRefusedError, fit_law
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array, Mask
@@ -22,10 +24,12 @@ from scalebed.predict.scatter import normals, stream
 
 _SUSPECT: Final = 4.0
 """Robust standard deviations from which on a row is suspected."""
-_OUT: Final = 5.0
+_OUT: Final = 8.0
 """Predictive standard deviations from which on a suspect is left out."""
-_MOST: Final = 0.25
+_MOST: Final = 0.15
 """Share of the rows that may be left out: more is no outliers but another law."""
+_ALIKE: Final = 3
+"""Rows of one size or one token multiplier from which on they show a law that fails there."""
 _FEWEST: Final = 8
 _DRAWS: Final = 1000
 # Of a normal distribution: standard deviation over median absolute deviation.
@@ -81,4 +85,19 @@ def _suspects(points: Points) -> Mask:
     # A robust fit goes through as many points as it has parameters.
     scale = _MAD * float(np.median(np.abs(rest))) * rows / max(rows - len(law.parameters), 1)
     found: Mask = np.abs(rest) > _SUSPECT * max(scale, 1e-6)
-    return found if found.sum() <= _MOST * rows else nothing
+    alone = found.sum() <= _MOST * rows and not _together(points, found)
+    return found if alone else nothing
+
+
+def _together(points: Points, found: Mask) -> bool:
+    """Whether most rows of one size, or of one token multiplier, are suspected.
+
+    Then it is the law that fails there, and without them it would look better than it is.
+    """
+    for values in (points.params, points.tokens / points.params):
+        codes = size_codes(values)[0]
+        rows = np.bincount(codes)
+        share = np.bincount(codes, found) / rows
+        if np.any((rows >= _ALIKE) & (share > 0.5)):
+            return True
+    return False
