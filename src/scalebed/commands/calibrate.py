@@ -13,7 +13,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("study", help="a study that was fitted: its name, or its folder in results/studies")
     add("--out", type=Path, help="folder for calibration.parquet (none: print only)")
-    add("--simulations", type=int, default=40, metavar="K", help="simulated studies (40)")
+    add("--simulations", type=int, metavar="K", help="simulated studies (40; 10 for a posterior)")
     add("--seed", type=int, help="seed of the simulation (the study's)")
     add("--datasets", action="store_true", help="print each data set, not only all together")
 
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> None:
     from scalebed.predict.open_study import open_study
     from scalebed.tables.arrow import write_rows
 
-    if not 0 <= args.simulations <= 10_000:
+    if args.simulations is not None and not 0 <= args.simulations <= 10_000:
         raise ScalebedError(f"--simulations is {args.simulations}, expected 0 .. 10000")
     rows = calibrate_study(open_study(args.study), args.simulations, seed=args.seed)
     if not rows:

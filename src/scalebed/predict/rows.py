@@ -75,8 +75,9 @@ def fit_row(stage: Stage, runs: Runs, kind: str) -> Row:
 
 
 def influence_rows(stage: Stage, runs: Runs, kind: str, settings: Settings) -> list[Row]:
-    """How much each cell decides a fit."""
-    if stage.fit is None:
+    """How much each cell decides a fit; nothing for a posterior."""
+    # Linearised at one law, a posterior of few runs would seem to go through all of them.
+    if stage.fit is None or stage.doubts is not None:
         return []
     every = inputs(stage.fit.law, runs, stage.response, settings)
     x = tuple(column[stage.used] for column in every)

@@ -65,6 +65,6 @@ def fitted_laws(study: StudyDatabase, kind: str) -> dict[str, FittedLaw]:
         values.setdefault((row["dataset"], row["law"]), {})[row["parameter"]] = row["value"]
     laws = {}
     for (dataset, name), found in values.items():
-        law = get_law(name, kind)
+        law = get_law(name, ("error", "direct") if kind == "error" else kind)
         laws[dataset] = FittedLaw(law, np.array([found[p.name] for p in law.parameters]))
     return laws

@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import norm
 
 from scalebed.fit.posterior import Beliefs, Draws, Points, Scatters, fit_posterior, known_scatter
-from scalebed.fit.posterior.centre import centre, most_probable
+from scalebed.fit.posterior.centre import centre
+from scalebed.fit.posterior.centre import middle as middle_law
 from scalebed.fit.posterior.covariance import Products, covariances
 from scalebed.fit.posterior.points import size_codes
 
@@ -181,12 +182,22 @@ def test_the_grid_closes_in_however_sharp_the_posterior_is():
     posterior = fit_posterior(many, Beliefs(single=1.0, shared=()))
     assert posterior.nodes > 100
     assert posterior.edge == 0
-    found = most_probable(posterior)
+    found = middle_law(posterior)
     assert found[3] == pytest.approx(TRUTH[3], abs=0.004)
     assert found[4] == pytest.approx(TRUTH[4], abs=0.004)
     fit = centre(posterior)
     assert fit.rmse < 1.2e-4 * many.loss.mean()
     assert fit.certificate.degrees_of_freedom == 144 - 5
+
+
+def test_the_law_that_is_shown_predicts_what_the_draws_do_in_the_middle():
+    few = grid(sd=0.008, ratios=(20,), sizes=np.array([2e7, 8e7, 1.6e8, 4e8, 5e8]))
+    posterior = fit_posterior(few)
+    fit, draws = centre(posterior), Draws.of(posterior, 4000, np.random.default_rng(1))
+    far = np.array([4e8, 7e9]), np.array([8e9, 1.4e11])
+    low, middle, high = np.quantile(fit.law.value(draws.theta, far), (0.05, 0.5, 0.95), axis=0)
+    off = np.abs(fit.law.value(fit.theta, far) - middle) / (high - low)
+    assert off.max() < 0.1
 
 
 def test_the_scatter_of_another_data_set_counts_as_much_as_it_knows():

@@ -20,19 +20,22 @@ from scalebed.predict.stages import inputs
 
 Row = dict[str, Any]
 
+FEW: Final = 10
+MANY: Final = 40
 SCHEMES: Final = ("simulation", "other data sets", "largest left out")
 
 
 def calibrate_study(
-    study: StudyFit, simulations: int = 40, draws: int = 400, seed: int | None = None
+    study: StudyFit, simulations: int | None = None, draws: int = 400, seed: int | None = None
 ) -> list[Row]:
     """Measure every method on a study.
 
     Parameters
     ----------
     study : StudyFit
-    simulations : int
-        Simulated studies; 0 leaves that scheme out.
+    simulations : int, optional
+        Simulated studies; 0 leaves that scheme out. `FEW` by default where a loss law is drawn by
+        its posterior, which takes longer, else `MANY`.
     draws : int
         Draws behind each bootstrap interval of the simulation; the others use the study's own.
     seed : int, optional
@@ -45,6 +48,8 @@ def calibrate_study(
     """
     settings = replace(study.settings, seed=study.settings.seed if seed is None else seed)
     responses = _responses(study.runs, settings)
+    if simulations is None:
+        simulations = FEW if settings.interval == "posterior" else MANY
     rows: list[Row] = []
     if simulations:
         found = _simulated(study.runs, settings, responses, simulations, draws)

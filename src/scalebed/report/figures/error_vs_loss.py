@@ -64,7 +64,8 @@ def _curves(
     for name, fitted in laws.items():
         own = finished[finished["dataset"] == name]
         inside = own.loc[own["fit_error"], "loss"]
-        if inside.empty:
+        # A direct law is no function of the loss.
+        if inside.empty or "loss" not in fitted.law.inputs:
             continue
         beyond = predicted.loc[predicted["dataset"] == name, "loss_lower"]
         low, high = linear_domain([*own["loss"], *beyond.dropna()])
@@ -74,7 +75,8 @@ def _curves(
             ("beyond high", inside.max(), high),
         ):
             loss = np.linspace(start, stop, _CURVE_POINTS)
-            error = fitted.law.predict(fitted.theta, (loss,))
+            known = {"loss": loss, "chance": np.full(loss.size, own["chance_error"].mean())}
+            error = fitted.law.predict(fitted.theta, tuple(known[n] for n in fitted.law.inputs))
             # The piece keeps lines apart, the name of the stroke is the same for both ends.
             stroke = piece if piece == "interpolated" else "extrapolated"
             curves.append(
