@@ -48,7 +48,7 @@ SelectTypeParameters=CR_Core_Memory
 DefMemPerCPU=256
 JobRequeue=1
 KillWait=5
-MinJobAge=600
+MinJobAge=7200
 GresTypes=gpu
 NodeName={host} NodeAddr=127.0.0.1 CPUs=16 RealMemory=64000 Gres=gpu:pretend:2 State=UNKNOWN
 PartitionName=short Nodes={host} Default=YES MaxTime=60 State=UP
