@@ -22,7 +22,7 @@ RESPONSES = ("c4_val", "average", "all_46")
 
 @pytest.fixture(scope="module")
 def evaluation(study):
-    return Evaluation(study.runs, study.settings)
+    return Evaluation(study.runs, study.settings.refitted)
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ def test_counts(imported):
 
 
 def test_compute_of_the_fits(imported):
-    fits = imported["fits"].set_index("fit")["flops"]
+    fits = imported["beside_fits"].set_index("fit")["flops"]
     for dataset in ("c4", "redpajama", "refinedweb"):
         assert fits[f"loss/tied/{dataset}/c4_val"] == pytest.approx(2.4141e19, rel=1e-4)
         assert fits[f"error/decay/{dataset}/average"] == pytest.approx(2.7290e20, rel=1e-4)
@@ -69,7 +69,7 @@ def test_compute_of_the_fits(imported):
     ],
 )
 def test_parameters_of_the_default_fit(imported, dataset, loss, errors):
-    values = imported["fit_parameters"].set_index(["fit", "parameter"])["value"]
+    values = imported["beside_fit_parameters"].set_index(["fit", "parameter"])["value"]
     names = ("A", "B", "alpha", "E", "eta", "a", "b", "M_star")
     found = [values[f"loss/tied/{dataset}/c4_val", name] for name in names]
     assert found == pytest.approx(loss, rel=1e-4)
@@ -80,7 +80,7 @@ def test_parameters_of_the_default_fit(imported, dataset, loss, errors):
 
 
 def test_headline_errors(imported):
-    rows = imported["predictions"].query("dataset == 'redpajama' and role == 'target'")
+    rows = imported["beside_predictions"].query("dataset == 'redpajama' and role == 'target'")
     percent = 100 * rows.set_index(["cell", "response"])["relative_error"]
     long = "dataset=redpajama/size=1400m/ratio=640/recipe=base/seed=124"
     large = "dataset=redpajama/size=6900m/ratio=20/recipe=base/seed=124"
@@ -96,23 +96,39 @@ def test_rank_order_of_the_largest_models(imported):
     chosen = cells.index[cells["params"] > 1e9]
     assert len(chosen) == 9
     ranks = pd.DataFrame({"loss": loss[chosen], "error": error[chosen]}).rank()
-    predictions = imported["predictions"].query("response == 'average'").set_index("cell")
+    predictions = imported["beside_predictions"].query("response == 'average'").set_index("cell")
     ranks["predicted"] = predictions.loc[chosen, "predicted"].rank()
     assert ranks["predicted"].corr(ranks["error"]) == pytest.approx(0.8833, abs=5e-5)
 
 
 def test_coverage_with_scatter_of_the_other_training_sets(imported):
     # Nominal 90 %; the law is not claimed to hold below M = 20.
-    rows = imported["predictions"].merge(imported["cells"][["cell", "ratio"]], on="cell")
+    rows = imported["beside_predictions"].merge(imported["cells"][["cell", "ratio"]], on="cell")
     rows = rows.query("role != 'fit' and ratio >= 20")
     for response in ("c4_val", "average", "all_46"):
         covered = rows.loc[rows["response"] == response, "covered"].astype(float)
         assert 0.85 <= covered.mean() <= 0.97, response
         assert len(covered) >= 62
-    sources = imported["fits"].query("response == 'c4_val'").set_index("dataset")["sigma_source"]
+    sources = imported["beside_fits"].query("response == 'c4_val'").set_index("dataset")["sigma_source"]
     assert sources["c4"].startswith(
         "errors on held-out cells pooled over the other data sets (redpajama, refinedweb)"
     )
+
+
+def test_the_default_covers_with_the_paper_s_cells(imported):
+    rows = imported["predictions"].merge(imported["cells"][["cell", "ratio"]], on="cell")
+    rows = rows.query("role != 'fit' and ratio >= 20")
+    assert set(rows.query("kind == 'loss'")["law"]) == {"chinchilla"}
+    everything = rows.query("kind == 'loss'")
+    assert len(everything) == 520
+    assert 0.86 <= everything["covered"].astype(float).mean() <= 0.95
+    targets = everything.query("role == 'target'")
+    assert len(targets) == 48
+    assert 0.88 <= targets["covered"].astype(float).mean() < 1
+    for response in ("average", "all_46"):
+        covered = rows.loc[rows["response"] == response, "covered"].astype(float)
+        assert 0.85 <= covered.mean() <= 0.97, response
+    assert rows["evidence"].nunique() > 50
 
 
 def test_the_digest_is_the_one_of_the_published_files():
@@ -170,8 +186,8 @@ def test_the_loss_law_on_every_validation_set(imported):
     """24 fits: parameters to the digits known, and relative errors of the held-out cells."""
     expected = pd.read_csv(Path(__file__).parent / "losses_by_validation.csv")
     assert len(expected) == 24
-    values = imported["fit_parameters"].set_index(["fit", "parameter"])["value"]
-    rows = imported["predictions"].query("kind == 'loss' and role != 'fit'")
+    values = imported["beside_fit_parameters"].set_index(["fit", "parameter"])["value"]
+    rows = imported["beside_predictions"].query("kind == 'loss' and role != 'fit'")
     rows = rows.merge(imported["cells"][["cell", "size", "ratio"]], on="cell")
     rows = rows.query("ratio >= 10").assign(percent=100 * rows["relative_error"])
     for line in expected.itertuples():
@@ -190,7 +206,7 @@ def test_every_printed_cell_of_the_heat_maps(imported):
     """Figures 5, 7, 10, 11 and 12: 458 cells, each within half a unit of its last digit."""
     printed = pd.read_csv(Path(__file__).parent / "printed_heatmaps.csv", comment="#")
     assert len(printed) == 458
-    rows = imported["predictions"].merge(imported["cells"][["cell", "size", "ratio"]], on="cell")
+    rows = imported["beside_predictions"].merge(imported["cells"][["cell", "size", "ratio"]], on="cell")
     key = ["dataset", "response", "size", "ratio"]
     both = printed.merge(rows[[*key, "relative_error"]], on=key, validate="one_to_one")
     assert len(both) == 458

@@ -27,7 +27,7 @@ def test_tables_2_and_7(imported, dataset):
     losses = imported["losses"].query("validation == 'c4_val'").set_index("cell")["loss"]
     tasks = imported["tasks"].pivot_table(index="cell", columns="task", values="error")
     tasks["average"] = imported["tasks"].query("in_average").groupby("cell")["error"].mean()
-    predicted = imported["predictions"].query("response == 'c4_val'").set_index("cell")
+    predicted = imported["beside_predictions"].query("response == 'c4_val'").set_index("cell")
     (target,) = cells.index[cells["size"] == "6900m"]
     for with_large, printed in zip((True, False), PRINTED[dataset], strict=True):
         used = cells.index[cells["fit_error"] & (with_large | (cells["size"] != "1400m"))]
