@@ -109,7 +109,9 @@ def test_coverage_with_scatter_of_the_other_training_sets(imported):
         covered = rows.loc[rows["response"] == response, "covered"].astype(float)
         assert 0.85 <= covered.mean() <= 0.97, response
         assert len(covered) >= 62
-    sources = imported["beside_fits"].query("response == 'c4_val'").set_index("dataset")["sigma_source"]
+    sources = (
+        imported["beside_fits"].query("response == 'c4_val'").set_index("dataset")["sigma_source"]
+    )
     assert sources["c4"].startswith(
         "errors on held-out cells pooled over the other data sets (redpajama, refinedweb)"
     )
@@ -206,7 +208,9 @@ def test_every_printed_cell_of_the_heat_maps(imported):
     """Figures 5, 7, 10, 11 and 12: 458 cells, each within half a unit of its last digit."""
     printed = pd.read_csv(Path(__file__).parent / "printed_heatmaps.csv", comment="#")
     assert len(printed) == 458
-    rows = imported["beside_predictions"].merge(imported["cells"][["cell", "size", "ratio"]], on="cell")
+    rows = imported["beside_predictions"].merge(
+        imported["cells"][["cell", "size", "ratio"]], on="cell"
+    )
     key = ["dataset", "response", "size", "ratio"]
     both = printed.merge(rows[[*key, "relative_error"]], on=key, validate="one_to_one")
     assert len(both) == 458
