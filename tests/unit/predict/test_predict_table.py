@@ -190,7 +190,7 @@ def test_output_is_documented_and_readable(fitted, capsys):
     record = fitted(runs(15, 0.01, 0.01), *TARGET, "--level", "0.5")
     text = capsys.readouterr().out
     assert "L = E + A N^-alpha + B D^-alpha" in text
-    assert "numbers: found; evidence: held: of 1 size" in text
+    assert "numbers: found; evidence: " in text and "; 15 points, rmse" in text
     assert (record["schema"], record["version"]) == ("scalebed.fit", 1)
     assert record["settings"]["level"] == 0.5
 
