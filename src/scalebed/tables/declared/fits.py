@@ -83,7 +83,7 @@ FIT_PARAMETERS = Table(
 
 DRAWS = Table(
     "draws",
-    "Bootstrap draws of the parameters; a draw number is one joint world of all laws.",
+    "Draws of the parameters; a draw number is one joint world of all laws.",
     ("dataset", "kind", "law", "response", "draw", "parameter"),
     (
         count("draw", "Number of the draw"),
