@@ -13,7 +13,7 @@ from scalebed.predict.build import build_stage, law_scatters, measured_of
 from scalebed.predict.posterior import Given, candidates, check_settings
 from scalebed.predict.runs import Runs
 from scalebed.predict.settings import Settings
-from scalebed.predict.stages import Stage
+from scalebed.predict.stages import Measured, Stage
 
 
 def loss_stages(
@@ -34,25 +34,24 @@ def loss_stages(
         scatters = law_scatters(sets, response, "loss", settings)
         return [build_stage(runs, response, scatters, settings, bootstrap) for runs in sets]
     check_settings(settings)
-    given = {runs.dataset: _given(runs, response, settings) for runs in sets if not runs.mixed}
-    level = settings.level if evidence else None
-    found = candidates(given, settings.loss_options, level)
+    measured = [measured_of(runs, response, "loss", settings) for runs in sets]
+    given = {
+        runs.dataset: _given(runs, response, *known)
+        for runs, known in zip(sets, measured, strict=True)
+        if not runs.mixed
+    }
+    found = candidates(given, settings.loss_options, settings.level if evidence else None)
     stages = []
-    for runs in sets:
-        whole, used = measured_of(runs, response, "loss", settings)
+    for runs, (whole, used) in zip(sets, measured, strict=True):
         candidate = found.get(runs.dataset, runs.mixed or "")
-        if isinstance(candidate, str):
-            refused = (whole.take(used), candidate)
-            stages.append(build_stage(runs, response, {}, settings, bootstrap, None, refused))
-            continue
-        fitted = (whole.take(used), candidate.fit)
-        stages.append(build_stage(runs, response, {}, settings, candidate.draw, None, fitted))
+        fitted = (whole.take(used), candidate if isinstance(candidate, str) else candidate.fit)
+        way = bootstrap if isinstance(candidate, str) else candidate.draw
+        stages.append(build_stage(runs, response, {}, settings, way, None, fitted))
     return stages
 
 
-def _given(runs: Runs, response: str, settings: Settings) -> Given:
+def _given(runs: Runs, response: str, whole: Measured, used: Mask) -> Given:
     """Return the cells of the fit, and those from which others learn the scatter."""
-    whole, used = measured_of(runs, response, "loss", settings)
     wide = (used | runs.scattered) & runs.same_recipe & whole.known
     names = tuple(runs.cells[i] for i in map(int, np.flatnonzero(used)))
     return Given(_points(runs, response, used), names, _points(runs, response, wide))

@@ -44,11 +44,11 @@ def method(stage: Stage, loss: Stage | None, settings: Settings, direct: bool) -
     """Say what the interval of a prediction contains, in words."""
     if stage.sigma is None or stage.draws is None:
         return "no interval: no degree of freedom anywhere to estimate the scatter of runs from"
-    head = f"{settings.level:.0%} prediction interval"
-    joint = f"{settings.draws} joint draws"
+    level, joint = f"{settings.level:.0%} prediction interval", f"{settings.draws} joint draws"
     if stage.doubts is not None:
-        return f"{head}, {_posterior(stage)}, {joint}"
-    head += f", parametric bootstrap, {joint}"
+        return f"{level}, {_posterior(stage)}, {joint}"
+    head = f"{level}, parametric bootstrap, {joint}"
+    scatter = f"(lack of fit {stage.sigma.value:.4f}, {stage.sigma.source})"
     if loss is None and not direct:
         text = (
             f"refits of the {stage.law} law with lack of fit {stage.sigma.value:.2%} of "
@@ -57,20 +57,18 @@ def method(stage: Stage, loss: Stage | None, settings: Settings, direct: bool) -
         )
     elif loss is None or loss.sigma is None:
         text = (
-            f"refits of the {stage.law} law (lack of fit {stage.sigma.value:.4f}, "
-            f"{stage.sigma.source}), with the scatter of the new run and its sampling error "
-            f"{stage.sampling:.4f}"
+            f"refits of the {stage.law} law {scatter}, with the scatter of the new run and its "
+            f"sampling error {stage.sampling:.4f}"
         )
     else:
-        before = f"refits of the {loss.law} law (lack of fit {loss.sigma.value:.2%} of the loss)"
+        before = (
+            f"refits of the {loss.law} law (lack of fit {loss.sigma.value:.2%} of the loss) and of"
+        )
         if loss.doubts is not None:
-            before = _posterior(loss)
-            head = head.replace(", parametric bootstrap", "")
-        of = "refits of" if loss.doubts is not None else "of"
+            head, before = f"{level}, {joint}", f"{_posterior(loss)} and refits of"
         text = (
-            f"{before} and {of} the {stage.law} law (lack of fit {stage.sigma.value:.4f}, "
-            f"{stage.sigma.source}), chained, with both scatters of the new run and its sampling "
-            f"error {stage.sampling:.4f}"
+            f"{before} the {stage.law} law {scatter}, chained, with both scatters of the new run "
+            f"and its sampling error {stage.sampling:.4f}"
         )
     return f"{head}: {text}; {_reason(stage)}"
 

@@ -39,7 +39,7 @@ ORDER BY c.dataset, c.params, c.ratio, c.cell
 
 _FITTED = """
 SELECT f.dataset, f.law, f.fit, p.parameter, p.value
-FROM fits f JOIN fit_parameters p USING (fit)
+FROM {beside}fits f JOIN {beside}fit_parameters p USING (fit)
 WHERE f.kind = ? AND f.response = ? AND f.status = 'fitted' AND p.value IS NOT NULL
 ORDER BY f.dataset
 """
@@ -57,11 +57,16 @@ def points(study: StudyDatabase) -> pd.DataFrame:
     return study.frame(_POINTS, {"yardstick": study.yardstick})
 
 
-def fitted_laws(study: StudyDatabase, kind: str) -> dict[str, FittedLaw]:
-    """Return the fitted law of the yardstick loss or of the average error, by data set."""
+def fitted_laws(study: StudyDatabase, kind: str, beside: bool = False) -> dict[str, FittedLaw]:
+    """Return the fitted law of the yardstick loss or of the average error, by data set.
+
+    With `beside` that of the fit beside the usual one, where the study has one.
+    """
+    beside = beside and bool(study.rows("SELECT 1 FROM beside_fits LIMIT 1"))
+    query = _FITTED.format(beside="beside_" if beside else "")
     response = study.yardstick if kind == "loss" else "average"
     values: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in study.rows(_FITTED, [kind, response]):
+    for row in study.rows(query, [kind, response]):
         values.setdefault((row["dataset"], row["law"]), {})[row["parameter"]] = row["value"]
     laws = {}
     for (dataset, name), found in values.items():

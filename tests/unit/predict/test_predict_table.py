@@ -17,6 +17,9 @@ ERROR = {"eps": 0.86, "k": 2.4, "gamma": 0.7}
 TARGET = ("--target", "params=7e9,tokens=140e9")
 
 
+BOOTSTRAP = ("--interval", "bootstrap")
+
+
 def loss_of(params, tokens):
     return get_law("tied").predict(np.array([*LOSS.values()]), (params, tokens))
 
@@ -41,7 +44,7 @@ def fitted(tmp_path, monkeypatch):
 
     def fit(frame, *words):
         frame.to_parquet("runs.parquet")
-        assert main(["fit", "runs.parquet", "--interval", "bootstrap", *words]) == 0
+        assert main(["fit", *BOOTSTRAP, "runs.parquet", *words]) == 0
         return json.loads((tmp_path / "runs.fit.json").read_text())
 
     return fit
@@ -213,7 +216,7 @@ def test_rows_that_repeat_others_change_nothing_but_a_warning(rows, fitted, caps
 
 
 def refused(capsys, *words):
-    assert main(["fit", "--interval", "bootstrap", *words]) == 2
+    assert main(["fit", *BOOTSTRAP, *words]) == 2
     message = capsys.readouterr().err
     assert message.count("\n") == 1
     return message
@@ -298,20 +301,7 @@ def test_options_of_the_loss_law(tmp_path, capsys):
     }.items():
         out = tmp_path / f"{name}.json"
         assert (
-            main(
-                [
-                    "fit",
-                    str(path),
-                    "--interval",
-                    "bootstrap",
-                    "--out",
-                    str(out),
-                    "--draws",
-                    "200",
-                    *words,
-                ]
-            )
-            == 0
+            main(["fit", *BOOTSTRAP, str(path), "--out", str(out), "--draws", "200", *words]) == 0
         )
         found[name] = json.loads(out.read_text())["fits"][0]["parameters"]
     # One bad run hardly moves Huber's fit.
@@ -326,20 +316,7 @@ def test_options_of_the_loss_law(tmp_path, capsys):
         (["--prior", "alpha=0.3"], "--prior alpha=0.3: expected NAME=MEAN,SD"),
         (["--delta", "0"], "delta is 0.0, expected a number above 0"),
     ):
-        assert (
-            main(
-                [
-                    "fit",
-                    str(path),
-                    "--interval",
-                    "bootstrap",
-                    "--out",
-                    str(tmp_path / "no.json"),
-                    *words,
-                ]
-            )
-            == 2
-        )
+        assert main(["fit", *BOOTSTRAP, str(path), "--out", str(tmp_path / "no.json"), *words]) == 2
         assert told in capsys.readouterr().err
     assert not (tmp_path / "no.json").exists()
 
@@ -357,7 +334,7 @@ def test_large_tables_are_resampled_for_other_objectives(tmp_path, capsys):
     for objective in ("sse", "log_sse", "huber_log"):
         out = tmp_path / f"{objective}.json"
         words = ["--objective", objective, "--draws", "400", "--target", "params=7e9,tokens=1e12"]
-        assert main(["fit", str(path), "--interval", "bootstrap", "--out", str(out), *words]) == 0
+        assert main(["fit", *BOOTSTRAP, str(path), "--out", str(out), *words]) == 0
         record = json.loads(out.read_text())
         alpha = record["fits"][0]["parameters"]["alpha"]
         assert alpha["lower"] < 0.27 < alpha["upper"]
@@ -368,5 +345,5 @@ def test_large_tables_are_resampled_for_other_objectives(tmp_path, capsys):
     assert 1.0 < widths["huber_log"] / widths["log_sse"] < 1.7
     capsys.readouterr()
     words = ["--fix", "E=1.8", "--out", str(tmp_path / "no.json")]
-    assert main(["fit", str(path), "--interval", "bootstrap", *words]) == 2
+    assert main(["fit", *BOOTSTRAP, str(path), *words]) == 2
     assert "above 500 runs parameters cannot be fixed" in capsys.readouterr().err

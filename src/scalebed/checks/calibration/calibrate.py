@@ -70,7 +70,7 @@ def _responses(sets: Sequence[Runs], settings: Settings) -> list[str]:
 
 
 def _evaluated(sets: Sequence[Runs], settings: Settings, responses: list[str]) -> Iterator[Found]:
-    posterior = settings.refitted is not settings
+    posterior = settings.interval == "posterior"
     for each in (settings, settings.refitted) if posterior else (settings,):
         evaluation = Evaluation(sets, each)
         for found in (

@@ -26,9 +26,7 @@ from scalebed.predict.runs import Runs
 from scalebed.predict.settings import Settings
 from scalebed.predict.stages import Stage, ahead, inputs
 
-LOSS = "loss"
 POSTERIOR = "posterior"
-METHODS = (*NAMES, POSTERIOR)
 
 
 @dataclass(frozen=True)
@@ -61,18 +59,15 @@ class Evaluation:
     sets : sequence of Runs
     settings : Settings
     methods : tuple of str
+        Those that refit; a posterior has its own interval and no other.
     """
 
     def __init__(
-        self, sets: Sequence[Runs], settings: Settings, methods: tuple[str, ...] = METHODS
+        self, sets: Sequence[Runs], settings: Settings, methods: tuple[str, ...] = NAMES
     ) -> None:
         self.sets, self.settings, self.methods = sets, settings, methods
         self._problems: dict[int, Problem] = {}
         self._intervals: dict[tuple[int, str], Interval | None] = {}
-
-    @property
-    def _refits(self) -> Iterator[str]:
-        return (name for name in self.methods if name != POSTERIOR)
 
     def held(self, runs: Runs, used: Mask, measured: Array) -> Mask:
         """Choose the runs measured and not fitted, where the law is claimed to hold."""
@@ -97,7 +92,7 @@ class Evaluation:
                 continue
             problem = self.loss_problem(i)
             default, _ = choose(problem.design)
-            for name in self._refits:
+            for name in self.methods:
                 limits = self._limits(name, i, stage, held)
                 if limits is not None and measured.size:
                     status = get_method(name).status(problem.design)
@@ -107,7 +102,7 @@ class Evaluation:
     def _own(self, stage: Stage, kind: str, held: Mask, measured: Array) -> Iterator[Found]:
         """Intervals of the draws of a stage itself."""
         limits = _quantiles(stage, held, self.settings.level)
-        if limits is not None and measured.size and POSTERIOR in self.methods:
+        if limits is not None and measured.size:
             words = (stage.dataset, stage.response, kind, POSTERIOR, "valid")
             yield Found(*words, True, measured, *limits)
 
@@ -186,7 +181,7 @@ class Evaluation:
                 continue
             problem = self._error_problem(i, stage)
             default, _ = choose(problem.design)
-            for name in self._refits:
+            for name in self.methods:
                 limits = self._chained(name, i, problem, stages, held)
                 if limits is not None and measured.size:
                     status = self._chained_status(name, i, problem)

@@ -42,7 +42,7 @@ def rows(study: StudyDatabase, options: dict[str, Any]) -> list[dict[str, Any]]:
     cells = cells[cells["loss"].notna() & small]
     return [
         row
-        for name, law in fitted_laws(study, "loss").items()
+        for name, law in fitted_laws(study, "loss", beside=True).items()
         for row in _rays(cells[cells["dataset"] == name], law, options)
     ]
 

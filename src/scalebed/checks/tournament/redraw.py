@@ -17,6 +17,7 @@ import numpy as np
 
 from scalebed.checks.tournament.splits import cell_numbers
 from scalebed.fit.result import FitResult
+from scalebed.fit.robust import mean_square
 from scalebed.fit.sensitivity import sensitivity, unit
 from scalebed.laws.forms.base import Array, Index, Inputs, Mask
 from scalebed.predict.runs import Runs
@@ -142,10 +143,7 @@ class Redraws:
         options = one.fit.options
         if options.objective == "huber_log" and noise.sd:
             limit = options.delta / noise.sd
-            inside = math.erf(limit / math.sqrt(2))
-            density = math.exp(-(limit**2) / 2) / math.sqrt(2 * math.pi)
-            square = inside - 2 * limit * density + limit**2 * (1 - inside)
-            normal = np.clip(normal, -limit, limit) / math.sqrt(square)
+            normal = np.clip(normal, -limit, limit) / math.sqrt(mean_square(1.0, limit))
         return normal
 
     def _normals(self, at: int, cells: Index, noise: Noise) -> Array:
