@@ -82,12 +82,8 @@ def run(args: argparse.Namespace) -> None:
     """Fit, print and write."""
     from scalebed.core.errors import ScalebedError
     from scalebed.core.files import write_json
-    from scalebed.core.values import Interval
     from scalebed.fit.options import Options, Prior
-    from scalebed.laws import get_law
-    from scalebed.predict.large import HUGE
-    from scalebed.predict.posterior import softly_tied
-    from scalebed.predict.settings import Settings
+    from scalebed.predict.ask import table_settings
     from scalebed.predict.table import fit_table
     from scalebed.tables.runs_file import read_runs
     from scalebed.tables.runs_names import parse_columns
@@ -96,31 +92,19 @@ def run(args: argparse.Namespace) -> None:
     fixed = {name: value[0] for name, value in map(_numbers("--fix", 1), args.fix)}
     priors = {name: Prior(*pair) for name, pair in map(_numbers("--prior", 2), args.prior)}
     options = Options(args.objective, args.delta, fixed=fixed, priors=priors)
-    get_law(args.error_law, ("error", "direct"))
-    if not 100 <= args.draws <= 1_000_000:
-        raise ScalebedError(f"--draws is {args.draws}, expected 100 .. 1000000")
-    if not 0 < args.level < 1:
-        raise ScalebedError(f"--level is {args.level}, expected between 0 and 1")
     if args.out.resolve() == args.table.resolve():
         raise ScalebedError(f"--out is {args.out}, the table itself, expected another file")
     targets = tuple(_target(text) for text in args.target)
     table = read_runs(args.table, parse_columns(args.column))
-    fitted = args.loss_law not in (None, "chinchilla") or not softly_tied(options)
-    fitted |= int(table.finished.sum()) > HUGE
-    interval: Interval = args.interval or ("bootstrap" if fitted else "posterior")
-    loss_law = args.loss_law or {"bootstrap": "tied", "posterior": "chinchilla"}[interval]
-    options.check(get_law(loss_law, "loss"))
-    settings = Settings(
-        loss_law=loss_law,
+    settings = table_settings(
+        table,
+        loss_law=args.loss_law,
         error_law=args.error_law,
-        loss="loss",
-        losses=("loss",),
-        per_task=False,
-        draws=args.draws,
+        interval=args.interval,
+        options=options,
         level=args.level,
+        draws=args.draws,
         seed=args.seed,
-        loss_options=options,
-        interval=interval,
     )
     warning = repeats_note(table)
     if warning:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scalebed.core.errors import ScalebedError
@@ -60,40 +60,67 @@ class StudyFit:
 
 
 def open_study(text: str | Path) -> StudyFit:
-    """Open a study by its name or its folder.
+    """Open a study by its name, its folder or its database.
 
     Parameters
     ----------
     text : str or Path
-        A folder such as ``results/studies/default``, or the name of a study in ``results/studies``.
+        A folder such as ``results/studies/default``, the name of a study in ``results/studies``, or
+        a ``study.duckdb``, which needs nothing beside it.
 
     Raises
     ------
     ScalebedError
         If there is no such study, or its laws were not fitted yet.
     """
-    import pyarrow
-    import pyarrow.parquet
-
+    if Path(text).suffix == ".duckdb":
+        return _open_database(Path(text))
     folder = Path(text)
     if not folder.is_dir():
         folder = Path("results") / "studies" / str(text)
     if not folder.is_dir():
         raise ScalebedError(
             f"there is no study {str(text)!r}, expected the name of a study in results/studies, "
-            "or its folder"
+            "its folder or its study.duckdb"
         )
+    return _opened(folder, _folder_settings(folder), read_tables(folder / "tables"))
+
+
+def _folder_settings(folder: Path) -> Settings:
+    import pyarrow
+    import pyarrow.parquet
+
     fits = folder / "fits" / "fits.parquet"
     try:
         metadata = pyarrow.parquet.read_schema(fits).metadata or {}
-        settings = restore_settings(json.loads(metadata[b"params"]))
+        return restore_settings(json.loads(metadata[b"params"]))
     except (OSError, pyarrow.ArrowInvalid, KeyError, ValueError) as error:
         raise ScalebedError(
             f"cannot read the fit settings of {fits}: {error}; run the study first"
         ) from error
-    tables = read_tables(folder / "tables")
+
+
+def _opened(folder: Path, settings: Settings, tables: dict[str, list[Row]]) -> StudyFit:
     runs = collect_runs(tables, settings.averages)
     return StudyFit(folder, folder.resolve().name, runs, settings, tables)
+
+
+def _open_database(path: Path) -> StudyFit:
+    from scalebed.tables.reader import StudyDatabase
+
+    with StudyDatabase(path) as study:
+        facts = study.facts()
+        if "fit_settings" not in facts:
+            raise ScalebedError(
+                f"{path} has no fit_settings in its table provenance: gather the study again, or "
+                "give its folder"
+            )
+        tables = {
+            name: study.rows(f"SELECT {', '.join((*columns, *_OPTIONAL[name]))} FROM {name}")
+            for name, columns in _COLUMNS.items()
+        }
+    found = _opened(path.parent, restore_settings(json.loads(facts["fit_settings"])), tables)
+    return replace(found, name=facts["study"])
 
 
 def read_tables(folder: Path) -> dict[str, list[Row]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -188,6 +189,18 @@ class Drawn:
     """Why the numbers may be wrong; the certificate of the fit says it otherwise."""
     evidence: Evidence | None = None
     """What the data say of the law; without it every size is predicted from the smaller ones."""
+
+
+class Carried(NamedTuple):
+    """One law of one data set with all runs it was carried to; errors have their loss law beside.
+
+    The kind is ``loss`` or ``error``.
+    """
+
+    runs: Runs
+    stage: Stage
+    kind: str
+    loss: Stage | None
 
 
 Way = Callable[[Request], Drawn | None]

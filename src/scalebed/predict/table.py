@@ -6,7 +6,7 @@ parameters are drawn by the delta method of `scalebed.predict.large`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from scalebed.laws import get_law
 from scalebed.predict.bootstrap import bootstrap
 from scalebed.predict.build import Scatters, build_stage, law_of
 from scalebed.predict.draws import interval_of
+from scalebed.predict.evidence import Evidence
 from scalebed.predict.forward_fit import with_evidence
 from scalebed.predict.large import HUGE, fit_large, sandwich
 from scalebed.predict.posterior import Candidate, Given, candidates, check_settings
@@ -27,7 +28,7 @@ from scalebed.predict.rows import fit_row, parameter_rows
 from scalebed.predict.runs import Runs
 from scalebed.predict.scatter import scatter_of
 from scalebed.predict.settings import Settings
-from scalebed.predict.stages import Measured, Stage
+from scalebed.predict.stages import Carried, Measured, Stage
 from scalebed.predict.table_runs import Group, Target, groups_of, runs_of
 from scalebed.predict.words import evidence_words, numbers_of
 from scalebed.tables.runs_notes import about, notes
@@ -36,6 +37,82 @@ from scalebed.tables.runs_table import RunTable
 Record = dict[str, Any]
 # What a law was fitted to, and its fit or why it was refused.
 Fitted = tuple[Measured, FitResult | str]
+
+
+class TableLaws:
+    """The laws of all data sets of a table: found once, carried to any targets.
+
+    Parameters
+    ----------
+    table : RunTable
+    settings : Settings
+        Every column of the table is fitted, whatever `losses` and `per_task` say.
+    """
+
+    def __init__(self, table: RunTable, settings: Settings) -> None:
+        self.table = table
+        self.settings = settings
+        self._drawn: dict[str, dict[str, Candidate | str]] = {}
+        self._found: dict[str, dict[str, Fitted]] = {}
+        self._evidence: dict[tuple[str, str], Evidence | None] = {}
+        for response in (*table.losses, *table.errors):
+            self._find(response)
+
+    def kind(self, response: str) -> str:
+        """Whether a column is a loss or an error."""
+        return "loss" if response in self.table.losses else "error"
+
+    def _find(self, response: str) -> None:
+        groups, settings, kind = groups_of(self.table, ()), self.settings, self.kind(response)
+        drawn: dict[str, Candidate | str] = {}
+        if kind == "loss" and settings.interval == "posterior":
+            given = _given(groups, response, settings)
+            drawn = candidates(given, settings.loss_options, settings.level)
+        self._drawn[response] = drawn
+        self._found[response] = {
+            group.dataset: _fit(group, response, kind, settings, drawn.get(group.dataset))
+            for group in groups
+        }
+
+    def carried(self, targets: tuple[Target, ...]) -> Iterator[tuple[Group, Carried]]:
+        """Draw every law and carry it to targets, column after column.
+
+        Raises
+        ------
+        ScalebedError
+            If a target names an unknown data set.
+        """
+        groups, settings = groups_of(self.table, targets), self.settings
+        kept: dict[str, Stage] = {}
+        for response, found in self._found.items():
+            kind, drawn = self.kind(response), self._drawn[response]
+            scatters = _scatters(found)
+            for group in groups:
+                runs = runs_of(group)
+                loss = kept.get(group.dataset) if kind == "error" else None
+                way, fitted = bootstrap, None
+                if group.large:
+                    # Its runs are the targets alone, and its fit is not made twice.
+                    way, fitted = sandwich, found[group.dataset]
+                candidate = drawn.get(group.dataset)
+                if candidate is not None:
+                    fitted = found[group.dataset]
+                    way = bootstrap if isinstance(candidate, str) else candidate.draw
+                stage = build_stage(runs, response, scatters, settings, way, loss, fitted)
+                if group.large:
+                    stage = replace(stage, independent=group.independent(response))
+                else:
+                    stage = self._with_evidence(stage, runs, kind)
+                if response == "loss":
+                    kept[group.dataset] = stage
+                yield group, Carried(runs, stage, kind, loss)
+
+    def _with_evidence(self, stage: Stage, runs: Runs, kind: str) -> Stage:
+        """Add what the data say of a law, which no target changes."""
+        key = (stage.dataset, stage.response)
+        if key not in self._evidence:
+            self._evidence[key] = with_evidence(stage, runs, kind, self.settings).evidence
+        return replace(stage, evidence=self._evidence[key])
 
 
 def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) -> Record:
@@ -58,45 +135,16 @@ def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) 
     ScalebedError
         If no data set has a loss law, or a target names an unknown data set.
     """
-    groups = groups_of(table, targets)
+    groups_of(table, targets)
     fits: list[Record] = []
     predictions: list[Record] = []
     kept: dict[str, Stage] = {}
-    for response in (*table.losses, *table.errors):
-        kind = "loss" if response in table.losses else "error"
-        drawn: dict[str, Candidate | str] = {}
-        if kind == "loss" and settings.interval == "posterior":
-            given = _given(groups, response, settings)
-            drawn = candidates(given, settings.loss_options, settings.level)
-        found = {
-            group.dataset: _fit(group, response, kind, settings, drawn.get(group.dataset))
-            for group in groups
-        }
-        scatters = _scatters(found)
-        for group in groups:
-            runs = runs_of(group)
-            loss = kept.get(group.dataset) if kind == "error" else None
-            way, fitted = bootstrap, None
-            if group.large:
-                # Its runs are the targets alone, and its fit is not made twice.
-                way, fitted = sandwich, found[group.dataset]
-            candidate = drawn.get(group.dataset)
-            if candidate is not None:
-                fitted = found[group.dataset]
-                way = bootstrap if isinstance(candidate, str) else candidate.draw
-            stage = build_stage(runs, response, scatters, settings, way, loss, fitted)
-            if group.large:
-                stage = replace(stage, independent=group.independent(response))
-            else:
-                stage = with_evidence(stage, runs, kind, settings)
-            if response == "loss":
-                kept[group.dataset] = stage
-            fits.append(_fit_record(group, runs, stage, kind, settings))
-            predictions.extend(_predictions(group, runs, stage, kind, loss, settings))
-    if all(stage.fit is None for stage in kept.values()):
-        reasons = "; ".join(f"{name}: {stage.reason}" for name, stage in kept.items())
-        said = "; ".join([reasons, *(note for note in notes(table) if _is_lost(note))])
-        raise ScalebedError(f"{table.path}: the {settings.loss_law} law is refused ({said})")
+    for group, one in TableLaws(table, settings).carried(targets):
+        if one.stage.response == "loss":
+            kept[group.dataset] = one.stage
+        fits.append(_fit_record(group, one, settings))
+        predictions.extend(_predictions(group, one, settings))
+    refused(table, kept, settings)
     return {
         "schema": "scalebed.fit",
         "version": 1,
@@ -110,6 +158,15 @@ def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) 
         "predictions": predictions,
         "warnings": list(notes(table)),
     }
+
+
+def refused(table: RunTable, losses: Mapping[str, Stage], settings: Settings) -> None:
+    """Raise ScalebedError if no data set has a loss law."""
+    if any(stage.fit is not None for stage in losses.values()):
+        return
+    reasons = "; ".join(f"{name}: {stage.reason}" for name, stage in losses.items())
+    said = "; ".join([reasons, *(note for note in notes(table) if _is_lost(note))])
+    raise ScalebedError(f"{table.path}: the {settings.loss_law} law is refused ({said})")
 
 
 def _is_lost(note: str) -> bool:
@@ -156,7 +213,8 @@ def _scatters(found: dict[str, Fitted]) -> Scatters:
     }
 
 
-def _fit_record(group: Group, runs: Runs, stage: Stage, kind: str, settings: Settings) -> Record:
+def _fit_record(group: Group, one: Carried, settings: Settings) -> Record:
+    runs, stage, kind, _ = one
     law = get_law(stage.law)
     row = fit_row(stage, runs, kind)
     kept = [
@@ -195,9 +253,8 @@ def _fit_record(group: Group, runs: Runs, stage: Stage, kind: str, settings: Set
     }
 
 
-def _predictions(
-    group: Group, runs: Runs, stage: Stage, kind: str, loss: Stage | None, settings: Settings
-) -> Iterator[Record]:
+def _predictions(group: Group, one: Carried, settings: Settings) -> Iterator[Record]:
+    runs, stage, kind, loss = one
     start = 0 if group.large else group.rows.size
     largest = float(
         np.max(6 * group.table.params[group.rows] * group.table.tokens[group.rows], initial=0.0)

@@ -20,11 +20,26 @@ from scalebed.tables.runs_table import RunTable
 
 @dataclass(frozen=True)
 class Target:
-    """A run to predict: N, D and the data set, None for all of them."""
+    """A run to predict: N, D, the data set, None for all of them, and the tokens it may repeat.
+
+    Without unique tokens it sees each of its own once.
+    """
 
     params: float
     tokens: float
     dataset: str | None = None
+    unique_tokens: float | None = None
+
+    @property
+    def cell(self) -> str:
+        """Name for the random streams."""
+        name = f"target/{self.params:.17g}/{self.tokens:.17g}"
+        return name if self.unique_tokens is None else f"{name}/{self.unique_tokens:.17g}"
+
+    @property
+    def seen(self) -> float:
+        """Tokens of its training set."""
+        return self.tokens if self.unique_tokens is None else min(self.unique_tokens, self.tokens)
 
 
 @dataclass(frozen=True)
@@ -67,7 +82,7 @@ class Group:
     @property
     def cells(self) -> tuple[str, ...]:
         """Names for the random streams; they do not depend on the order of the table."""
-        return tuple(f"target/{target.params:.17g}/{target.tokens:.17g}" for target in self.targets)
+        return tuple(target.cell for target in self.targets)
 
     def names(self, known: Mask) -> tuple[str, ...]:
         """Name some of the rows: by run and step where the table has them, else by N and D."""
@@ -159,10 +174,13 @@ def runs_of(group: Group) -> Runs:
 
 
 def _unique_tokens(table: RunTable, rows: Index, targets: tuple[Target, ...]) -> Array | None:
-    """Tokens of the training sets; a target sees each of its own once."""
-    if table.unique_tokens is None:
-        return None
-    return np.append(table.unique_tokens[rows], [target.tokens for target in targets])
+    """Tokens of the training sets; None if each run sees each of its own once."""
+    known = table.unique_tokens
+    if known is None:
+        if all(target.unique_tokens is None for target in targets):
+            return None
+        known = table.tokens
+    return np.append(known[rows], [target.seen for target in targets])
 
 
 def _with_fresh(codes: Index, count: int) -> Index:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow
+import pyarrow.parquet
 
 import scalebed
 from scalebed.core.errors import ScalebedError
@@ -96,7 +97,8 @@ def gather_study(
         for table in (*FIT_TABLES, *CHECK_TABLES, *SEARCH_TABLES)
         if table not in data
     }
-    data[PROVENANCE] = _provenance(data[PROVENANCE], params, manifests)
+    facts = params if searches else {**params, **_fit_settings(sources.fits)}
+    data[PROVENANCE] = _provenance(data[PROVENANCE], facts, manifests)
     _check_cells(data)
     data[LINTS] = _lints(data, params["loss"])
     data[COMPARISONS] = _comparisons(data, published)
@@ -163,6 +165,12 @@ def _provenance(
         facts.update(_corpus(path))
     rows = ({"key": key, "value": value} for key, value in facts.items())
     return from_rows(PROVENANCE, rows, "provenance")
+
+
+def _fit_settings(fits: Path) -> dict[str, str]:
+    """Return the settings of the fits: the laws can be drawn again from the database alone."""
+    metadata = pyarrow.parquet.read_schema(fits / "fits.parquet").metadata or {}
+    return {"fit_settings": metadata[b"params"].decode()} if b"params" in metadata else {}
 
 
 def _corpus(path: Path) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,115 @@
+"""Options that name a curve: a table of runs, a study, or constants that somebody printed."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any, get_args
+
+if TYPE_CHECKING:
+    from scalebed.decide.curve import Curve
+
+
+def source_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare them."""
+    from scalebed.core.values import Drawing, Interval
+
+    add = parser.add_argument
+    add(
+        "source",
+        nargs="?",
+        help="table of runs (CSV, TSV, parquet), name or folder of a study, or its study.duckdb",
+    )
+    add("--law", metavar="NAME", help="law of the loss, with --params; or of a table (chinchilla)")
+    add(
+        "--params",
+        metavar="NAME=VALUE,...",
+        help="constants of --law in place of a source, as in E=1.69,A=406.4,B=410.7,alpha=.34,...",
+    )
+    add("--dataset", help="data set; needed where there are several")
+    add(
+        "--column",
+        action="append",
+        default=[],
+        metavar="KEY=NAME[,KEY=NAME...]",
+        help="which column of a table is params, tokens, loss, ..., as in scalebed fit",
+    )
+    add("--interval", choices=get_args(Interval), help="how the law of a table is drawn")
+    add("--level", type=float, help=f"content of the intervals of a table ({Drawing.level})")
+    add("--draws", type=int, help=f"draws of the law of a table ({Drawing.draws})")
+    add("--seed", type=int, default=0, help="seed of the draws of a table (0)")
+    add("--json", action="store_true", help="print JSON in place of text")
+
+
+def curves_of(args: argparse.Namespace) -> list[Curve]:
+    """Return the curve of every data set that was asked for.
+
+    Raises
+    ------
+    ScalebedError
+        If there is no such source, law or data set.
+    """
+    from scalebed.core.errors import ScalebedError
+    from scalebed.decide.sources import constant_curve, is_table, study_curves
+    from scalebed.predict.open_study import open_study
+
+    if args.params:
+        if args.source or not args.law:
+            raise ScalebedError("--params needs --law, and no table or study beside it")
+        return [constant_curve(args.law, _constants(args.params))]
+    if not args.source:
+        raise ScalebedError("expected a table of runs, a study, or --law with --params")
+    curves = _table_curves(args) if is_table(args.source) else study_curves(open_study(args.source))
+    if args.dataset is None:
+        return curves
+    found = [curve for curve in curves if curve.dataset == args.dataset]
+    if not found:
+        known = ", ".join(curve.dataset for curve in curves)
+        raise ScalebedError(f"--dataset is {args.dataset!r}, expected one of {known}")
+    return found
+
+
+def curve_of(args: argparse.Namespace) -> Curve:
+    """Return the one curve that was asked for.
+
+    Raises
+    ------
+    ScalebedError
+        If there are several, or none.
+    """
+    from scalebed.core.errors import ScalebedError
+
+    curves = curves_of(args)
+    if len(curves) > 1:
+        known = ", ".join(curve.dataset for curve in curves)
+        raise ScalebedError(f"there are several data sets, expected --dataset with one of {known}")
+    return curves[0]
+
+
+def _table_curves(args: argparse.Namespace) -> list[Curve]:
+    from pathlib import Path
+
+    from scalebed.decide.sources import table_curves
+    from scalebed.predict.ask import table_settings
+    from scalebed.tables.runs_file import read_runs
+    from scalebed.tables.runs_names import parse_columns
+
+    table = read_runs(Path(args.source), parse_columns(args.column))
+    given: dict[str, Any] = {"seed": args.seed, "loss_law": args.law, "interval": args.interval}
+    given |= {"level": args.level, "draws": args.draws}
+    return table_curves(table, table_settings(table, **given))
+
+
+def _constants(text: str) -> dict[str, float]:
+    from scalebed.core.errors import ScalebedError
+
+    found: dict[str, float] = {}
+    for word in text.split(","):
+        name, equals, value = (part.strip() for part in word.partition("="))
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if not name or not equals or not number == number or name in found:
+            raise ScalebedError(f"--params: cannot read {word!r}, expected NAME=VALUE, each once")
+        found[name] = number
+    return found

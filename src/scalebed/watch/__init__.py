@@ -1,0 +1,1 @@
+"""Predictions that are sealed before a run, its live curve beside them, and who was right."""
