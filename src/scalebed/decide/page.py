@@ -27,7 +27,7 @@ def lines(decision: Decision, prices: Prices) -> list[str]:
     curve = decision.curve
     page = [f"{curve.source}, {curve.dataset}: {asked(decision.answer.question)}", ""]
     page += ["What to train", *_indented(_answer(decision.answer, prices))]
-    page += ["What it gives", *_indented(outcome_text(one) for one in decision.outcomes)]
+    page += ["What it gives", *_indented(_gives(decision))]
     page += ["How wrong you may be", *_indented(_wrong(decision))]
     page += ["The alternatives", *_indented(_table(decision))]
     page += [f"  no {name} run: {why}" for name, why in decision.refused.items()]
@@ -107,6 +107,12 @@ def _cost(flops: float, prices: Prices) -> str:
     return " = ".join(words)
 
 
+def _gives(decision: Decision) -> Iterator[str]:
+    yield from (outcome_text(one) for one in decision.outcomes)
+    if decision.curve.drawn:
+        yield f"What the interval contains: {contained(decision.outcomes[0])}"
+
+
 def outcome_text(outcome: Outcome) -> str:
     """Say what one response would be."""
     if outcome.predicted is None:
@@ -114,7 +120,12 @@ def outcome_text(outcome: Outcome) -> str:
     text = f"{outcome.response} {outcome.predicted:.4f}"
     if outcome.lower is not None and outcome.upper is not None:
         text += f" [{outcome.lower:.4f}, {outcome.upper:.4f}]"
-    return f"{text} ({outcome.contains})."
+    return f"{text}."
+
+
+def contained(outcome: Outcome) -> str:
+    """Say what the interval of one response contains."""
+    return f"{outcome.response}: {outcome.contains}."
 
 
 def _wrong(decision: Decision) -> Iterator[str]:
@@ -191,6 +202,7 @@ def _rests(decision: Decision) -> Iterator[str]:
     yield f"Law {curve.law.formula}, numbers {outcome.numbers}."
     if outcome.evidence:
         yield f"Evidence: {outcome.evidence}."
+    yield from _beyond(decision)
     if decision.answer.question.unique_tokens is not None and "unique_tokens" not in (
         curve.law.inputs
     ):
@@ -208,6 +220,27 @@ def _rests(decision: Decision) -> Iterator[str]:
     ]
     if told:
         yield f"The best N of each law, fitted to the same runs: {', '.join(told)}."
+
+
+def _beyond(decision: Decision) -> Iterator[str]:
+    """Say along which axes the answer lies outside the runs."""
+    curve, answer = decision.curve, decision.answer
+    if not curve.params.size:
+        return
+    pairs = (
+        ("N", answer.params, curve.params),
+        ("D", answer.tokens, curve.tokens),
+        ("M", answer.tokens / answer.params, curve.tokens / curve.params),
+    )
+    found = []
+    for name, value, column in pairs:
+        low, high = float(column.min()), float(column.max())
+        if value > high:
+            found.append(f"{name} {value / high:.3g} times the largest ({amount_text(high)})")
+        elif value < low:
+            found.append(f"{name} {value / low:.3g} times the smallest ({amount_text(low)})")
+    if found:
+        yield f"Outside the {curve.params.size} runs: {', '.join(found)}."
 
 
 def record(decision: Decision, prices: Prices) -> dict[str, Any]:

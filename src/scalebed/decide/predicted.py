@@ -20,6 +20,8 @@ def lines(curve: Curve, targets: Sequence[Target]) -> Iterator[str]:
         yield f"  {name_of(target)}{far}"
         for outcome in outcomes:
             yield f"    {outcome_text(outcome)}"
+            if outcome.lower is not None:
+                yield f"      contains: {outcome.contains}"
             yield f"      numbers: {outcome.numbers}"
             if outcome.evidence:
                 yield f"      evidence: {outcome.evidence}"

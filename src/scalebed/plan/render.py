@@ -96,7 +96,12 @@ def _totals(plan: Plan) -> list[str]:
             lines.append(_basis(plan))
     losses, tasks = plan.evaluation
     if losses != 0 or tasks != 0:
-        lines.append(f"evaluation on one core: losses {_about(losses)}, tasks {_about(tasks)}")
+        lines.append(
+            f"evaluation on one core: losses {_about(losses)}, tasks {_about(tasks)}{_share(plan)}"
+        )
+    if plan.lost_seconds:
+        lost = duration(plan.lost_seconds, True)
+        lines.append(f"trainings that diverged or failed have cost {lost} already")
     return lines
 
 
@@ -109,7 +114,9 @@ def _training(plan: Plan, measured: bool) -> str:
         unit = "device" if plan.devices == 1 else "devices"
         return f"training: {flops} FLOPs, {core} on one core; {wall} on {plan.devices} {unit}"
     hours = "?" if plan.seconds is None else f"~{plan.seconds / 3600:,.0f}"
-    return f"training: {flops} FLOPs, {hours} GPU-hours; {wall} on {plan.devices} {gpu.name}"
+    price = "" if plan.money is None else f" (~{plan.money:,.2f} in money)"
+    spread = f"{wall} on {plan.devices} {gpu.name}"
+    return f"training: {flops} FLOPs, {hours} GPU-hours{price}; {spread}"
 
 
 def _basis(plan: Plan) -> str:
@@ -120,6 +127,15 @@ def _basis(plan: Plan) -> str:
         f"times marked ~ follow from FLOPs at {gpu.utilization:.0%} of {gpu.flops / 1e12:g} "
         "TFLOP/s (utilization in the hardware file)"
     )
+
+
+def _share(plan: Plan) -> str:
+    """Say what part of all device time evaluation is."""
+    parts = (*plan.evaluation, plan.seconds)
+    if plan.hardware.gpu or any(part is None for part in parts):
+        return ""
+    whole = sum(part for part in parts if part is not None)
+    return f"; {1 - (plan.seconds or 0.0) / whole:.0%} of all there is to do" if whole else ""
 
 
 def _about(seconds: float | None) -> str:
