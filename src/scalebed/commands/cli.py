@@ -14,6 +14,7 @@ from scalebed.core.errors import ScalebedError
 
 PEOPLE = {
     "fit": "runs.csv --target params=7e9,tokens=140e9",
+    "isoflop": "runs.csv --compute 1e22",
     "plan": "--study config/config.yaml",
     "show-predictions": "--database results/studies/default/study.duckdb",
     "compare": "default",
