@@ -1,5 +1,6 @@
 """A plan as text: one line a cell, then totals and warnings."""
 
+from scalebed.core.quantities import amount_text
 from scalebed.plan.plan import Plan, Row
 
 _HEADER = ("cell", "N", "D", "M", "steps", "FLOPs", "time", "epochs", "role", "state")
@@ -60,8 +61,8 @@ def _columns(row: Row, naming: list[str]) -> tuple[str, ...]:
         " ".join(
             f"{'seed ' if name == 'seed' else ''}{getattr(row.cell, name)}" for name in naming
         ),
-        quantity(row.params),
-        quantity(row.tokens),
+        amount_text(row.params, 4),
+        amount_text(row.tokens, 4),
         str(row.cell.ratio),
         f"{row.steps:,}",
         f"{row.flops:.2e}".replace("e+", "e"),
@@ -123,14 +124,6 @@ def _basis(plan: Plan) -> str:
 
 def _about(seconds: float | None) -> str:
     return "not known yet" if seconds is None else f"~{duration(seconds, True)}"
-
-
-def quantity(value: float) -> str:
-    """Return a count with four digits and a suffix, such as ``10.57M``."""
-    for suffix, unit in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= unit:
-            return f"{value / unit:.4g}{suffix}"
-    return f"{value:g}"
 
 
 def duration(seconds: float | None, measured: bool) -> str:
