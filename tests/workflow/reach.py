@@ -40,9 +40,15 @@ FOR_PEOPLE = {
     "study/reference": "writes documentation",
     "tables/reference": "writes documentation",
     "model/generate": "samples text for people",
-    "predict/large": "fits tables for people",
-    "predict/table": "fits tables for people",
-    "predict/table_runs": "fits tables for people",
+    "predict/ask": "fits tables for people",
+    **{
+        f"decide/{name}": "decides for people"
+        for name in (
+            *("approaches", "budgets", "costs", "decision", "inverse", "isoflop", "isoflop_text"),
+            *("page", "parabola", "predicted"),
+        )
+    },
+    "watch": "seals and watches for people",
 }
 # What only reads the command line or looks a name up may run beside what the digest holds.
 BESIDE = (

@@ -87,8 +87,9 @@ def compute_regret(
     best = np.stack(
         [at_compute(surface, flops * 10.0**-far, most, served).loss for far in _BELOW], axis=1
     )
-    result = np.empty(loss.shape)
-    for k in range(len(loss)):
+    # A draw without a best run says nothing of regret.
+    result = np.full(loss.shape, np.nan)
+    for k in np.flatnonzero(np.isfinite(best[:, 0])):
         # Losses rise with less compute; whatever lies above them all wastes all but 1 / 1,000.
         known = np.isfinite(best[k])
         far = np.interp(loss[k], np.maximum.accumulate(best[k][known]), _BELOW[known])
@@ -130,6 +131,9 @@ def valley(params: Array, regret: Array) -> Valley:
     regret : array (draws, n)
     """
     usable = np.isfinite(regret).all(axis=1)
+    if not usable.any():
+        nothing = np.full(params.size, np.nan)
+        return Valley(params, nothing, nothing, np.zeros(params.size))
     known = regret[usable]
     return Valley(
         params,

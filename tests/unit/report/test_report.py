@@ -66,7 +66,7 @@ def test_the_page_stands_alone(page):
     assert page.lstrip().startswith("<!DOCTYPE html>")
     body = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
     targets = re.findall(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"([^\"]*)", body)
-    assert len(targets) == 5
+    assert len(targets) == len(FIGURES)
     assert all(target.startswith("data:image/svg+xml") for target in targets)
     assert "@import" not in page.partition("<script")[0]
     assert page.count("window.vegaEmbed") >= 1
@@ -77,7 +77,7 @@ def test_the_page_embeds_each_figure_as_picture_and_specification(page):
     for name in ("loss_vs_compute", "training_curves"):
         found = re.search(rf'id="spec-{name}">(.*?)</script>', page, re.DOTALL)
         assert json.loads(found.group(1))["datasets"]
-    assert page.count("data:image/svg+xml;base64,") == 5
+    assert page.count("data:image/svg+xml;base64,") == len(FIGURES)
 
 
 def test_titles_are_escaped(page):

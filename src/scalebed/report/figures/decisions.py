@@ -27,7 +27,9 @@ def chart(study: StudyDatabase, style: Style) -> alt.TopLevelMixin:
     frame = study.frame(_QUERY)
     best = frame[frame["choice"] == "optimum"]
     if best.empty:
-        return message("No law has a best run, or the study did not ask for decisions.", TITLE)
+        return message(
+            "Nothing to show: no law has a best run, or decisions is not among the checks.", TITLE
+        )
     size = style.panel(2)
     return alt.hconcat(
         _optimum(best).properties(title="best N by compute", **size),
