@@ -16,6 +16,7 @@ PEOPLE = {
     "fit": "runs.csv --target params=7e9,tokens=140e9",
     "predict": "runs.csv --target params=7B,tokens=140B",
     "decide": "runs.csv --compute 1e22 --serve-tokens 2T",
+    "suggest": "runs.csv --compute 1e22 --until 1%",
     "plan": "--study config/config.yaml",
     "show-predictions": "--database results/studies/default/study.duckdb",
     "compare": "default",
