@@ -59,7 +59,7 @@ class Pool:
             return None
 
     def inputs(self, used: Sequence[int]) -> tuple[Array, ...]:
-        """Inputs of the law for some runs."""
+        """Return the inputs of the law for some runs."""
         return inputs_of_runs(LAW, [self.runs[i] for i in used])
 
     def score(self, fit: FitResult | None) -> float:

@@ -4,8 +4,9 @@ Rules: the pool of a training set are its cells with N <= 411M and M >= 20, the 
 of them cost that the paper fits its loss law to, the loss that on C4 eval. The four cheapest
 cells are there. One after the other cells are suggested, to narrow the law at both targets (6.9B at
 M = 20, 1.4B at its largest M), until none is affordable; after each the law is drawn again. Random
-designs are cells of the pool in random order, made as far as affordable, five at least. No target is
-looked at before a design is complete. All designs have the softly tied law, whose median predicts.
+designs are cells of the pool in random order, made as far as affordable, five at least. No target
+is looked at before a design is complete. All designs have the softly tied law, whose median
+predicts.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ PASSES: Final = (1.0, 4.0, 16.0)
 """How often a candidate sees its tokens, where the law knows repetitions."""
 _MOST: Final = 12
 _STEP: Final = (1.25, 4.0)
+_GAP: Final = 2.5
 
 
 class Run(NamedTuple):
@@ -54,7 +56,7 @@ class Limits:
     Attributes
     ----------
     sizes, multipliers : tuple of float, optional
-        N and M; those of the data and a step beyond where left out.
+        N and M; those around the data where left out.
     most : float
         Largest 6 N D of one candidate.
     unique_tokens : float, optional
@@ -73,16 +75,19 @@ def existing(curve: Curve) -> list[Run]:
     return [Run(float(n), float(d), float(min(u, d))) for n, d, u in columns]
 
 
-def candidates(curve: Curve, limits: Limits) -> list[Run]:
+def candidates(curve: Curve, limits: Limits, targets: Sequence[Run] = ()) -> list[Run]:
     """Return the product of sizes and multipliers below the largest cost.
+
+    Without limits sizes are those of the data, with half a step and a step beyond; multipliers too,
+    with those between where they lie far apart, and a step below where a target lies below.
 
     Raises
     ------
     ScalebedError
         If none is left.
     """
-    sizes = limits.sizes or spread(curve.params)
-    multipliers = limits.multipliers or spread(curve.tokens / curve.params)
+    sizes = limits.sizes or _with_larger(spread(curve.params))
+    multipliers = limits.multipliers or _multipliers(curve, targets)
     knows = "unique_tokens" in curve.law.inputs
     found = [
         Run(n, n * m, n * m / passes)
@@ -103,21 +108,44 @@ def candidates(curve: Curve, limits: Limits) -> list[Run]:
     return cheap
 
 
-def spread(values: Array) -> tuple[float, ...]:
-    """Return the distinct values of a column, a few where they are many, and one a step beyond.
+def spread(values: Array) -> Array:
+    """Return the distinct values of a column, ascending, a few where they are many.
 
     Values that differ by rounding only count once.
     """
     codes = size_codes(values)[0]
-    each = np.array([np.median(values[codes == code]) for code in np.unique(codes)])
-    each = np.sort(each)
+    each = np.sort([np.median(values[codes == code]) for code in np.unique(codes)])
     if each.size > _MOST:
         even = np.geomspace(each[0], each[-1], _MOST)
-        nearest = np.abs(np.log(each[:, None] / even)).argmin(0)
-        each = each[np.unique(nearest)]
-    steps = np.exp(np.median(np.diff(np.log(each)))) if each.size > 1 else 2.0
-    beyond = each[-1] * float(np.clip(steps, *_STEP))
-    return tuple(float(f"{value:.4g}") for value in (*each, beyond))
+        each = each[np.unique(np.abs(np.log(each[:, None] / even)).argmin(0))]
+    return each
+
+
+def _with_larger(sizes: Array) -> tuple[float, ...]:
+    step = _step(sizes)
+    return _rounded([*sizes, sizes[-1] * np.sqrt(step), sizes[-1] * step])
+
+
+def _multipliers(curve: Curve, targets: Sequence[Run]) -> tuple[float, ...]:
+    known = spread(curve.tokens / curve.params)
+    step = _step(known)
+    found = [known[:1], known[-1:] * step]
+    for low, high in pairwise(known):
+        parts = max(int(np.ceil(np.log(high / low) / np.log(_GAP))), 1)
+        found.append(np.geomspace(low, high, parts + 1)[1:])
+    if any(run.multiplier < known[0] for run in targets):
+        found.append(known[:1] / step)
+    return _rounded(np.sort(np.concatenate(found)))
+
+
+def _step(values: Array) -> float:
+    """Usual ratio of neighbours, within limits."""
+    usual = np.exp(np.median(np.diff(np.log(values)))) if values.size > 1 else 2.0
+    return float(np.clip(usual, *_STEP))
+
+
+def _rounded(values: Sequence[float] | Array) -> tuple[float, ...]:
+    return tuple(float(f"{value:.4g}") for value in values)
 
 
 def same(run: Run, others: Sequence[Run]) -> Mask:

@@ -151,7 +151,7 @@ def suggestion(curve: Curve, wanted: Wanted, cost: Cost = whole, seed: int = 0) 
     """
     scatter = _checked(curve, wanted)
     made = existing(curve)
-    found, counted = candidates(curve, _below(wanted)), tuple(rivals(curve, seed))
+    found, counted = candidates(curve, _below(wanted), wanted.targets), tuple(rivals(curve, seed))
     pooled = np.concatenate([_drawn(one, [*found, *wanted.targets]) for one in counted])
     known = known_of(pooled, scatter, found, made, shared_part(curve))
     tails = ((1 - curve.level) / 2, (1 + curve.level) / 2)

@@ -79,10 +79,11 @@ def _verdict(found: Suggestion) -> str:
         return f"The law is known to +- {_percent(worst)} there, no run is needed."
     if not found.steps:
         return "No candidate takes a hundredth off what is not known of the law there."
-    runs = f"{len(found.steps)} run{'s' if len(found.steps) > 1 else ''}"
     after = float(np.max(found.steps[-1].widths))
-    total = f"{runs} of {found.cost:.3g} FLOPs together are expected to narrow the law"
-    total += f" from +- {_percent(worst)} to +- {_percent(after)}"
+    total = f"{len(found.steps)} runs of {found.cost:.3g} FLOPs together are"
+    if len(found.steps) == 1:
+        total = f"One run of {found.cost:.3g} FLOPs is"
+    total += f" expected to narrow the law from +- {_percent(worst)} to +- {_percent(after)}"
     if until is None:
         return f"{total}."
     if found.reached:
@@ -160,4 +161,4 @@ def _name(run: Run) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.2g} %"
+    return f"{100 * value:.3g} %"

@@ -77,7 +77,7 @@ def test_candidates_are_those_that_are_named(table, capsys):
         ((*TARGET, "--budget", "1e10"), "no candidate costs 1e+10 FLOPs or less"),
         ((*TARGET, "--budget", "7"), "is a unit missing"),
         ((*TARGET, "--until", "1"), "--until is 1, which is 1 x the loss"),
-        ((*TARGET, "--until", "-1%"), "--until is '-1'"),
+        ((*TARGET, "--until", "nan%"), "--until is 'nan'"),
         ((*TARGET, "--kappa", "-1"), "--kappa is -1, expected 0 .. 2"),
     ],
 )
