@@ -79,7 +79,8 @@ def candidates(curve: Curve, limits: Limits, targets: Sequence[Run] = ()) -> lis
     """Return the product of sizes and multipliers below the largest cost.
 
     Without limits sizes are those of the data, with half a step and a step beyond; multipliers too,
-    with those between where they lie far apart, and a step below where a target lies below.
+    with those between where they lie far apart, and a step below where a target lies below; none
+    has fewer tokens than the shortest run of the data.
 
     Raises
     ------
@@ -98,12 +99,15 @@ def candidates(curve: Curve, limits: Limits, targets: Sequence[Run] = ()) -> lis
     unique = limits.unique_tokens or np.inf
     if not knows:
         found = [run._replace(unique_tokens=min(run.tokens, unique)) for run in found]
-    kept = [run for run in found if run.unique_tokens <= unique]
+    # Shorter runs than any of the data, or of fewer tokens, are where a law fails first.
+    fewest = 0.0 if limits.multipliers else 0.99 * float(np.min(curve.unique_tokens))
+    least = 0.0 if limits.multipliers else 0.99 * float(np.min(curve.tokens))
+    kept = [run for run in found if run.tokens >= least and fewest <= run.unique_tokens <= unique]
     cheap = [run for run in kept if run.flops <= limits.most]
     if not cheap:
-        least = min((run.flops for run in kept), default=np.inf)
+        cheapest = min((run.flops for run in kept), default=np.inf)
         raise ScalebedError(
-            f"no candidate costs {limits.most:.3g} FLOPs or less: the cheapest is {least:.3g}"
+            f"no candidate costs {limits.most:.3g} FLOPs or less: the cheapest is {cheapest:.3g}"
         )
     return cheap
 

@@ -148,6 +148,7 @@ def test_candidates_span_the_data_and_one_step_beyond(curve):
     # A target below the data asks for runs below them; what lies far apart is filled.
     below = candidates(curve, Limits(), [run(7e9, 5)])
     assert sorted({round(one.multiplier) for one in below}) == [10, 20, 40, 80, 160]
+    assert min(one.tokens for one in below) == min(curve.tokens)
     sparse = candidates(curve_of([run(n, m) for n in SIZES for m in (20, 180)]), Limits())
     assert sorted({round(one.multiplier) for one in sparse}) == [20, 42, 87, 180, 720]
     few = candidates(curve, Limits(sizes=(1e8,), multipliers=(20, 640), most=2e18))
