@@ -17,6 +17,7 @@ PEOPLE = {
     "isoflop": "runs.csv --compute 1e22",
     "predict": "runs.csv --target params=7B,tokens=140B",
     "decide": "runs.csv --compute 1e22 --serve-tokens 2T",
+    "suggest": "runs.csv --compute 1e22 --until 1%",
     "plan": "--study config/config.yaml",
     "show-predictions": "--database results/studies/default/study.duckdb",
     "compare": "default",

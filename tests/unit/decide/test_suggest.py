@@ -1,0 +1,255 @@
+"""Which run next: the greedy choice, covariances, candidates, further laws, the benchmark."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scalebed.core.errors import ScalebedError
+from scalebed.decide.curve import Curve
+from scalebed.decide.designs import Limits, Run, candidates, existing, same, spread
+from scalebed.decide.rivals import rivals
+from scalebed.decide.suggest import SHARED, Goal, Known, known_of, suggest, tamed
+from scalebed.decide.suggestion import Wanted, optimum, shared_part, suggestion
+from scalebed.laws import get_law
+
+THETA = np.array([1.7, 400.0, 400.0, 0.34, 0.34])
+SIZES, RATIOS = (2e7, 8e7, 1.6e8, 4e8), (20.0, 40.0, 80.0)
+TARGET = Run(7e9, 1.4e11, 1.4e11)
+
+
+def run(params, ratio):
+    return Run(params, params * ratio, params * ratio)
+
+
+def curve_of(runs, scatter=0.004, seed=0, draws=2000):
+    """A curve whose draws are those of a linearised law at some runs."""
+    law = get_law("chinchilla", "loss")
+    rng = np.random.default_rng(seed)
+    params, tokens, _ = np.array(runs).T
+    fitted = law.value(THETA, (params, tokens))
+    # In logarithms of weights and exponents the law is nearly linear.
+    scale = np.where(np.arange(5) == 0, 1.0, THETA)
+    jacobian = law.gradient(THETA, (params, tokens)) * scale / fitted[:, None]
+    known = jacobian.T @ jacobian / scatter**2 + np.diag(1 / np.array([0.3, 1, 1, 0.3, 0.3]) ** 2)
+    steps = rng.multivariate_normal(np.zeros(5), np.linalg.inv(known), draws)
+    theta = np.column_stack([THETA[0] + steps[:, 0], THETA[1:] * np.exp(steps[:, 1:])])
+    loss = fitted * np.exp(scatter * rng.standard_normal(len(runs)))
+    return Curve(
+        source="runs.csv",
+        dataset="all",
+        response="loss",
+        law=law,
+        theta=theta,
+        middle=THETA,
+        params=params,
+        tokens=tokens,
+        loss=loss,
+        unique_tokens=tokens,
+        sigma=scatter,
+        level=0.9,
+        numbers="found",
+        evidence=None,
+        ask=lambda targets: [],
+    )
+
+
+@pytest.fixture(scope="module")
+def curve():
+    return curve_of([run(n, m) for n in SIZES for m in RATIOS])
+
+
+def known(shared=0.0, counts=(0, 0, 0)):
+    root = np.array([[2.0, 0, 0], [1, 1, 0], [0, 0.2, 0.5], [1, 1, 1]])
+    return Known(root @ root.T, 0.5, shared, np.array(counts, dtype=float))
+
+
+def test_a_run_leaves_what_conditioning_leaves():
+    one = known()
+    left = one.after(1)
+    row, total = one.covariance[:, 1], one.covariance[1, 1] + 0.25
+    assert left.covariance == pytest.approx(one.covariance - np.outer(row, row) / total)
+    assert one.targets - left.targets == pytest.approx(one.gains()[1])
+
+
+def test_the_order_of_runs_does_not_matter():
+    one, other = known().after(0).after(2), known().after(2).after(0)
+    assert one.covariance == pytest.approx(other.covariance)
+
+
+def test_repeats_of_a_cell_learn_nothing_about_what_the_cell_is_off():
+    def variance(shared):
+        """Of the law where a run was repeated without end, and nothing was known."""
+        one = Known(np.full((2, 2), 1e9), 0.5, shared, np.zeros(1))
+        for _ in range(2000):
+            one = one.after(0)
+        return one.targets[0]
+
+    assert variance(0.0) == pytest.approx(0.25 / 2000, rel=1e-3)
+    assert variance(0.8) == pytest.approx(0.25 * (0.8 + 0.2 / 2000), rel=1e-3)
+    # Where all of it is shared, a repeat says nothing.
+    assert np.isinf(known(1.0, (1, 0, 0)).noise[0])
+
+
+def test_runs_there_are_count_as_those_that_are_chosen():
+    fresh, made = known(0.6).after(0), known(0.6, (1, 0, 0))
+    assert fresh.noise == pytest.approx(made.noise)
+
+
+def test_far_draws_are_drawn_in():
+    samples = np.random.default_rng(0).standard_normal((1000, 2))
+    samples[0] = 1e6
+    assert np.cov(tamed(samples), rowvar=False)[0, 0] < 1.2
+    kept = tamed(samples)[1:]
+    assert np.mean(kept == samples[1:]) > 0.99
+
+
+def test_greedy_takes_what_a_power_of_the_cost_asks_for_and_stops_at_the_goal():
+    runs = [run(1e8, 20), run(1e9, 20), run(2e9, 20)]
+    free = suggest(known(), runs, Goal(count=1), power=0.0)
+    assert free.steps[0].chosen == int(np.argmax(known().gains()))
+    dear = suggest(known(), runs, Goal(count=1), power=10.0)
+    assert dear.steps[0].chosen == 0
+    goal = Goal(variance=float(free.steps[0].targets[0]) * 1.001)
+    assert len(suggest(known(), runs, goal, power=0.0).steps) == 1
+    assert suggest(known(), runs, goal, power=0.0).reached
+
+
+def test_budget_is_never_exceeded_and_what_is_left_is_used():
+    runs = [run(1e8, 20), run(1e9, 20), run(2e9, 20)]
+    budget = runs[1].flops + 2.5 * runs[0].flops
+    found = suggest(known(), runs, Goal(budget=budget, count=50), power=0.0)
+    assert found.cost <= budget
+    assert budget - found.cost < runs[0].flops
+
+
+def test_costs_may_depend_on_the_runs_there_are():
+    """A further M on an existing trunk costs its cool-down alone."""
+    runs = [run(1e8, 20), run(1e8, 40), run(2e9, 20)]
+
+    def marginal(one, made):
+        trunk = any(other.params == one.params for other in made)
+        return one.flops * (0.2 if trunk else 1.0)
+
+    found = suggest(known(), runs, Goal(count=3), power=5.0, cost=marginal)
+    assert found.steps[0].cost == runs[0].flops
+    assert found.steps[1].cost < runs[1].flops
+    # The run it would have been told of beforehand makes the first cheaper as well.
+    assert suggest(known(), runs, Goal(count=1), [runs[1]], marginal).steps[0].cost < runs[2].flops
+
+
+def test_candidates_span_the_data_and_one_step_beyond(curve):
+    found = candidates(curve, Limits())
+    beyond = [4e8 * np.sqrt(2.5), 4e8 * 2.5]
+    sizes = sorted({one.params for one in found})
+    assert sizes == pytest.approx([*SIZES, *beyond], rel=1e-3)
+    assert sorted({round(one.multiplier) for one in found}) == [20, 40, 80, 160]
+    # A target below the data asks for runs below them; what lies far apart is filled.
+    below = candidates(curve, Limits(), [run(7e9, 5)])
+    assert sorted({round(one.multiplier) for one in below}) == [10, 20, 40, 80, 160]
+    assert min(one.tokens for one in below) == min(curve.tokens)
+    sparse = candidates(curve_of([run(n, m) for n in SIZES for m in (20, 180)]), Limits())
+    assert sorted({round(one.multiplier) for one in sparse}) == [20, 42, 87, 180, 720]
+    few = candidates(curve, Limits(sizes=(1e8,), multipliers=(20, 640), most=2e18))
+    assert few == [run(1e8, 20)]
+    with pytest.raises(ScalebedError, match=r"no candidate costs 1e\+10 FLOPs or less"):
+        candidates(curve, Limits(most=1e10))
+
+
+def test_many_sizes_are_thinned():
+    found = spread(np.geomspace(1e7, 1e10, 500))
+    assert len(found) <= 12
+    # Neighbours within 10 % are one value, whose middle counts.
+    assert found[0] == pytest.approx(1e7, rel=0.05)
+    assert found[-1] == pytest.approx(1e10, rel=0.05)
+
+
+def test_cells_are_the_same_but_for_rounding():
+    assert same(run(1e8, 20), [run(1.01e8, 20), run(1e8, 40)]).tolist() == [True, False]
+    assert same(run(1e8, 20), []).size == 0
+
+
+def test_suggested_runs_narrow_what_a_refit_narrows(curve):
+    """What is expected of three runs is what draws of a law with those runs have."""
+    wanted = Wanted((TARGET,), count=3)
+    found = suggestion(curve, wanted)
+    after = curve_of([*existing(curve), *(step.run for step in found.steps)])
+    # Only the law of the draws counts here, and each run is a new cell.
+    law, x = curve.law, (np.array([TARGET.params]), np.array([TARGET.tokens]))
+    truth = np.std(np.log(law.value(after.theta, x))) / np.std(np.log(law.value(curve.theta, x)))
+    assert found.steps[-1].widths[0] / found.widths[0] == pytest.approx(truth, rel=0.15)
+    widths = [found.widths[0], *(step.widths[0] for step in found.steps)]
+    assert np.all(np.diff(widths) < 0)
+
+
+def test_suggested_runs_beat_random_ones_of_the_same_cost(curve):
+    found = suggestion(curve, Wanted((TARGET,), count=3))
+    law, x = curve.law, (np.array([TARGET.params]), np.array([TARGET.tokens]))
+
+    def width(runs):
+        return np.std(np.log(law.value(curve_of([*existing(curve), *runs]).theta, x)))
+
+    pool, rng, spread_ = candidates(curve, Limits(most=found.cost)), np.random.default_rng(1), []
+    for _ in range(50):
+        runs, left = [], found.cost
+        for i in rng.permutation(len(pool)):
+            if pool[i].flops <= left and len(runs) < 3:
+                runs.append(pool[i])
+                left -= pool[i].flops
+        spread_.append(width(runs))
+    assert width([step.run for step in found.steps]) < np.quantile(spread_, 0.1)
+
+
+def test_shared_part_is_told_by_repeats():
+    runs = [run(n, 20) for n in np.geomspace(1e7, 1e9, 8)]
+    assert shared_part(curve_of(runs)) == SHARED
+    alike = curve_of([one for one in runs for _ in range(4)])
+    assert shared_part(alike) < 0.4
+
+
+def test_the_optimum_is_a_target(curve):
+    best = optimum(curve, 1e22, None)
+    assert best.flops == pytest.approx(1e22)
+    assert optimum(curve, 1e22, 1e10).unique_tokens == 1e10
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"until": 1.0}, "--until is 1, which is 1 x the loss"),
+        ({"count": 0}, "--count is 0"),
+        ({"budget": 1e10}, r"no candidate costs 1e\+10 FLOPs or less"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_sentence(curve, change, said):
+    with pytest.raises(ScalebedError, match=said):
+        suggestion(curve, Wanted((TARGET,), **change))
+
+
+def test_laws_that_fit_about_as_well_are_counted_and_others_are_not(curve):
+    found = rivals(curve)
+    assert found[0].law.name == "chinchilla"
+    assert sum(one.weight for one in found) == pytest.approx(1)
+    assert "tied" in {one.law.name for one in found}
+    # Kaplan's law, without a floor of its own for every size, is off by more than the scatter.
+    exact = curve_of([run(n, m) for n in SIZES for m in (5, 20, 80, 320, 1280)], scatter=1e-4)
+    assert "kaplan" not in {one.law.name for one in rivals(exact)}
+
+
+def test_covariances_of_laws_that_disagree_are_wider():
+    rng = np.random.default_rng(0)
+    one, other = rng.standard_normal((2, 500, 2))
+    runs = [run(1e8, 20)]
+    apart = known_of(np.concatenate([one, other + 3]), 0.1, runs, [], 0.0)
+    assert apart.covariance[0, 0] == pytest.approx(1 + 9 / 4, rel=0.1)
+
+
+def test_the_benchmark_of_repeated_data_is_far_above_random_designs():
+    zoo = os.environ.get("SCALEBED_ZOO")
+    if not zoo:
+        pytest.skip("SCALEBED_ZOO does not name the folder of public tables")
+    repeated = pytest.importorskip("benchmarks.suggested.repeated")
+    pool = repeated.Pool(Path(zoo))
+    # 1 % of the cost of the pool; published are .58 and .73, all of the data give .79.
+    assert repeated.by_suggestion(pool, 0, repeated.SHARES[:1])[0] > 0.73
