@@ -19,6 +19,10 @@ PEOPLE = {
     "compare": "default",
     "calibrate": "default",
     "contrast": "default formal mixture",
+    "seal": "runs.csv --target params=7B,tokens=140B --out 7b.json",
+    "watch": "curve.csv --seal 7b.json --source default",
+    "judge": "7b.json --loss 2.233",
+    "ledger": "seals",
     "generate": '--prompt "The river" --cell '
     "results/cells/dataset=mixture/size=279k/ratio=10/recipe=base/seed=0",
 }
