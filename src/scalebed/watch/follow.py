@@ -96,7 +96,7 @@ def watch_ladder(
     unique : float, optional
         Tokens there are.
     """
-    params, total = target
+    total = target[1]
 
     def compared(end: float, now: Mean) -> Forecast:
         ratio = ratio_at(rungs, end, target, level)

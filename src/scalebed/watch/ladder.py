@@ -1,8 +1,8 @@
 """What the finished runs of a ladder say of the end of a run from its loss on the way.
 
 At a fraction f of the schedule y = ln(loss at f / final response) is known for every rung. For a
-run of other N and D it is predicted by the best of a few simple regressions on ln N and ln M, the
-best being what predicts each rung from the others.
+run of other N and D it is predicted by a few simple regressions on ln N and ln M together, the more
+weight the better one predicts each rung from the others.
 """
 
 from __future__ import annotations
@@ -133,8 +133,29 @@ def axes_of(params: float, tokens: float) -> tuple[float, float]:
     return float(np.log(params)), float(np.log(tokens / params))
 
 
+class _Form(NamedTuple):
+    """One way to predict y of one more row.
+
+    Attributes
+    ----------
+    name : str
+    without : float
+        Root mean square of the error at each row, predicted from the others.
+    value, sd : float
+        As in `Ratio`.
+    """
+
+    name: str
+    without: float
+    value: float
+    sd: float
+
+
 def regress(x: Array, y: Array, target: Array, level: float) -> Ratio:
-    """Predict y of one more row by the form that predicts each row from the others best.
+    """Predict y of one more row: the mean over a few forms, which of them is right is not known.
+
+    A form weighs (root mean square of its errors at rows it does not see)^-n, a normal likelihood;
+    that the forms disagree about the row is part of the error.
 
     Parameters
     ----------
@@ -142,35 +163,48 @@ def regress(x: Array, y: Array, target: Array, level: float) -> Ratio:
     y : array (n,)
     target : array (2,)
     level : float
+
+    Raises
+    ------
+    ScalebedError
+        If no form can be fitted.
     """
-    best: tuple[float, Ratio] | None = None
-    for name, axes in _FORMS.items():
-        dof = y.size - len(axes) - 1
-        columns = np.c_[np.ones(y.size), x[:, axes] - target[list(axes)]]
-        if dof < 1 or np.linalg.matrix_rank(columns) < columns.shape[1]:
-            continue
-        inverse = np.linalg.inv(columns.T @ columns)
-        solution = inverse @ columns.T @ y
-        rest = y - columns @ solution
-        leverage = np.einsum("ij,jk,ik->i", columns, inverse, columns)
-        if np.any(leverage > 1 - 1e-9):
-            continue
-        without = float(np.sqrt(np.mean((rest / (1 - leverage)) ** 2)))
-        # The target is the origin of the columns, so its own row is (1, 0, 0).
-        spread = np.sqrt(np.sum(rest**2) / dof * (1 + inverse[0, 0]))
-        ratio = Ratio(float(solution[0]), _normal(float(spread), dof, level), f"by {name}")
-        if best is None or without < best[0]:
-            best = (without, ratio)
-    near = _nearest(x, y, target, level)
-    if near is not None and (best is None or near[0] < best[0]):
-        best = near
-    if best is None:
+    forms = [_regression(name, axes, x, y, target, level) for name, axes in _FORMS.items()]
+    known = [form for form in (*forms, _nearest(x, y, target, level)) if form is not None]
+    if not known:
         raise ScalebedError("the runs of the ladder do not differ in a way that tells a trend")
-    return best[1]
+    without = np.maximum([form.without for form in known], 1e-12)
+    weights = (without / without.min()) ** -float(y.size)
+    weights /= weights.sum()
+    values = np.array([form.value for form in known])
+    middle = float(weights @ values)
+    variance = np.array([form.sd for form in known]) ** 2 + (values - middle) ** 2
+    best = known[int(np.argmax(weights))].name
+    return Ratio(middle, float(np.sqrt(weights @ variance)), f"most of all by {best}")
 
 
-def _nearest(x: Array, y: Array, target: Array, level: float) -> tuple[float, Ratio] | None:
-    """Mean of the nearest rows, and how well it predicts each row from the others."""
+def _regression(
+    name: str, axes: tuple[int, ...], x: Array, y: Array, target: Array, level: float
+) -> _Form | None:
+    """Fit a form that is linear in some axes; None without a degree of freedom for its error."""
+    dof = y.size - len(axes) - 1
+    # The target is the origin, so that its own row is (1, 0, 0).
+    columns = np.c_[np.ones(y.size), x[:, axes] - target[list(axes)]]
+    if dof < 1 or np.linalg.matrix_rank(columns) < columns.shape[1]:
+        return None
+    inverse = np.linalg.inv(columns.T @ columns)
+    solution = inverse @ columns.T @ y
+    rest = y - columns @ solution
+    leverage = np.einsum("ij,jk,ik->i", columns, inverse, columns)
+    if np.any(leverage > 1 - 1e-9):
+        return None
+    without = float(np.sqrt(np.mean((rest / (1 - leverage)) ** 2)))
+    spread = float(np.sqrt(np.sum(rest**2) / dof * (1 + inverse[0, 0])))
+    return _Form(name, without, float(solution[0]), _normal(spread, dof, level))
+
+
+def _nearest(x: Array, y: Array, target: Array, level: float) -> _Form | None:
+    """Take the mean of the nearest rows."""
     if y.size <= NEAREST + 1:
         return None
     off = np.empty(y.size)
@@ -181,11 +215,11 @@ def _nearest(x: Array, y: Array, target: Array, level: float) -> tuple[float, Ra
     without = float(np.sqrt(np.mean(off**2)))
     close = np.argsort(np.sum((x - target) ** 2, axis=1), kind="stable")[:NEAREST]
     sd = _normal(without, y.size - 1, level)
-    return without, Ratio(float(y[close].mean()), sd, f"by the mean of the {NEAREST} nearest")
+    return _Form(f"the mean of the {NEAREST} nearest", without, float(y[close].mean()), sd)
 
 
 def _normal(spread: float, dof: int, level: float) -> float:
-    """Standard deviation of the normal that has the interval of Student's t."""
+    """Return the standard deviation of the normal that has the interval of Student's t."""
     tail = (1 + level) / 2
     return spread * float(stdtrit(dof, tail) / ndtri(tail))
 
@@ -210,7 +244,7 @@ def read_ladder(source: str | Path, dataset: str | None, response: str | None) -
     with StudyDatabase(database_of(source)) as study:
         found = response if response not in (None, "loss") else study.yardstick
         cells = study.rows(
-            "SELECT cell, dataset, params, tokens, loss FROM cells JOIN losses USING (cell) "
+            "SELECT cell, dataset, params, cells.tokens, loss FROM cells JOIN losses USING (cell) "
             "WHERE status = 'done' AND validation = ? ORDER BY cell",
             [found],
         )

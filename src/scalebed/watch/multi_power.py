@@ -2,8 +2,9 @@
 
 L(t) = L0 + A S1(t)^-alpha - B sum_k (eta_{k-1} - eta_k) (1 - (C eta_k^-gamma S_k(t) + 1)^-beta)
 
-with k from 1 to t (Luo et al., arXiv 2503.12811), eta_k the learning rate of step k, S1(t) the sum of learning
-rates to t, that of the warm-up included, and S_k(t) the sum from k to t. Losses are in nats.
+with k from 1 to t (Luo et al., arXiv 2503.12811), eta_k the learning rate of step k, S1(t) the sum
+of learning rates to t, that of the warm-up included, and S_k(t) the sum from k to t. Losses are in
+nats.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def schedule_of(steps: Array, rates: Array, last: int, warmup: int | None = None
     """Return the rate of every step from some of them.
 
     Between two rows the rate is on their straight line, or keeps until the second one where that
-    is a jump. Before the first row it rises from 0 in a straight line; after the last it stays.
+    is a fall by a sixth or more. Before the first row it rises from 0 in a straight line; after the last it stays.
 
     Parameters
     ----------
@@ -91,9 +92,7 @@ def schedule_of(steps: Array, rates: Array, last: int, warmup: int | None = None
     """
     every = np.arange(last + 1, dtype=float)
     found = np.interp(every, steps, rates)
-    for i in np.flatnonzero(
-        np.maximum(rates[1:], rates[:-1]) > _JUMP * np.minimum(rates[1:], rates[:-1])
-    ):
+    for i in np.flatnonzero(rates[:-1] > _JUMP * rates[1:]):
         found[(every > steps[i]) & (every < steps[i + 1])] = rates[i]
     rise = int(steps[0]) if warmup is None else warmup
     early = every < min(rise, steps[0])
