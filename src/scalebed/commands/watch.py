@@ -1,4 +1,4 @@
-"""Watch a run: is it on its curve, where will it end, does it diverge or repeat its data?
+"""Watch a run: whether it is on its curve, where it ends, and if it diverges or repeats data.
 
 The curve is a CSV (columns step, tokens, loss; W&B exports as they are), parquet, or TensorBoard
 events. It is compared with the finished cells of a study at equal progress, or through the

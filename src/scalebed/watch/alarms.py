@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from scalebed.laws.forms.base import Array
-from scalebed.watch.ladder import window
+from scalebed.watch.ladder import WINDOW, window
 from scalebed.watch.live import LiveCurve
 
 PART: Final = 0.02
@@ -16,7 +16,7 @@ RISE: Final = 0.01
 """Relative rise of the loss above its least that is no noise."""
 SIGMAS: Final = 4.0
 GAP: Final = 0.02
-"""Growth of held-out over training loss that speaks of repeated data."""
+"""Held-out over training loss, and its growth, that speak of repeated data."""
 SETTLED: Final = 0.1
 """Fraction from which held-out and training loss are compared; before, both fall fast."""
 
@@ -84,15 +84,18 @@ def gap(curve: LiveCurve, total: float) -> str | None:
         Tokens of the whole run.
     """
     fraction, at = curve.tokens / total, curve.held_at / total
+    # Around each point: losses before it alone would be higher, the more so the earlier it is.
+    last = float(fraction[-1])
     pairs = [
         (float(held), mean.value)
         for where, held in zip(at.tolist(), curve.held_out.tolist(), strict=True)
-        if where >= SETTLED and (mean := window(fraction, curve.loss, where)) is not None
+        if where >= SETTLED
+        and (mean := window(fraction, curve.loss, min(where + WINDOW / 2, last))) is not None
     ]
     if len(pairs) < 2:
         return None
     gaps = [held / trained - 1 for held, trained in pairs]
-    if gaps[-1] - gaps[0] > GAP:
+    if gaps[-1] > GAP and gaps[-1] - gaps[0] > GAP:
         return (
             f"held-out loss leaves training loss: {gaps[-1]:+.1%} of it, {gaps[0]:+.1%} before; "
             "data seem to repeat"

@@ -91,7 +91,7 @@ def watch_ladder(
     target : tuple of float
         N and D of the run.
     prior : Prior, optional
-        What was expected; the trend of the ladder's own ends if None.
+        What was expected; if None the run is compared with the trend of the ladder's own ends.
     level : float
     unique : float, optional
         Tokens there are.
@@ -103,7 +103,7 @@ def watch_ladder(
         expected = prior
         if expected is None:
             trend = end_of(rungs, target, level)
-            expected = Prior(trend.value, trend.sd, f"that the ladder's ends give {trend.words}")
+            expected = Prior(trend.value, trend.sd, "of the trend of the ladder's ends", False)
         return forecast(min(end, 1.0), now, ratio, expected, level)
 
     different = other_schedule(curve, rungs, total)
@@ -195,7 +195,7 @@ def watch_schedule(
     total : float
         Tokens of the whole run.
     prior : Prior, optional
-        What was expected; a wide one about the live curve if None.
+        What was expected; nothing if None.
     level : float
     unique : float, optional
         Tokens there are.
@@ -206,7 +206,7 @@ def watch_schedule(
         expected = prior
         if expected is None:
             value = float(np.log(now.value)) - found.value
-            expected = Prior(value, 1e6, "by the live curve itself, as nothing was sealed")
+            expected = Prior(value, 1e6, "of the live curve itself, as nothing was sealed", False)
         return forecast(end, now, found, expected, level)
 
     return _watched(curve, total, unique, None, compared)

@@ -22,14 +22,16 @@ class Prior(NamedTuple):
     Attributes
     ----------
     value, sd : float
-        sd is NaN where there is no interval.
     words : str
         Where it comes from.
+    counts : bool
+        Whether forecasts take it in; else the run is only compared with it.
     """
 
     value: float
     sd: float
     words: str
+    counts: bool = True
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def forecast(fraction: float, now: Mean, ratio: Ratio, prior: Prior, level: floa
     off = value - prior.value
     behind = float(ndtr(off / np.hypot(sd, prior.sd)))
     z = float(ndtri((1 + level) / 2))
-    weights = np.array([sd**-2, prior.sd**-2])
+    weights = np.array([sd**-2, prior.sd**-2 if prior.counts else 0.0])
     if abs(ndtri(min(max(behind, 1e-300), 1 - 1e-16))) >= z:
         weights = np.array([sd**-2, 0.0])
     middle = float(weights @ [value, prior.value] / weights.sum())
@@ -159,6 +161,8 @@ def sentences(found: Forecast, what: str) -> list[str]:
     where = "above" if found.off > 0 else "below"
     side = "behind" if found.off > 0 else "ahead"
     how = "with it" if found.verdict == ON else "by the live curve alone, which contradicts it"
+    if not found.prior.counts:
+        how = "by the live curve alone"
     return [
         f"{found.fraction:.1%} of the schedule, {what} {found.now:.4f}",
         f"{found.verdict}: it points to {found.alone[0]:.4f}, {abs(np.expm1(found.off)):.2%} "

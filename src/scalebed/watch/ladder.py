@@ -22,8 +22,8 @@ from scalebed.tables.reader import StudyDatabase
 
 WINDOW: Final = 0.05
 """Share of the schedule over which losses are averaged."""
-FEWEST: Final = 3
-"""Rungs that a comparison needs at the least."""
+FEWEST: Final = 6
+"""Rungs that a comparison needs at the least: two axes then leave three degrees of freedom."""
 NEAREST: Final = 3
 _FORMS: Final = {"the mean": (), "ln N": (0,), "ln M": (1,), "ln N and ln M": (0, 1)}
 
@@ -113,10 +113,11 @@ def ratio_at(
         )
     y = np.array([np.log(mean.value / rung.final) for rung, mean in known])
     x = np.array([axes_of(rung.params, rung.tokens) for rung, _ in known])
-    ratio = regress(x, y, np.array(axes_of(*target)), level)
     variance = [(mean.error / mean.value) ** 2 for _, mean in known if np.isfinite(mean.error)]
+    sampling = float(np.mean(variance)) if variance else 0.0
+    ratio = regress(x, y, np.array(axes_of(*target)), level, sampling)
     words = f"{len(known)} runs of the ladder at this fraction, {ratio.words}"
-    return Ratio(ratio.value, ratio.sd, words, float(np.mean(variance)) if variance else 0.0)
+    return Ratio(ratio.value, ratio.sd, words, sampling)
 
 
 def end_of(rungs: Sequence[Rung], target: tuple[float, float], level: float) -> Ratio:
@@ -151,7 +152,7 @@ class _Form(NamedTuple):
     sd: float
 
 
-def regress(x: Array, y: Array, target: Array, level: float) -> Ratio:
+def regress(x: Array, y: Array, target: Array, level: float, noise: float = 0.0) -> Ratio:
     """Predict y of one more row: the mean over a few forms, which of them is right is not known.
 
     A form weighs (root mean square of its errors at rows it does not see)^-n, a normal likelihood;
@@ -163,13 +164,15 @@ def regress(x: Array, y: Array, target: Array, level: float) -> Ratio:
     y : array (n,)
     target : array (2,)
     level : float
+    noise : float
+        Variance of a row that is known, below which no scatter can be.
 
     Raises
     ------
     ScalebedError
         If no form can be fitted.
     """
-    forms = [_regression(name, axes, x, y, target, level) for name, axes in _FORMS.items()]
+    forms = [_regression(name, axes, x, y, target, level, noise) for name, axes in _FORMS.items()]
     known = [form for form in (*forms, _nearest(x, y, target, level)) if form is not None]
     if not known:
         raise ScalebedError("the runs of the ladder do not differ in a way that tells a trend")
@@ -184,7 +187,13 @@ def regress(x: Array, y: Array, target: Array, level: float) -> Ratio:
 
 
 def _regression(
-    name: str, axes: tuple[int, ...], x: Array, y: Array, target: Array, level: float
+    name: str,
+    axes: tuple[int, ...],
+    x: Array,
+    y: Array,
+    target: Array,
+    level: float,
+    noise: float,
 ) -> _Form | None:
     """Fit a form that is linear in some axes; None without a degree of freedom for its error."""
     dof = y.size - len(axes) - 1
@@ -199,7 +208,8 @@ def _regression(
     if np.any(leverage > 1 - 1e-9):
         return None
     without = float(np.sqrt(np.mean((rest / (1 - leverage)) ** 2)))
-    spread = float(np.sqrt(np.sum(rest**2) / dof * (1 + inverse[0, 0])))
+    scatter = max(float(np.sum(rest**2)) / dof, noise)
+    spread = float(np.sqrt(scatter * (1 + inverse[0, 0])))
     return _Form(name, without, float(solution[0]), _normal(spread, dof, level))
 
 

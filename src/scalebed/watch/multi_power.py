@@ -22,8 +22,8 @@ from scalebed.laws.forms.base import Array, Index
 
 HUBER: Final = 1e-3
 """Where Huber's loss of logarithms turns straight, as in the paper."""
-BLOCK: Final = 32
-"""Steps that a fit takes together; losses of the paper's curves change by less than 1e-4."""
+BLOCK: Final = 128
+"""Steps that a fit takes together."""
 _STARTS: Final = ((1.0, 0.5, 0.5), (2.0, 0.6, 0.65), (0.3, 0.4, 0.4))
 _JUMP: Final = 1.2
 
@@ -80,7 +80,8 @@ def schedule_of(steps: Array, rates: Array, last: int, warmup: int | None = None
     """Return the rate of every step from some of them.
 
     Between two rows the rate is on their straight line, or keeps until the second one where that
-    is a fall by a sixth or more. Before the first row it rises from 0 in a straight line; after the last it stays.
+    is a fall by a sixth. Before the first row it rises from 0 in a straight line; after the last
+    it stays.
 
     Parameters
     ----------
@@ -108,7 +109,8 @@ def loss_at(constants: Constants, schedule: Schedule, steps: Index, block: int =
     rates, falls, before, when = schedule.changes(block)
     if not falls.size:
         return np.asarray(value, float)
-    weight, scale = law.B * falls, law.C * np.maximum(rates, 1e-300) ** -law.gamma
+    with np.errstate(over="ignore"):
+        weight, scale = law.B * falls, law.C * np.maximum(rates, 1e-300) ** -law.gamma
     for i, (step, total) in enumerate(zip(steps, sums, strict=True)):
         # Steps of a schedule are in order, so what came before is a slice.
         n = int(np.searchsorted(when, step, side="right"))
@@ -137,7 +139,7 @@ def fit(references: Sequence[Reference]) -> Constants:
     measured = [np.log(one.loss) for one in references]
 
     def off(theta: Array) -> Array:
-        law = Constants(*np.exp(theta))
+        law = Constants(*np.exp(np.clip(theta, -40, 40)))
         parts = [
             np.log(loss_at(law, one.schedule, one.steps, BLOCK)) - log
             for one, log in zip(references, measured, strict=True)

@@ -16,9 +16,9 @@ from scalebed.watch.ladder import WINDOW, Ratio
 from scalebed.watch.live import LiveCurve, read_live
 from scalebed.watch.multi_power import Constants, Reference, Schedule, fit, loss_at, schedule_of
 
-SCATTER: Final = 0.006
-"""Error of ln(loss on the way / at the end) that is taken where no curve tells it: about what the
-published constants have on curves they were not fitted to (`benchmarks/watched.py --schedules`)."""
+SCATTER: Final = 0.004
+"""Least error of ln(loss on the way / at the end): about what the law has on public curves that it
+was not fitted to (`benchmarks/watched.py --schedules`)."""
 
 
 def read_constants(text: str) -> Constants:
@@ -114,8 +114,8 @@ def ratio_of(
 ) -> Callable[[float], Ratio]:
     """Return what tells ln(loss at a fraction / at the end) of a schedule.
 
-    Its error is that of the same statement on the references, `SCATTER` where they are fewer than
-    three.
+    Its error is that of the same statement on three references or more, and at least `SCATTER`:
+    curves that a law was fitted to flatter it.
     """
     last = schedule.rates.size - 1
 
@@ -123,12 +123,13 @@ def ratio_of(
         value = _change(constants, schedule, fraction, last)
         off = [_error(constants, one, fraction) for one in references]
         known = np.array([error for error in off if np.isfinite(error)])
-        spread, source = SCATTER, "an error that is taken for granted"
+        spread, source = SCATTER, f"an error of {SCATTER:.1%}"
         if known.size >= 3:
             root = float(np.sqrt(np.mean(known**2)))
             tail = (1 + level) / 2
-            spread = root * float(stdtrit(known.size, tail) / ndtri(tail))
-            source = f"the error it has on {known.size} curves"
+            found = root * float(stdtrit(known.size, tail) / ndtri(tail))
+            if found > SCATTER:
+                spread, source = found, f"the error it has on {known.size} curves"
         return Ratio(value, spread, f"{words}, with {source}")
 
     return ratio
