@@ -98,13 +98,13 @@ def watch_ladder(
     """
     total = target[1]
 
-    def compared(end: float, now: Mean) -> Forecast:
+    def compared(at: float, end: float, now: Mean) -> Forecast:
         ratio = ratio_at(rungs, end, target, level)
         expected = prior
         if expected is None:
             trend = end_of(rungs, target, level)
             expected = Prior(trend.value, trend.sd, "of the trend of the ladder's ends", False)
-        return forecast(min(end, 1.0), now, ratio, expected, level)
+        return forecast(at, now, ratio, expected, level)
 
     different = other_schedule(curve, rungs, total)
     return _watched(curve, total, unique, different, compared)
@@ -122,12 +122,12 @@ def _watched(
     if fraction[-1] > 1 + 2 * _TOUCH:
         seen, wanted = amount_text(float(curve.tokens[-1])), amount_text(total)
         raise ScalebedError(f"{curve.name} has {seen} tokens, more than the {wanted} of the run")
-    basis, end = TRAINING, min(1.0, float(fraction[-1]))
-    now = window(fraction, curve.loss, end)
+    basis, at = TRAINING, min(1.0, float(fraction[-1]))
+    now, end = window(fraction, curve.loss, at), at
     if repeated or gap:
         basis = HELD_OUT
         # Training loss of text that was seen before tells nothing of new text.
-        now, end = _held_out(curve, fraction)
+        now, at, end = _held_out(curve, fraction)
         if now is None:
             untold = untold or (
                 "the training loss of repeated text says nothing of new text, expected a column "
@@ -135,21 +135,21 @@ def _watched(
             )
     if now is not None and not np.isfinite(now.value):
         untold = untold or "the loss is not finite"
-    if end < EARLY:
-        untold = untold or f"{end:.1%} of the schedule are too few, expected {EARLY:.0%}"
+    if at < EARLY:
+        untold = untold or f"{at:.1%} of the schedule are too few, expected {EARLY:.0%}"
     found = None
     if untold is None and now is not None:
-        found = compared(end, now)
+        found = compared(at, end, now)
     return Watched(found, basis, untold, tuple(warnings))
 
 
-def _held_out(curve: LiveCurve, fraction: Array) -> tuple[Mean | None, float]:
-    """Return the last held-out loss and where a window of the ladder has to end to match it."""
+def _held_out(curve: LiveCurve, fraction: Array) -> tuple[Mean | None, float, float]:
+    """Return the last held-out loss, where it was, and the end of the window that matches it."""
     if not curve.held_out.size:
-        return None, float(fraction[-1])
+        return None, float(fraction[-1]), float(fraction[-1])
     scale = float(fraction[-1] / curve.tokens[-1])
     at = float(curve.held_at[-1]) * scale
-    return Mean(float(curve.held_out[-1]), np.nan, 1), min(1.0, at + WINDOW / 2)
+    return Mean(float(curve.held_out[-1]), np.nan, 1), at, min(1.0, at + WINDOW / 2)
 
 
 def other_schedule(curve: LiveCurve, rungs: Sequence[Rung], total: float) -> str | None:
@@ -201,13 +201,13 @@ def watch_schedule(
         Tokens there are.
     """
 
-    def compared(end: float, now: Mean) -> Forecast:
+    def compared(at: float, end: float, now: Mean) -> Forecast:
         found: Ratio = ratio(end)
         expected = prior
         if expected is None:
             value = float(np.log(now.value)) - found.value
             expected = Prior(value, 1e6, "of the live curve itself, as nothing was sealed", False)
-        return forecast(end, now, found, expected, level)
+        return forecast(at, now, found, expected, level)
 
     return _watched(curve, total, unique, None, compared)
 

@@ -149,7 +149,9 @@ def fit(references: Sequence[Reference]) -> Constants:
     best, found = np.inf, None
     for C, beta, gamma in _STARTS:
         start = Constants(0.9 * least, 0.2 * least, 0.5, 0.1 * least / peak / 3, C, beta, gamma)
-        result = least_squares(off, np.log(start), loss="huber", f_scale=HUBER, x_scale="jac")
+        # Huber's loss is flat far away, so squares lead near.
+        near = least_squares(off, np.log(start), x_scale="jac", xtol=1e-4, ftol=1e-6).x
+        result = least_squares(off, near, loss="huber", f_scale=HUBER, x_scale="jac")
         if result.cost < best:
             best, found = float(result.cost), result.x
     if found is None:

@@ -144,6 +144,7 @@ def test_a_run_that_a_table_has_now_is_judged(runs, capsys):
     assert seal() == 0
     row = "params,tokens,loss\n2.004e9,4e10,2.6\n1e9,4e10,2.7\n"
     (runs / "now.csv").write_text(row)
+    capsys.readouterr()
     assert main(["judge", "seal.json", "--runs", "now.csv", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["measured"] == 2.6
     (runs / "now.csv").write_text("params,tokens,loss\n1e9,4e10,2.7\n")

@@ -53,7 +53,7 @@ def live(until, factor=1.0, seed=9, lr=None):
     rng = np.random.default_rng(seed)
     final = end(*TARGET)
     loss = factor * course(final, *TARGET, 0.01, rng)
-    seen = FRACTION <= until + 1e-9
+    seen = until + 1e-9 >= FRACTION
     rate = np.full(FRACTION.size, np.nan) if lr is None else lr
     nothing = np.zeros(0)
     tokens = FRACTION * TARGET[1]
