@@ -19,6 +19,7 @@ from scalebed.study.checks import CHECKS
 from scalebed.study.figures import FIGURES, PLOTS
 from scalebed.study.load import parse_any
 
+USUAL = ("decisions", "calibration", "contrasts", "reliability")
 ENTRIES = entries()
 REACHED = {
     job: {file.relative_to(PACKAGE).as_posix() for file in closure(*modules)}
@@ -202,10 +203,9 @@ def test_every_module_that_a_job_loads_is_reached_by_its_rule(
     recorded: list[tuple[str, set[str]]],
 ) -> None:
     explored = ("exponent_by_ratio", "subset_designs")
-    checks = ("calibration", "contrasts", "reliability")
     assert {job for job, _ in recorded} == {
         *("list_cells", "tabulate_cells", "fit_laws", "gather_study", "write_report"),
-        *(f"run_check {name}" for name in checks),
+        *(f"run_check {name}" for name in USUAL),
         *(f"explore {name}" for name in explored),
         *(f"plot_figure {name}" for name in (*FIGURES, *explored)),
     }
@@ -231,7 +231,7 @@ def own(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 AFTER = {
     "tabulate_cells": ["fit_laws"],
-    "fit_laws": [f"run_check {name}" for name in ("calibration", "contrasts", "reliability")],
+    "fit_laws": [f"run_check {name}" for name in USUAL],
     **{f"run_check {name}": ["gather_study"] for name in CHECKS},
     **{
         job: [f"plot_figure {name}" for name in FIGURES]

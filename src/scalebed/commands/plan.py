@@ -4,6 +4,10 @@ import argparse
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scalebed.study.sections import Budget
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -11,6 +15,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--study", type=Path, default=Path("config/config.yaml"), help="study file")
     add("--budget-core-hours", type=float, metavar="H", help="refuse above this, not the study's")
+    add("--budget-gpu-hours", type=float, metavar="H", help="the same for GPU-hours")
+    add("--budget-money", type=float, metavar="X", help="the same for the price of training")
     add("--budget-flops", type=float, metavar="C", help="refuse above this, not the study's")
     add("--hardware", type=Path, metavar="FILE", help="YAML file of the site: GPUs, queues")
     add("--devices", type=int, help="cores or GPUs to train on (all cores; the GPUs of a node)")
@@ -46,9 +52,23 @@ def run(args: argparse.Namespace) -> None:
     if devices < 1:
         raise ScalebedError(f"--devices is {devices}, expected at least 1")
     calibration = Calibration(Path("state/calibration.json"), not args.no_calibration)
-    budgets = args.budget_core_hours, args.budget_flops
-    plan = make_plan(study, Path(), calibration, devices, *budgets, hardware)
+    plan = make_plan(study, Path(), calibration, devices, _budget(args), hardware)
     text = json.dumps(record(plan), indent=1) if args.json else render(plan, not args.summary)
     print(text, flush=True)
     if plan.refusals:
         raise ScalebedError("; ".join(plan.refusals))
+
+
+def _budget(args: argparse.Namespace) -> "Budget":
+    from scalebed.core.errors import ScalebedError
+    from scalebed.study.sections import Budget
+
+    given = {}
+    for name in Budget.model_fields:
+        value = getattr(args, f"budget_{name}")
+        if value is None:
+            continue
+        if not value > 0:
+            raise ScalebedError(f"--budget-{name.replace('_', '-')} is {value:g}, expected above 0")
+        given[name] = value
+    return Budget(**given)

@@ -73,7 +73,10 @@ def at_compute(
     """
     theta = surface.theta
     flops = np.broadcast_to(np.asarray(flops, float), (len(theta),))
-    closed = surface.law.compute_optimal(theta, flops) if surface.free and not served else None
+    # A draw in which a term is 0 has its optimum at the end of an axis.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        optimal = surface.law.compute_optimal
+        closed = optimal(theta, flops) if surface.free and not served else None
     if closed is not None and most == np.inf:
         params, tokens = closed.params, closed.tokens
     else:

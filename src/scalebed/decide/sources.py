@@ -14,11 +14,11 @@ from scalebed.decide.curve import Curve, Outcome
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array, Inputs, Law, names
 from scalebed.predict.draws import interval_of
-from scalebed.predict.open_study import StudyFit, open_study
+from scalebed.predict.open_study import StudyFit
 from scalebed.predict.runs import Runs
 from scalebed.predict.settings import Settings
 from scalebed.predict.stages import Carried, Stage
-from scalebed.predict.study_laws import carry, cell_of
+from scalebed.predict.study_laws import StudyLaws, cell_of
 from scalebed.predict.table import TableLaws, refused
 from scalebed.predict.table_runs import Target
 from scalebed.predict.words import evidence_words, method, numbers_of
@@ -71,9 +71,9 @@ def study_curves(study: StudyFit) -> list[Curve]:
     ScalebedError
         If none has one.
     """
-    asked = _AskStudy(study)
+    asked = _AskStudy(StudyLaws(study))
     curves, reasons = [], []
-    for one in carry(study, (), tasks=False):
+    for one in asked.laws.carried((), tasks=False):
         runs, stage = one.runs, one.stage
         if stage.fit is None:
             reasons.append(f"{stage.dataset}: {stage.reason}")
@@ -153,11 +153,6 @@ def inputs_of(law: Law, targets: Iterable[Target]) -> Inputs:
     return tuple(columns[name] for name in law.inputs)
 
 
-def study_of(text: str) -> StudyFit:
-    """Open a study as `scalebed.predict.open_study` does."""
-    return open_study(text)
-
-
 def _curve(
     source: str,
     stage: Stage,
@@ -210,16 +205,16 @@ class _AskTable:
 class _AskStudy:
     """Carries the laws of a study to targets of one data set."""
 
-    study: StudyFit
+    laws: StudyLaws
 
     def __call__(self, dataset: str, targets: tuple[Target, ...]) -> list[list[Outcome]]:
         found: list[list[Outcome]] = [[] for _ in targets]
         asked = tuple(_of(dataset, target) for target in targets)
-        for one in carry(self.study, asked):
+        for one in self.laws.carried(asked):
             if one.runs.dataset == dataset:
                 for i, target in enumerate(asked):
                     at = one.runs.cells.index(cell_of(dataset, target))
-                    found[i].append(_outcome(one, at, targets[i], self.study.settings))
+                    found[i].append(_outcome(one, at, targets[i], self.laws.study.settings))
         return found
 
 

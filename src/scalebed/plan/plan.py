@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 from scalebed.core import arithmetic
 from scalebed.core.cells import Cell
 from scalebed.plan import rule_params
+from scalebed.plan.budgets import combined, over_budget, unchecked
 from scalebed.plan.estimates import Calibration, makespan
 from scalebed.plan.evaluation import Evaluation, Job, estimate_evaluation
 from scalebed.plan.site import not_installed, spread_out, step_time
 from scalebed.plan.states import State, Upstream, judge, upstream
 from scalebed.study.hardware import LAPTOP, Hardware
+from scalebed.study.sections import Budget
 from scalebed.study.trained import Study, roles
 from scalebed.train.memory import Layout
 
@@ -94,6 +96,20 @@ class Plan(NamedTuple):
         widths = [row.layout.ranks if row.layout else 1 for row in rows]
         return makespan(parts, self.devices, [min(width, self.devices) for width in widths])
 
+    @property
+    def money(self) -> float | None:
+        """Price of training; None where no price or not all times are known."""
+        gpu, seconds = self.hardware.gpu, self.seconds
+        if gpu is None or gpu.price_per_hour is None or seconds is None:
+            return None
+        return seconds / 3600 * gpu.price_per_hour
+
+    @property
+    def lost_seconds(self) -> float:
+        """Device seconds of trainings that diverged or failed."""
+        lost = [row for row in self.rows if row.state.name in ("diverged", "failed")]
+        return sum(row.device_seconds or 0.0 for row in lost)
+
     def summary(self) -> dict[str, Any]:
         """Return totals, warnings and refusals as built-in values."""
         return {
@@ -103,6 +119,8 @@ class Plan(NamedTuple):
             "core_seconds": None if self.hardware.gpu else self.seconds,
             "gpu_seconds": self.seconds if self.hardware.gpu else None,
             "wall_seconds": self.wall_seconds,
+            "money": self.money,
+            "lost_seconds": self.lost_seconds,
             "devices": self.devices,
             "evaluation_seconds": self.evaluation._asdict(),
             "warnings": self.warnings,
@@ -115,8 +133,7 @@ def make_plan(
     root: Path,
     calibration: Calibration,
     devices: int,
-    core_hours: float | None = None,
-    flops: float | None = None,
+    budget: Budget | None = None,
     hardware: Hardware = LAPTOP,
 ) -> Plan:
     """Return the plan of a study.
@@ -131,8 +148,8 @@ def make_plan(
         Times of training steps.
     devices
         Cores, or GPUs, that cells are trained on at a time.
-    core_hours, flops
-        Budgets that replace the ones of the study.
+    budget
+        What is given here replaces what the study says.
     hardware
         The site. Where it has GPUs, times follow from FLOPs and cells take as many as they need.
 
@@ -149,17 +166,11 @@ def make_plan(
     evaluation = estimate_evaluation(study, [_job(row) for row in rows], root)
     trained = [row for row in rows if not row.taken]
     plan = Plan(study.name, rows, devices, evaluation, _warnings(trained), [], hardware)
-    core_hours = core_hours if core_hours is not None else study.budget.core_hours
-    flops = flops if flops is not None else study.budget.flops
-    unknown = [row for row in plan.to_train if row.seconds is None]
-    if core_hours is not None and unknown:
-        plan.warnings.append(
-            f"{len(unknown)} cells have no time estimate, so the core-hours budget is only checked "
-            "against the others"
-        )
+    budget = combined(study.budget, budget)
+    plan.warnings.extend(unchecked(plan, budget))
     refusals = [] if study.allow_repeats else _repeats(rows)
     used = {study.recipes[row.cell.recipe].backend for row in plan.to_train}
-    refusals += not_installed(used) + _unfit(rows) + _over_budget(plan, core_hours, flops)
+    refusals += not_installed(used) + _unfit(rows) + over_budget(plan, budget)
     return plan._replace(refusals=refusals)
 
 
@@ -256,19 +267,6 @@ def _unfit(rows: list[Row]) -> list[str]:
         return []
     more = f" ({len(over) - 1} more cells do not fit)" if len(over) > 1 else ""
     return [f"{over[0].cell.path} does not fit: {over[0].unfit}{more}"]
-
-
-def _over_budget(plan: Plan, core_hours: float | None, flops: float | None) -> list[str]:
-    refusals = []
-    hours = sum(row.device_seconds or 0 for row in plan.to_train) / 3600
-    if core_hours is not None and hours > core_hours:
-        unit = "GPU-hours" if plan.hardware.gpu else "core-hours"
-        refusals.append(
-            f"training would take about {hours:.3g} {unit}, the budget is {core_hours:g}"
-        )
-    if flops is not None and plan.flops > flops:
-        refusals.append(f"training would take {plan.flops:.3g} FLOPs, the budget is {flops:.3g}")
-    return refusals
 
 
 def record(plan: Plan) -> dict[str, Any]:

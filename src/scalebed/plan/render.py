@@ -1,5 +1,6 @@
 """A plan as text: one line a cell, then totals and warnings."""
 
+from scalebed.core.quantities import amount_text
 from scalebed.plan.plan import Plan, Row
 
 _HEADER = ("cell", "N", "D", "M", "steps", "FLOPs", "time", "epochs", "role", "state")
@@ -60,8 +61,8 @@ def _columns(row: Row, naming: list[str]) -> tuple[str, ...]:
         " ".join(
             f"{'seed ' if name == 'seed' else ''}{getattr(row.cell, name)}" for name in naming
         ),
-        quantity(row.params),
-        quantity(row.tokens),
+        amount_text(row.params, 4),
+        amount_text(row.tokens, 4),
         str(row.cell.ratio),
         f"{row.steps:,}",
         f"{row.flops:.2e}".replace("e+", "e"),
@@ -95,7 +96,12 @@ def _totals(plan: Plan) -> list[str]:
             lines.append(_basis(plan))
     losses, tasks = plan.evaluation
     if losses != 0 or tasks != 0:
-        lines.append(f"evaluation on one core: losses {_about(losses)}, tasks {_about(tasks)}")
+        lines.append(
+            f"evaluation on one core: losses {_about(losses)}, tasks {_about(tasks)}{_share(plan)}"
+        )
+    if plan.lost_seconds:
+        lost = duration(plan.lost_seconds, True)
+        lines.append(f"trainings that diverged or failed have cost {lost} already")
     return lines
 
 
@@ -108,7 +114,9 @@ def _training(plan: Plan, measured: bool) -> str:
         unit = "device" if plan.devices == 1 else "devices"
         return f"training: {flops} FLOPs, {core} on one core; {wall} on {plan.devices} {unit}"
     hours = "?" if plan.seconds is None else f"~{plan.seconds / 3600:,.0f}"
-    return f"training: {flops} FLOPs, {hours} GPU-hours; {wall} on {plan.devices} {gpu.name}"
+    price = "" if plan.money is None else f" (~{plan.money:,.2f} in money)"
+    spread = f"{wall} on {plan.devices} {gpu.name}"
+    return f"training: {flops} FLOPs, {hours} GPU-hours{price}; {spread}"
 
 
 def _basis(plan: Plan) -> str:
@@ -121,16 +129,17 @@ def _basis(plan: Plan) -> str:
     )
 
 
+def _share(plan: Plan) -> str:
+    """Say what part of all device time evaluation is."""
+    parts = (*plan.evaluation, plan.seconds)
+    if plan.hardware.gpu or any(part is None for part in parts):
+        return ""
+    whole = sum(part for part in parts if part is not None)
+    return f"; {1 - (plan.seconds or 0.0) / whole:.0%} of all there is to do" if whole else ""
+
+
 def _about(seconds: float | None) -> str:
     return "not known yet" if seconds is None else f"~{duration(seconds, True)}"
-
-
-def quantity(value: float) -> str:
-    """Return a count with four digits and a suffix, such as ``10.57M``."""
-    for suffix, unit in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= unit:
-            return f"{value / unit:.4g}{suffix}"
-    return f"{value:g}"
 
 
 def duration(seconds: float | None, measured: bool) -> str:

@@ -19,4 +19,5 @@ def _section(name: str, study: StudyDatabase) -> dict[str, Any]:
         "link": module.LINK,
         "template": f"checks/{name}/{module.TEMPLATE}",
         "rows": module.rows(study),
+        "first": getattr(module, "FIRST", False),
     }

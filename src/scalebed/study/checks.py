@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-Check = Literal["calibration", "tournament", "contrasts", "reliability"]
+Check = Literal["decisions", "calibration", "tournament", "contrasts", "reliability"]
 """A check is the folder of that name in `scalebed.checks`, and nothing else."""
 
 CHECKS: tuple[str, ...] = get_args(Check)

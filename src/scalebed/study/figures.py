@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 FIGURES = (
+    "decisions",
     "predicted_vs_measured",
     "loss_vs_compute",
     "error_vs_loss",

@@ -29,6 +29,37 @@ class Gpu(Strict):
     """Devices of a node."""
     most: Positive = 8
     """Devices a cell may take."""
+    price_per_hour: Above0 | None = None
+    """What one costs an hour, in any one currency."""
+
+    @property
+    def rate(self) -> float:
+        """FLOP/s that training is expected to reach."""
+        return self.flops * self.utilization
+
+    @property
+    def flop_price(self) -> float | None:
+        """Price of a FLOP of training."""
+        return None if self.price_per_hour is None else self.price_per_hour / 3600 / self.rate
+
+
+class Serving(Strict):
+    """What a trained model is served on."""
+
+    name: str
+    """What messages call it."""
+    flops: Above0
+    """Peak rate in the precision that is served, in FLOP/s."""
+    utilization_input: Annotated[float, Field(gt=0, le=1)]
+    """Share of the peak that is reached while reading."""
+    utilization_output: Annotated[float, Field(gt=0, le=1)]
+    """Share of the peak that is reached while writing."""
+    price_per_hour: Above0
+    """What one costs an hour, in the currency of `gpu.price_per_hour`."""
+
+    def flop_price(self, utilization: float) -> float:
+        """Price of a FLOP at a utilization."""
+        return self.price_per_hour / 3600 / (self.flops * utilization)
 
 
 class Partition(Strict):
@@ -47,6 +78,8 @@ class Hardware(Strict):
 
     gpu: Gpu | None = None
     """The GPU cells are trained on; cells are trained on CPU cores when left out."""
+    serving: Serving | None = None
+    """What models are served on; `scalebed decide` weighs its price against that of training."""
     core_flops: Above0 = 1e10
     """Rate at which one core trains, in FLOP/s, on the safe side."""
     partitions: list[Partition] = []

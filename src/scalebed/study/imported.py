@@ -45,7 +45,7 @@ class ImportedStudy(Strict):
     """Which cells are fitted and predicted."""
     bootstrap: Bootstrap = Bootstrap()
     """How uncertainty is drawn."""
-    checks: list[Check] = ["calibration", "reliability", "contrasts"]
+    checks: list[Check] = ["decisions", "calibration", "reliability", "contrasts"]
     """What the study measures about itself: coverage of the intervals, which tasks can be
     predicted, data sets pair by pair, and (minutes) a `tournament` of all laws."""
     published: str | None = None

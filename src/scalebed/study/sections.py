@@ -314,3 +314,7 @@ class Budget(Strict):
     """Estimated hours of training on one device of this machine."""
     flops: Above0 | None = None
     """Training FLOPs (6ND) of the cells still to be trained."""
+    gpu_hours: Above0 | None = None
+    """Estimated GPU-hours of training; checked where a hardware file names GPUs."""
+    money: Above0 | None = None
+    """Price of those GPU-hours, checked where the hardware file has `gpu.price_per_hour`."""

@@ -78,7 +78,7 @@ class Study(Measured):
     """Which cells are fitted and predicted."""
     bootstrap: Bootstrap = Bootstrap()
     """How uncertainty is drawn."""
-    checks: list[Check] = ["calibration", "reliability", "contrasts"]
+    checks: list[Check] = ["decisions", "calibration", "reliability", "contrasts"]
     """What the study measures about itself: coverage of the intervals, which tasks can be
     predicted, data sets pair by pair, and (minutes) a `tournament` of all laws."""
     budget: Budget = Budget()

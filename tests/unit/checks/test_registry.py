@@ -43,7 +43,7 @@ def test_no_folder_of_a_check_is_forgotten():
 
 
 def test_an_unknown_check_is_one_sentence():
-    with pytest.raises(ScalebedError, match="no check is called 'lunch', expected one of calib"):
+    with pytest.raises(ScalebedError, match="no check is called 'lunch', expected one of decis"):
         get_check("lunch")
 
 

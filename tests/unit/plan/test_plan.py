@@ -15,13 +15,16 @@ from scalebed.core import arithmetic
 from scalebed.core.cells import Cell
 from scalebed.core.files import sha256_file, write_json
 from scalebed.core.provenance import state_digest
+from scalebed.core.quantities import amount_text
 from scalebed.plan import estimates, rule_params
 from scalebed.plan.estimates import Calibration, Estimate, makespan
 from scalebed.plan.listing import cells_tsv
 from scalebed.plan.plan import Plan, make_plan
-from scalebed.plan.render import duration, quantity, render
+from scalebed.plan.render import duration, render
 from scalebed.plan.states import differences
+from scalebed.study.hardware import Hardware
 from scalebed.study.load import load_any
+from scalebed.study.sections import Budget
 from scalebed.study.trained import Study, parse_study
 
 ROOT = Path(__file__).parents[3]
@@ -44,6 +47,8 @@ def study(**changes: Any) -> Study:
 
 def plan(root: Path, wanted: Study | None = None, **options: Any) -> Plan:
     wanted = study() if wanted is None else wanted
+    limits = {name: options.pop(name) for name in Budget.model_fields if name in options}
+    options["budget"] = Budget(**limits)
     return make_plan(
         wanted, root, options.pop("steps", Steps()), options.pop("devices", 2), **options
     )
@@ -253,6 +258,25 @@ def test_budgets_refuse_what_is_above_them(tmp_path):
     assert plan(tmp_path, strict).refusals == []
 
 
+def test_gpu_hours_and_money_are_budgets_where_the_site_has_gpus_and_prices(tmp_path):
+    gpu = {"name": "toy", "memory_gb": 80, "flops": 1e12, "utilization": 0.5, "price_per_hour": 3}
+    priced = Hardware.model_validate({"gpu": gpu})
+    free = plan(tmp_path, hardware=priced)
+    hours = free.seconds / 3600
+    assert free.money == hours * 3
+    assert f"~{free.money:,.2f} in money" in render(free)
+    over = plan(tmp_path, hardware=priced, gpu_hours=hours / 2, money=hours).refusals
+    assert len(over) == 2
+    assert "GPU-hours, the budget is" in over[0]
+    assert over[1].startswith("training would cost about") and "at 3)" in over[1]
+    inside = plan(tmp_path, hardware=priced, gpu_hours=hours * 1.01, money=hours * 3.01)
+    assert inside.refusals == []
+    laptop = plan(tmp_path, gpu_hours=1e-9, money=1e-9)
+    assert laptop.refusals == []
+    assert any("budget.money is not checked" in text for text in laptop.warnings)
+    assert any("budget.gpu_hours is not checked" in text for text in laptop.warnings)
+
+
 def test_a_core_hours_budget_without_estimates_warns(tmp_path):
     found = plan(tmp_path, steps=Steps(None), core_hours=1.0)
     assert found.seconds is None
@@ -372,7 +396,7 @@ def test_seeds_and_recipes_are_shown_where_they_differ(tmp_path):
     [(10_569_312, "10.57M"), (921.5e9, "921.5B"), (1.15e12, "1.15T"), (23_120, "23.12k"), (7, "7")],
 )
 def test_counts_for_people(value, text):
-    assert quantity(value) == text
+    assert amount_text(value, 4) == text
 
 
 @pytest.mark.parametrize(
