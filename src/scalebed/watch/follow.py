@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,8 +13,9 @@ from scalebed.core.quantities import amount_text
 from scalebed.laws.forms.base import Array
 from scalebed.watch import alarms
 from scalebed.watch.forecast import EARLY, Forecast, Prior, forecast, sentences
-from scalebed.watch.ladder import WINDOW, Mean, Ratio, Rung, end_of, ratio_at, window
+from scalebed.watch.ladder import WINDOW, Mean, Rung, end_of, ratio_at, window
 from scalebed.watch.live import LiveCurve
+from scalebed.watch.trend import Ratio
 
 TRAINING, HELD_OUT = "training loss", "held-out loss"
 _OTHER_RATE: Final = 0.05
@@ -111,7 +112,11 @@ def watch_ladder(
 
 
 def _watched(
-    curve: LiveCurve, total: float, unique: float | None, untold: str | None, compared: Any
+    curve: LiveCurve,
+    total: float,
+    unique: float | None,
+    untold: str | None,
+    compared: Callable[[float, float, Mean], Forecast],
 ) -> Watched:
     """Choose the loss that is compared, collect warnings, and compare."""
     fraction = curve.tokens / total
@@ -178,7 +183,7 @@ def other_schedule(curve: LiveCurve, rungs: Sequence[Rung], total: float) -> str
 
 def watch_schedule(
     curve: LiveCurve,
-    ratio: Any,
+    ratio: Callable[[float], Ratio],
     *,
     total: float,
     prior: Prior | None,
@@ -202,7 +207,7 @@ def watch_schedule(
     """
 
     def compared(at: float, end: float, now: Mean) -> Forecast:
-        found: Ratio = ratio(end)
+        found = ratio(end)
         expected = prior
         if expected is None:
             value = float(np.log(now.value)) - found.value

@@ -9,7 +9,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from scalebed.watch.ladder import Mean, Ratio
+from scalebed.watch.ladder import Mean
+from scalebed.watch.trend import Ratio
 
 ON, AHEAD, BEHIND = "on its curve", "ahead of its curve", "behind its curve"
 EARLY: Final = 0.02

@@ -12,9 +12,10 @@ from scipy.special import ndtri, stdtrit
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json
 from scalebed.laws.forms.base import Index
-from scalebed.watch.ladder import WINDOW, Ratio
+from scalebed.watch.ladder import WINDOW
 from scalebed.watch.live import LiveCurve, read_live
 from scalebed.watch.multi_power import Constants, Reference, Schedule, fit, loss_at, schedule_of
+from scalebed.watch.trend import Ratio
 
 SCATTER: Final = 0.004
 """Least error of ln(loss on the way / at the end): about what the law has on public curves that it

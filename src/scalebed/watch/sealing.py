@@ -69,48 +69,62 @@ def make_seal(
         raise ScalebedError(
             f"nothing is sealed, as {'; '.join(against)} (--despite-evidence seals it, and says so)"
         )
-    law = dict(zip(names(curve.law.parameters), curve.middle.tolist(), strict=True))
-    rows = (curve.params, curve.tokens, curve.loss, curve.unique_tokens)
     record: Record = {
         "schema": SCHEMA,
         "version": VERSION,
         "scalebed": scalebed.__version__,
         "date": moment(date),
         "note": note,
-        "source": curve.source,
-        "dataset": curve.dataset,
         "target": {
             "params": target.params,
             "tokens": target.tokens,
             "unique_tokens": target.unique_tokens,
         },
-        "prediction": {
-            "response": outcome.response,
-            "kind": outcome.kind,
-            "predicted": outcome.predicted,
-            "lower": outcome.lower,
-            "upper": outcome.upper,
-            "level": curve.level,
-            "quantiles": list(outcome.quantiles or ()),
-        },
-        "law": {"name": f"{curve.law.name}@{curve.law.version}", "formula": curve.law.formula}
-        | {"parameters": law},
+        "prediction": _prediction(outcome, curve.level),
         "numbers": outcome.numbers,
         "evidence": outcome.evidence,
         "despite_evidence": against,
         "assumptions": list(_assumptions(outcome, target)),
         "times_largest_run": curve.times_largest(6 * target.params * target.tokens),
-        "rests_on": [
-            dict(zip(("params", "tokens", "loss", "unique_tokens"), row, strict=True))
-            for row in zip(*(column.tolist() for column in rows), strict=True)
-        ],
+    }
+    record |= _rests_on(curve)
+    return record | {"digest": seal_digest(record)}
+
+
+def _prediction(outcome: Outcome, level: float) -> Record:
+    return {
+        "response": outcome.response,
+        "kind": outcome.kind,
+        "predicted": outcome.predicted,
+        "lower": outcome.lower,
+        "upper": outcome.upper,
+        "level": level,
+        "quantiles": list(outcome.quantiles or ()),
+    }
+
+
+def _rests_on(curve: Curve) -> Record:
+    """Return source, law and rows of a curve, and the digests of what was computed."""
+    rows = (curve.params, curve.tokens, curve.loss, curve.unique_tokens)
+    keys = ("params", "tokens", "loss", "unique_tokens")
+    shown = zip(*(column.tolist() for column in rows), strict=True)
+    return {
+        "source": curve.source,
+        "dataset": curve.dataset,
+        "law": {
+            "name": f"{curve.law.name}@{curve.law.version}",
+            "formula": curve.law.formula,
+            "parameters": dict(
+                zip(names(curve.law.parameters), curve.middle.tolist(), strict=True)
+            ),
+        },
+        "rests_on": [dict(zip(keys, row, strict=True)) for row in shown],
         "digests": {
             "draws": numbers_digest([curve.theta]),
             "data": numbers_digest(rows),
             "code": code_digest(CODE),
         },
     }
-    return record | {"digest": seal_digest(record)}
 
 
 def _outcome(curve: Curve, target: Target, response: str) -> Outcome:

@@ -23,7 +23,7 @@ def project(tmp_path, monkeypatch):
     """All cells of one data set are done, but one that runs and one that waits."""
     monkeypatch.chdir(tmp_path)
     values = study_values()
-    values["grid"] = [{"sizes": ["small", "large"], "ratios": [10, 20, 40, 80]}]
+    values["grid"] = [{"sizes": ["small", "large"], "ratios": [10, 20, 40, 80, 160]}]
     values["fit"]["loss_cells"] = [{"sizes": ["small"]}]
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(values))
     study = parse_study(values, "x")
@@ -55,14 +55,14 @@ def project(tmp_path, monkeypatch):
 def test_a_line_for_every_cell_says_where_it_stands(project, capsys):
     assert main(["watch", "--study", "study.yaml"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 16
+    assert len(lines) == 20
     (running,) = (line for line in lines if ": running" in line)
     assert "dataset=red/size=large/ratio=40" in running
     assert "50%, behind its curve" in running
     done = [line for line in lines if ": done, 100%" in line]
-    assert len(done) == 6
-    assert sum("on its curve" in line for line in done) >= 4
-    assert sum(": waiting" in line for line in lines) == 9
+    assert len(done) == 8
+    assert sum("on its curve" in line for line in done) >= 6
+    assert sum(": waiting" in line for line in lines) == 11
 
 
 def test_a_study_that_trains_nothing_has_nothing_to_watch(tmp_path, monkeypatch, capsys):

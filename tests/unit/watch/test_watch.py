@@ -11,9 +11,10 @@ from scalebed.commands.cli import main
 from scalebed.core.errors import ScalebedError
 from scalebed.watch.follow import other_schedule, others, watch_ladder
 from scalebed.watch.forecast import AHEAD, BEHIND, ON, Prior, forecast
-from scalebed.watch.ladder import Mean, Ratio, Rung, ratio_at, regress, window
+from scalebed.watch.ladder import Mean, Rung, ratio_at, window
 from scalebed.watch.live import LiveCurve
 from scalebed.watch.schedules import read_constants
+from scalebed.watch.trend import Ratio, regress
 
 LEVEL = 0.9
 FRACTION = np.linspace(0.005, 1, 200)
