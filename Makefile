@@ -20,7 +20,7 @@ DEV := $(VENV)/dev-$(shell cat $(BASE_FILES) requirements/lock-dev.txt | cksum |
 # The jobs of the workflow say `python`; it has to be the one of this environment.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help study paper plan setup setup-dev test test-slurm lint format schema lock clean clean-results
+.PHONY: help study paper plan watch setup setup-dev test test-slurm lint format schema lock clean clean-results
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -39,6 +39,9 @@ paper: setup ## Import the published testbed and report on it (TESTBED=folder, e
 
 plan: setup ## Show what the study would train, its cost, and why cells are not up to date
 	@scalebed plan --study $(STUDY)
+
+watch: setup ## Tell of every cell of the study, running or done, whether it is on its curve
+	@scalebed watch --study $(STUDY)
 
 setup: $(BASE) ## Install everything a study needs into .venv
 

@@ -45,7 +45,8 @@ FOR_PEOPLE = {
         f"decide/{name}": "decides for people"
         for name in (
             *("approaches", "budgets", "costs", "decision", "inverse", "isoflop", "isoflop_text"),
-            *("page", "parabola", "predicted"),
+            *("designs", "page", "parabola", "predicted", "rivals", "suggest", "suggestion"),
+            "suggestion_page",
         )
     },
     "watch": "seals and watches for people",

@@ -14,10 +14,14 @@ from scalebed.core.errors import ScalebedError
 
 PEOPLE = {
     "fit": "runs.csv --target params=7e9,tokens=140e9",
-    "isoflop": "runs.csv --compute 1e22",
     "predict": "runs.csv --target params=7B,tokens=140B",
     "decide": "runs.csv --compute 1e22 --serve-tokens 2T",
     "suggest": "runs.csv --compute 1e22 --until 1%",
+    "isoflop": "runs.csv --compute 1e22",
+    "seal": "runs.csv --target params=7B,tokens=140B --out 7b.json",
+    "watch": "curve.csv --seal 7b.json --source default",
+    "judge": "7b.json --loss 2.233",
+    "ledger": "seals",
     "plan": "--study config/config.yaml",
     "show-predictions": "--database results/studies/default/study.duckdb",
     "compare": "default",

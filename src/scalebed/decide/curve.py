@@ -29,6 +29,8 @@ class Outcome(NamedTuple):
         Why there is no prediction.
     contains : str
         What the interval contains.
+    quantiles : tuple of float, optional
+        0, 1, ..., 100 % of the draws of the run to be made.
     """
 
     response: str
@@ -41,6 +43,7 @@ class Outcome(NamedTuple):
     evidence: str | None
     reason: str | None
     contains: str
+    quantiles: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

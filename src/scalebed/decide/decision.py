@@ -9,6 +9,7 @@ import numpy as np
 
 from scalebed.core.errors import ScalebedError
 from scalebed.decide.curve import Curve, Outcome
+from scalebed.decide.designs import Limits, Run
 from scalebed.decide.question import Choice, Question, alternatives, best_of, choose, surface_of
 from scalebed.decide.regret import (
     Valley,
@@ -18,6 +19,7 @@ from scalebed.decide.regret import (
     thinned,
     valley,
 )
+from scalebed.decide.suggestion import Suggestion, Wanted, suggestion
 from scalebed.decide.surface import Surface
 from scalebed.fit.options import Options
 from scalebed.fit.result import FitRefusedError, fit_law
@@ -26,6 +28,10 @@ from scalebed.laws.forms.base import Array
 
 LAWS: Final = ("tied", "chinchilla", "kaplan")
 """Laws that are asked as well, fitted to the same runs."""
+
+
+_FOLLOWING, _TRIED = 2, 0.1
+"""How many runs to add before, and the largest share of the answer's compute each may take."""
 
 
 class Other(NamedTuple):
@@ -58,6 +64,8 @@ class Decision:
     floor : (float, float) or None
         N in the tenth of the draws with the lowest E and in that with the highest.
     laws : list of Other
+    following : Suggestion or None
+        Which runs to add before; None without draws.
     """
 
     curve: Curve
@@ -69,6 +77,7 @@ class Decision:
     refused: dict[str, str]
     floor: tuple[float, float] | None
     laws: list[Other]
+    following: Suggestion | None
 
 
 def decide(curve: Curve, question: Question, size: float | None = None) -> Decision:
@@ -109,6 +118,7 @@ def decide(curve: Curve, question: Question, size: float | None = None) -> Decis
         refused=refused,
         floor=_floors(curve, question),
         laws=_laws(curve, question),
+        following=_following(curve, answer),
     )
 
 
@@ -132,6 +142,20 @@ def _regret(surface: Surface, question: Question, sizes: Array) -> Array:
     if wanted is None:
         raise AssertionError("a question is about a compute or a loss")
     return cost_regret(surface, sizes, wanted, question.demand, most)
+
+
+def _following(curve: Curve, answer: Choice) -> Suggestion | None:
+    """Suggest runs that narrow the law at the answer, each at most a share of its cost."""
+    if not (curve.drawn and curve.params.size):
+        return None
+    unique = answer.question.unique_tokens
+    target = Run(answer.params, answer.tokens, min(answer.tokens, unique or answer.tokens))
+    limits = Limits(flops=_TRIED * answer.flops, unique_tokens=unique)
+    try:
+        return suggestion(curve, Wanted((target,), count=_FOLLOWING, limits=limits))
+    except ScalebedError:
+        # Where even the cheapest candidate costs more, the answer itself is the next run.
+        return None
 
 
 def _named(surface: Surface, question: Question, size: float) -> Valley:

@@ -32,6 +32,7 @@ def lines(decision: Decision, prices: Prices) -> list[str]:
     page += ["The alternatives", *_indented(_table(decision))]
     page += [f"  no {name} run: {why}" for name, why in decision.refused.items()]
     page += ["What it rests on", *_indented(_rests(decision))]
+    page += ["What to run next", *_indented(_next(decision, prices))]
     return page
 
 
@@ -243,6 +244,25 @@ def _beyond(decision: Decision) -> Iterator[str]:
         yield f"Outside the {curve.params.size} runs: {', '.join(found)}."
 
 
+def _next(decision: Decision, prices: Prices) -> Iterator[str]:
+    found = decision.following
+    if not decision.curve.params.size:
+        yield "Runs of your own: constants say nothing of how well they hold where you train."
+        return
+    if found is None or not found.steps:
+        yield "The run itself: no run of a tenth of its cost narrows what is known of it."
+        return
+    before = float(found.widths[0])
+    for step in found.steps:
+        after = float(step.widths[0])
+        yield (
+            f"N {amount_text(step.run.params)} on D {amount_text(step.run.tokens)}: "
+            f"{_cost(step.cost, prices)}; the law at the answer from +- {before:.2%} to "
+            f"+- {after:.2%}."
+        )
+        before = after
+
+
 def record(decision: Decision, prices: Prices) -> dict[str, Any]:
     """Return the page as built-in values, for ``--json``."""
     curve, found = decision.curve, decision.valley
@@ -271,8 +291,23 @@ def record(decision: Decision, prices: Prices) -> dict[str, Any]:
         ],
         "refused": decision.refused,
         "floor": None if decision.floor is None else list(decision.floor),
+        "next": _next_record(decision),
         "laws": [_plain(one._asdict()) for one in decision.laws],
     }
+
+
+def _next_record(decision: Decision) -> list[dict[str, float]]:
+    if decision.following is None:
+        return []
+    return [
+        {
+            "params": step.run.params,
+            "tokens": step.run.tokens,
+            "flops": step.cost,
+            "half_width": float(step.widths[0]),
+        }
+        for step in decision.following.steps
+    ]
 
 
 def _choice(choice: Choice, prices: Prices) -> dict[str, Any]:

@@ -223,8 +223,10 @@ def _outcome(one: Carried, at: int, target: Target, settings: Settings) -> Outco
     reason = stage.reason or (None if loss is None else loss.reason)
     flops = 6 * target.params * target.tokens
     limits: list[float | None] = [None, None]
+    quantiles = None
     if stage.draws is not None:
         limits = interval_of(stage.draws[:, at], settings.level).tolist()
+        quantiles = tuple(np.quantile(stage.draws[:, at], np.linspace(0, 1, 101)).tolist())
     direct = get_law(stage.law).kind == "direct"
     return Outcome(
         response=stage.response,
@@ -237,6 +239,7 @@ def _outcome(one: Carried, at: int, target: Target, settings: Settings) -> Outco
         evidence=evidence_words(stage, flops),
         reason=reason,
         contains=method(stage, loss, settings, direct),
+        quantiles=quantiles,
     )
 
 
