@@ -150,7 +150,7 @@ def _following(curve: Curve, answer: Choice) -> Suggestion | None:
         return None
     unique = answer.question.unique_tokens
     target = Run(answer.params, answer.tokens, min(answer.tokens, unique or answer.tokens))
-    limits = Limits(flops=_TRIED * answer.flops, unique_tokens=unique)
+    limits = Limits(most=_TRIED * answer.flops, unique_tokens=unique)
     try:
         return suggestion(curve, Wanted((target,), count=_FOLLOWING, limits=limits))
     except ScalebedError:

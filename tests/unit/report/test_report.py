@@ -14,7 +14,7 @@ from scalebed.report.cells import cell_frame, rises, spearman
 from scalebed.report.formulas import fitted, formula_html
 from scalebed.report.text import predictions_text
 from scalebed.report.write import write_report
-from scalebed.study.figures import usual_figures
+from scalebed.study.figures import FIGURES, usual_figures
 from scalebed.tables.reader import StudyDatabase
 
 PARAMS = {"study": "invented", "title": "Tests <b>& more"}
