@@ -140,7 +140,7 @@ def fit_posterior(
     for _ in range(_STAGES):
         mass = found.mass.sum(0)
         nearer = closer(mass, found.alpha, found.beta, box)
-        if (found.nodes >= _ENOUGH and found.levels >= LEVELS_RESOLVED) or nearer == box:
+        if (found.nodes >= _ENOUGH and found.levels >= LEVELS_RESOLVED) or nearer.is_near(box):
             break
         if found.nodes >= RESOLVED and found.levels >= LEVELS_RESOLVED:
             used = [part.covariance for part in _carrying(found).parts]
