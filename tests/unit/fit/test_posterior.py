@@ -5,6 +5,8 @@ import pytest
 from scipy.stats import norm
 
 from scalebed.fit.posterior import Beliefs, Draws, Points, Scatters, fit_posterior, known_scatter
+from scalebed.fit.posterior import grid as posterior_grid
+from scalebed.fit.posterior.boxes import closer
 from scalebed.fit.posterior.centre import centre
 from scalebed.fit.posterior.centre import middle as middle_law
 from scalebed.fit.posterior.covariance import Products, covariances
@@ -128,6 +130,21 @@ def test_draws_are_those_of_a_random_walk_over_all_parameters(floor):
     logs = np.quantile(np.log(draws.scatter), levels) - np.quantile(state[:, 5], levels)
     assert np.abs(logs).max() < 0.06
     assert draws.theta.min() >= 0
+
+
+def test_the_grid_stays_where_it_has_settled(monkeypatch):
+    """Limits that come back the same but for rounding are no reason to compute it again."""
+    boxes, stage = [], posterior_grid._stage
+    monkeypatch.setattr(
+        posterior_grid, "_stage", lambda *words: boxes.append(words[-1]) or stage(*words)
+    )
+    params = np.array([2e7, 8e7, 1.6e8, 4e8, 2e7, 8e7])
+    tokens = params * np.array([20, 20, 20, 20, 320, 100])
+    off = 0.004 * np.random.default_rng(2).standard_normal(6)
+    found = fit_posterior(Points(params, tokens, law(params, tokens) * (1 + off)))
+    assert len(boxes) < 8
+    again = closer(found.mass.sum(0), found.alpha, found.beta, boxes[-1])
+    assert again.is_near(boxes[-1]) and not again.is_near(boxes[0])
 
 
 def width(points, groups=(), at=(2e9, 4e10), beliefs=None):

@@ -17,6 +17,7 @@ LEVELS_RESOLVED = 3.0
 RESOLVED, _KEPT = 8.0, 30
 """Nodes from which on their mass says where to look; as long as it does not, the best are kept."""
 _TAIL = 1e-5
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,11 @@ class Box:
     alpha: tuple[float, float] = EXPONENTS
     beta: tuple[float, float] = EXPONENTS
     scatter: tuple[float, float] = _SCATTERS
+
+    def is_near(self, other: Box) -> bool:
+        """Tell whether another box is the same but for rounding."""
+        own, others = (np.array([box.alpha, box.beta, box.scatter]) for box in (self, other))
+        return bool(np.abs(own - others).max() < _ROUNDING)
 
 
 def closer(mass: Array, alpha: Array, beta: Array, box: Box) -> Box:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.special import log_ndtr
 
 from scalebed.fit.posterior.beliefs import Beliefs
 from scalebed.fit.posterior.between import LogDensity, Scatters, joined, known_scatter, likelihood
@@ -28,7 +27,7 @@ from scalebed.fit.posterior.boxes import (
 )
 from scalebed.fit.posterior.covariance import Covariance, Products, covariances
 from scalebed.fit.posterior.points import Points
-from scalebed.laws.forms.base import Array, Index
+from scalebed.laws.forms.base import Array
 
 _STAGES = 12
 _ENOUGH = 150.0
@@ -64,8 +63,11 @@ class Linear:
 
     def likelihood(self, log_own: Array, scatter: LogDensity) -> tuple[Array, Array]:
         """Logarithm of the scatter, and of its likelihood: the mass without what was known."""
-        whole = self.log_scatter(log_own)
-        return whole, np.logaddexp.reduce(self.log_mass, axis=0) - scatter(whole)
+        from scalebed.fit.solvers.kernels import nodes
+
+        whole, most = self.log_scatter(log_own), self.log_mass.max(0)
+        mass = nodes.exponential(self.log_mass - most).sum(0)
+        return whole, np.log(mass) + most - scatter(whole)
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def fit_posterior(
     for _ in range(_STAGES):
         mass = found.mass.sum(0)
         nearer = closer(mass, found.alpha, found.beta, box)
-        if (found.nodes >= _ENOUGH and found.levels >= LEVELS_RESOLVED) or nearer == box:
+        if (found.nodes >= _ENOUGH and found.levels >= LEVELS_RESOLVED) or nearer.is_near(box):
             break
         if found.nodes >= RESOLVED and found.levels >= LEVELS_RESOLVED:
             used = [part.covariance for part in _carrying(found).parts]
@@ -165,6 +167,8 @@ def _stage(
     middle: tuple[float, float],
     box: Box,
 ) -> Posterior:
+    from scalebed.fit.solvers.kernels import nodes
+
     alphas, betas = np.linspace(*box.alpha, NODES), np.linspace(*box.beta, NODES)
     level = np.linspace(*box.scatter, LEVELS)
     alpha, beta = np.repeat(alphas, NODES), np.tile(betas, NODES)
@@ -173,7 +177,8 @@ def _stage(
     columns = columns_of(points, alphas, betas, middle)
     sums: dict[int, Products] = {}
     parts = []
-    for covariance in used:
+    log_mass = np.empty((len(used), alpha.size, level.size))
+    for covariance, own in zip(used, log_mass, strict=True):
         groups = covariance.groups
         if id(groups) not in sums:
             sums[id(groups)] = Products.of(groups, columns)
@@ -182,12 +187,11 @@ def _stage(
         shared = -0.5 * covariance.size_share * np.exp(2 * total) / beliefs.shared_most**2
         rows = points.loss.size
         fixed = prior + covariance.log_prior - 0.5 * covariance.log_determinant
-        parts.append(_linear(covariance, gram, fixed, scatter(total) + shared, total, rows))
-    mass = np.stack([part.log_mass for part in parts])
-    mass -= mass.max()
-    np.exp(mass, out=mass)
+        parts.append(_linear(covariance, gram, fixed, scatter(total) + shared, total, rows, own))
+    mass = nodes.exponential(log_mass - log_mass.max())
     mass /= mass.sum()
-    by_node, by_level = mass.sum((0, 2)), mass.sum((0, 1))
+    together = mass.sum(0)
+    by_node, by_level = together.sum(1), together.sum(0)
     return Posterior(
         points,
         middle,
@@ -219,35 +223,21 @@ def columns_of(points: Points, alphas: Array, betas: Array, middle: tuple[float,
 
 
 def _linear(
-    covariance: Covariance, gram: Array, fixed: Array, by_level: Array, level: Array, rows: int
+    covariance: Covariance,
+    gram: Array,
+    fixed: Array,
+    by_level: Array,
+    level: Array,
+    rows: int,
+    log_mass: Array,
 ) -> Linear:
-    """Least squares at every node, and its mass at every scatter."""
-    first, second = _places()
-    at = np.stack([np.zeros_like(first), first, second], axis=1)
-    normal = gram[at[:, :, None], at[:, None, :]]
-    right = gram[at, 1]
-    length = np.sqrt(np.einsum("cii->ci", normal))
-    scaled = normal / (length[:, :, None] * length[:, None, :])
-    # Terms that the runs cannot tell apart keep a finite, very wide, spread.
-    scaled = scaled + 1e-11 * np.eye(3)
-    spread = np.linalg.inv(scaled) / (length[:, :, None] * length[:, None, :])
-    mean = np.einsum("cij,cj->ci", spread, right)
-    squares = np.maximum(gram[1, 1] - np.einsum("ci,ci->c", mean, right), 1e-14 * rows)
-    volume = np.linalg.slogdet(scaled)[1] + 2 * np.log(length).sum(1)
-    least = np.min(mean / np.sqrt(np.einsum("cii->ci", spread)), axis=1)
-    limit = least[:, None] * np.exp(-level)
-    near = limit < 8
-    limit[near] = log_ndtr(limit[near])
-    limit[~near] = 0.0
-    log_mass = squares[:, None] * (-0.5 * np.exp(-2 * level)) + limit
-    log_mass += (fixed - 0.5 * volume)[:, None] + (by_level - (rows - 3) * level)
+    """Least squares at every node, and its mass at every scatter; `log_mass` is filled."""
+    from scalebed.fit.solvers.kernels import nodes
+
+    mean, spread = np.empty((fixed.size, 3)), np.empty((fixed.size, 3, 3))
+    limit = np.empty_like(log_mass)
+    nodes.fill(gram, fixed, level, by_level, rows, (mean, spread, limit, log_mass))
     return Linear(covariance, mean, spread, limit, log_mass)
-
-
-def _places() -> tuple[Index, Index]:
-    """Columns of the two terms of every node, see `columns_of`."""
-    nodes = np.arange(NODES)
-    return np.repeat(2 + nodes, NODES), np.tile(2 + NODES + nodes, NODES)
 
 
 def _middle(values: Array) -> float:
