@@ -41,6 +41,7 @@ FOR_PEOPLE = {
     "tables/reference": "writes documentation",
     "model/generate": "samples text for people",
     "predict/ask": "fits tables for people",
+    "predict/open_database": "opens studies for people",
     **{
         f"decide/{name}": "decides for people"
         for name in (

@@ -73,6 +73,7 @@ def test_every_module_is_reached_by_a_rule_or_is_for_people() -> None:
 
 # What of the checks a job may reach beside the declarations of their tables.
 OWN = r"checks/(explore/)?\w+\.py|checks/(\w+/)?__init__\.py|checks/\w+/table\.py"
+MEASURES = r"checks/(?!explore|.*section).*"
 SECTIONS = r"checks/\w+/(section\..*|__init__\.py|table\.py)|checks/__init__\.py"
 OPTIONS = r"checks/explore/options\.py|checks/\w+/table\.py|checks/(\w+/)?__init__\.py"
 
@@ -84,7 +85,11 @@ OPTIONS = r"checks/explore/options\.py|checks/\w+/table\.py|checks/(\w+/)?__init
         ("import_cells", "core tables laws study", ""),
         ("choose_ladder", "core tables laws fit study search", ""),
         ("fit_laws", "core tables laws fit predict", ""),
-        ("run_check", "core tables laws fit predict checks", r"checks/(?!explore|.*section).*"),
+        (
+            "run_check",
+            "core tables laws fit predict decide checks",
+            r"checks/(?!explore|.*section).*",
+        ),
         ("gather_study", "core tables study checks", r"checks/(\w+/)?(table|__init__)\.py"),
         ("explore", "core tables laws fit study search checks", OWN),
         ("plot_figure", "core tables laws study checks report", OPTIONS),

@@ -37,11 +37,31 @@ def test_the_study_ends_in_a_report_and_a_database(finished: Project) -> None:
         assert measured is not None
 
 
+def test_the_database_alone_predicts_what_the_folder_does(
+    finished: Project, tmp_path: Path
+) -> None:
+    folder = finished.root / "results/studies/tiny"
+    shutil.copy(folder / "study.duckdb", tmp_path)
+    words = ("--target", "params=20k,tokens=400k", "--json")
+    said = []
+    for source in (folder, tmp_path / "study.duckdb"):
+        result = finished.scalebed("predict", str(source), *words)
+        assert result.returncode == 0, result.stderr
+        said.append(json.loads(result.stdout))
+    assert said[0] == said[1]
+    assert [len(found["predictions"]) for found in said[0]] == [2, 2]
+    with duckdb.connect(str(folder / "study.duckdb"), read_only=True) as database:
+        count = database.execute(
+            "select count(distinct dataset) from decisions where choice = 'optimum'"
+        ).fetchone()
+    assert count == (2,)
+
+
 def test_small_jobs_share_processes(finished: Project) -> None:
     if not lifetime.possible():
         pytest.skip("sharing is off here: no pidfd, or a GPU")
     jobs = dict.fromkeys(("train_cell", "evaluate_losses", "evaluate_tasks"), 12)
-    jobs |= {"extract_corpus": 3, "fit_laws": 1, "run_check": 3, "plot_figure": len(FIGURES)}
+    jobs |= {"extract_corpus": 3, "fit_laws": 1, "run_check": 4, "plot_figure": len(FIGURES)}
     for rule, count in jobs.items():
         logs = [path.read_text() for path in (finished.root / "logs" / rule).rglob("*.log")]
         assert len(logs) == count

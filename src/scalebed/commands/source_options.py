@@ -50,7 +50,7 @@ def curves_of(args: argparse.Namespace) -> list[Curve]:
     """
     from scalebed.core.errors import ScalebedError
     from scalebed.decide.sources import constant_curve, is_table, study_curves
-    from scalebed.predict.open_study import open_study
+    from scalebed.predict.open_database import open_any
 
     if args.params:
         if args.source or not args.law:
@@ -58,7 +58,7 @@ def curves_of(args: argparse.Namespace) -> list[Curve]:
         return [constant_curve(args.law, _constants(args.params))]
     if not args.source:
         raise ScalebedError("expected a table of runs, a study, or --law with --params")
-    curves = _table_curves(args) if is_table(args.source) else study_curves(open_study(args.source))
+    curves = _table_curves(args) if is_table(args.source) else study_curves(open_any(args.source))
     if args.dataset is None:
         return curves
     found = [curve for curve in curves if curve.dataset == args.dataset]

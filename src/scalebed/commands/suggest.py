@@ -129,12 +129,12 @@ def _sizes(args: argparse.Namespace) -> dict[str, float] | None:
     import re
 
     from scalebed.decide.sources import is_table
-    from scalebed.predict.open_study import open_study
+    from scalebed.predict.open_database import open_any
 
     if is_table(args.source):
         return None
     found = {}
-    for cell in open_study(args.source).tables["cells"]:
+    for cell in open_any(args.source).tables["cells"]:
         size = re.search(r"(?:^|/)size=([^/]+)", str(cell["cell"]))
         if size and cell["params"]:
             found[size[1]] = float(cell["params"])

@@ -76,3 +76,11 @@ def amount_text(value: float, digits: int = 3) -> str:
         if value >= size * (1 - 0.5 * 10.0**-digits):
             return f"{float(f'{value / size:.{digits}g}'):g}{letter}"
     return f"{value:.{digits}g}"
+
+
+def between(value: float, limits: tuple[float | None, float | None] | None) -> str:
+    """Write an amount with its interval, if it has one: 6.1B (4.2B .. 8.9B)."""
+    shown = amount_text(value)
+    if limits is None or limits[0] is None or limits[1] is None:
+        return shown
+    return f"{shown} ({amount_text(limits[0])} .. {amount_text(limits[1])})"

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from scalebed.core.quantities import amount_text
+from scalebed.core.quantities import amount_text, between
 from scalebed.decide.costs import Prices
 from scalebed.decide.curve import Outcome
 from scalebed.decide.decision import Decision
-from scalebed.decide.question import Choice, Interval, Question
+from scalebed.decide.question import Choice, Question
 from scalebed.decide.regret import MOSTLY, SMALL, Valley
 from scalebed.decide.surface import WORTH
 
@@ -65,19 +65,12 @@ def _indented(sentences: Iterator[str] | list[str]) -> Iterator[str]:
     return (f"  {sentence}" for sentence in sentences)
 
 
-def _between(value: float, interval: Interval) -> str:
-    shown = amount_text(value)
-    if interval is None:
-        return shown
-    return f"{shown} ({amount_text(interval[0])} .. {amount_text(interval[1])})"
-
-
 def _answer(choice: Choice, prices: Prices) -> Iterator[str]:
     ratio = choice.tokens / choice.params
     yield (
-        f"N {_between(choice.params, choice.params_interval)} on D "
-        f"{_between(choice.tokens, choice.tokens_interval)} tokens, "
-        f"M {_between(ratio, choice.ratio_interval)}."
+        f"N {between(choice.params, choice.params_interval)} on D "
+        f"{between(choice.tokens, choice.tokens_interval)} tokens, "
+        f"M {between(ratio, choice.ratio_interval)}."
     )
     unique = choice.question.unique_tokens
     if unique is not None and choice.tokens > unique:

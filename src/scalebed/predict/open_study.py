@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from scalebed.core.errors import ScalebedError
 from scalebed.predict.runs import Row, Runs, collect_runs
 from scalebed.predict.settings import Settings, restore_settings
 
-_COLUMNS = {
+COLUMNS = {
     "cells": (
         "cell",
         "dataset",
@@ -29,7 +29,7 @@ _COLUMNS = {
 }
 # Older tables and hand-made ones may lack these. Without `scatter` all cells but the targets
 # estimate the scatter; without `epochs` no data is repeated.
-_OPTIONAL = {
+OPTIONAL = {
     "cells": ("scatter", "epochs"),
     "losses": ("loss_sequences_lower", "loss_sequences_upper"),
     "tasks": ("chance_error",),
@@ -60,21 +60,18 @@ class StudyFit:
 
 
 def open_study(text: str | Path) -> StudyFit:
-    """Open a study by its name, its folder or its database.
+    """Open a study by its name or its folder; `scalebed.predict.open_database` opens a database.
 
     Parameters
     ----------
     text : str or Path
-        A folder such as ``results/studies/default``, the name of a study in ``results/studies``, or
-        a ``study.duckdb``, which needs nothing beside it.
+        A folder such as ``results/studies/default``, or the name of a study in ``results/studies``.
 
     Raises
     ------
     ScalebedError
         If there is no such study, or its laws were not fitted yet.
     """
-    if Path(text).suffix == ".duckdb":
-        return _open_database(Path(text))
     folder = Path(text)
     if not folder.is_dir():
         folder = Path("results") / "studies" / str(text)
@@ -83,7 +80,7 @@ def open_study(text: str | Path) -> StudyFit:
             f"there is no study {str(text)!r}, expected the name of a study in results/studies, "
             "its folder or its study.duckdb"
         )
-    return _opened(folder, _folder_settings(folder), read_tables(folder / "tables"))
+    return opened(folder, _folder_settings(folder), read_tables(folder / "tables"))
 
 
 def _folder_settings(folder: Path) -> Settings:
@@ -100,27 +97,10 @@ def _folder_settings(folder: Path) -> Settings:
         ) from error
 
 
-def _opened(folder: Path, settings: Settings, tables: dict[str, list[Row]]) -> StudyFit:
+def opened(folder: Path, settings: Settings, tables: dict[str, list[Row]]) -> StudyFit:
+    """Collect the runs of tables that were read."""
     runs = collect_runs(tables, settings.averages)
     return StudyFit(folder, folder.resolve().name, runs, settings, tables)
-
-
-def _open_database(path: Path) -> StudyFit:
-    from scalebed.tables.reader import StudyDatabase
-
-    with StudyDatabase(path) as study:
-        facts = study.facts()
-        if "fit_settings" not in facts:
-            raise ScalebedError(
-                f"{path} has no fit_settings in its table provenance: gather the study again, or "
-                "give its folder"
-            )
-        tables = {
-            name: study.rows(f"SELECT {', '.join((*columns, *_OPTIONAL[name]))} FROM {name}")
-            for name, columns in _COLUMNS.items()
-        }
-    found = _opened(path.parent, restore_settings(json.loads(facts["fit_settings"])), tables)
-    return replace(found, name=facts["study"])
 
 
 def read_tables(folder: Path) -> dict[str, list[Row]]:
@@ -135,7 +115,7 @@ def read_tables(folder: Path) -> dict[str, list[Row]]:
     import pyarrow.parquet
 
     tables = {}
-    for name, columns in _COLUMNS.items():
+    for name, columns in COLUMNS.items():
         path = folder / f"{name}.parquet"
         try:
             table = pyarrow.parquet.read_table(path, partitioning=None)
@@ -144,6 +124,6 @@ def read_tables(folder: Path) -> dict[str, list[Row]]:
         missing = [column for column in columns if column not in table.column_names]
         if missing:
             raise ScalebedError(f"{path} has no column {missing[0]!r}")
-        more = [column for column in _OPTIONAL[name] if column in table.column_names]
+        more = [column for column in OPTIONAL[name] if column in table.column_names]
         tables[name] = table.select([*columns, *more]).to_pylist()
     return tables

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scalebed.checks.decisions.text import between
-from scalebed.core.quantities import amount_text
+from scalebed.core.quantities import amount_text, between
 from scalebed.tables.reader import StudyDatabase
 
 TEMPLATE = "section.html.j2"
@@ -32,7 +31,9 @@ def rows(study: StudyDatabase) -> list[dict[str, Any]]:
     for entry in found.values():
         entry["wrong"] = _wrong(entry["sizes"])
         for row in entry["choices"]:
-            row["params_text"], row["tokens_text"] = between(row, "params"), between(row, "tokens")
+            for name in ("params", "tokens"):
+                limits = (row[f"{name}_lower"], row[f"{name}_upper"])
+                row[f"{name}_text"] = between(row[name], limits)
     return [entry for entry in found.values() if entry["choices"]]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from scalebed.core.quantities import amount_text
+from scalebed.core.quantities import between
 
 
 def lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -17,16 +17,8 @@ def lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def best(row: Mapping[str, Any]) -> str:
     """Say which run it is."""
-    return (
-        f"N {between(row, 'params')}, D {between(row, 'tokens')}, "
-        f"M {row['tokens'] / row['params']:.3g}"
+    params, tokens = (
+        between(row[name], (row[f"{name}_lower"], row[f"{name}_upper"]))
+        for name in ("params", "tokens")
     )
-
-
-def between(row: Mapping[str, Any], name: str) -> str:
-    """Write N or D with its interval."""
-    text = amount_text(row[name])
-    if row[f"{name}_lower"] is None:
-        return text
-    low, high = (amount_text(row[f"{name}_{end}"]) for end in ("lower", "upper"))
-    return f"{text} ({low} .. {high})"
+    return f"N {params}, D {tokens}, M {row['tokens'] / row['params']:.3g}"
