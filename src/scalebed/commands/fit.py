@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--target",
         action="append",
         default=[],
-        metavar="params=N,tokens=D[,dataset=NAME]",
+        metavar="params=N,tokens=D[,unique=U][,dataset=NAME]",
         help="a run to predict; may be given several times",
     )
     add(
@@ -137,31 +137,24 @@ def _numbers(option: str, count: int) -> Callable[[str], tuple[str, tuple[float,
 def _target(text: str) -> Any:
     """Read one --target."""
     from scalebed.core.errors import ScalebedError
+    from scalebed.core.quantities import read_amount
     from scalebed.predict.table import Target
 
-    expected = "expected params=N,tokens=D and perhaps dataset=NAME"
+    expected = "expected params=N,tokens=D and perhaps unique=U and dataset=NAME"
     found: dict[str, str] = {}
     for word in text.split(","):
         key, equals, value = (part.strip() for part in word.partition("="))
-        if key not in ("params", "tokens", "dataset") or not equals or not value:
+        if key not in ("params", "tokens", "unique", "dataset") or not equals or not value:
             raise ScalebedError(f"--target {text}: cannot read {word!r}, {expected}")
         if key in found:
             raise ScalebedError(f"--target {text}: {key} is given twice, {expected}")
         found[key] = value
-    numbers = []
+    dataset = found.pop("dataset", None)
     for key in ("params", "tokens"):
         if key not in found:
             raise ScalebedError(f"--target {text}: {key} is missing, {expected}")
-        try:
-            number = float(found[key])
-        except ValueError:
-            number = math.nan
-        if not (math.isfinite(number) and number > 0):
-            raise ScalebedError(
-                f"--target {text}: {key} is {found[key]!r}, expected a number above 0"
-            )
-        numbers.append(number)
-    return Target(numbers[0], numbers[1], found.get("dataset"))
+    numbers = {key: read_amount(value, f"--target {text}: {key}") for key, value in found.items()}
+    return Target(numbers["params"], numbers["tokens"], dataset, numbers.get("unique"))
 
 
 def _lines(record: dict[str, Any], warned: str) -> list[str]:

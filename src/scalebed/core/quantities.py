@@ -48,7 +48,7 @@ def read_amount(text: str, name: str, amount: Amount = PLAIN, zero: bool = False
     ScalebedError
         If it is no amount above 0, or so small that a unit was forgotten.
     """
-    expected = f"expected {amount.what or 'a number'} such as {amount.example}"
+    expected = f"expected {amount.what or 'a number above 0,'} such as {amount.example}"
     found = _AMOUNT.fullmatch(text)
     unit = _UNITS.get(found[2].lower()) if found else None
     if found is None or unit is None:

@@ -271,6 +271,7 @@ def _predictions(group: Group, one: Carried, settings: Settings) -> Iterator[Rec
             "response": stage.response,
             "params": target.params,
             "tokens": target.tokens,
+            "unique_tokens": target.unique_tokens,
             "flops": flops,
             "times_largest_run": flops / largest if largest else None,
             "predicted": None if stage.point is None else float(stage.point[i]),

@@ -57,6 +57,25 @@ def values(record, response="loss", dataset="all"):
     return {name: found["value"] for name, found in fit["parameters"].items()}
 
 
+def test_a_target_may_repeat_its_tokens(fitted):
+    law, theta = get_law("constrained"), np.array([1.8, 400.0, 900.0, 0.33, 12.0, 5.0])
+    sizes, unique, times = np.meshgrid([1e8, 4e8, 1.6e9], [1e9, 4e9, 2e10], [0.5, 1, 4, 20])
+    params, tokens = sizes.ravel(), (unique * times).ravel()
+    seen = np.minimum(unique.ravel(), tokens)
+    loss = law.value(theta, (params, tokens, seen))
+    frame = pd.DataFrame({"params": params, "tokens": tokens, "unique_tokens": seen, "loss": loss})
+    words = ["--loss-law", "constrained", "--draws", "100", "--target"]
+    record = fitted(
+        frame, *words, "params=1B,tokens=40B", "--target", "params=1B,tokens=40B,unique=5B"
+    )
+    once, again = record["predictions"]
+    for row, own in ((once, 4e10), (again, 5e9)):
+        truth = law.value(theta, (np.array([1e9]), np.array([4e10]), np.array([own])))[0]
+        assert row["predicted"] == pytest.approx(truth, rel=1e-5)
+    assert once["unique_tokens"] is None and again["unique_tokens"] == 5e9
+    assert again["predicted"] > once["predicted"] + 0.01
+
+
 @pytest.mark.parametrize("rows", [12, LARGE + 100])
 def test_noise_free_runs_give_their_parameters_and_predictions(rows, fitted):
     record = fitted(runs(rows), *TARGET)

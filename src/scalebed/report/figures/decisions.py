@@ -67,7 +67,7 @@ def _valley(frame: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
     )
     shown = alt.param(name="decades", value=_SHOWN, bind=slider)
     x = log_axis(frame["params"].tolist(), "N, parameters", count=True)
-    scale = alt.Scale(domain=[0, 0.5], clamp=True)
+    scale = alt.Scale(domain=[0, 0.5])
     y = alt.Y("regret:Q", scale=scale, axis=alt.Axis(format="%"), title="compute wasted")
     base = (
         alt.Chart(frame)
