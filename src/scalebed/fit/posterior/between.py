@@ -54,11 +54,11 @@ def known_scatter(beliefs: Beliefs, others: Sequence[Scatters] = ()) -> LogDensi
     weight = weight * np.exp(-0.5 * (_OMEGA / beliefs.between_sd) ** 2) * np.gradient(_OMEGA)
     for other in others:
         weight = weight * _agreement(other)
-    weight = weight / weight.sum()
+    weight = weight / weight.sum() / _OMEGA
 
     def density(at: Array) -> Array:
-        off = (at[:, None, None] - _MU[:, None]) / _OMEGA
-        found = (weight * np.exp(-0.5 * off**2) / _OMEGA).sum((1, 2))
+        found = _bell((at[:, None, None] - _MU[:, None]) / _OMEGA).reshape(at.size, -1)
+        found = found @ weight.ravel()
         logarithm: Array = np.log(np.maximum(found, 1e-300))
         return logarithm
 
@@ -71,9 +71,16 @@ def _agreement(other: Scatters) -> Array:
     found = np.interp(at, other.log_scatter, other.log_likelihood, left=-np.inf, right=-np.inf)
     likelihood = np.exp(found - other.log_likelihood.max())
     off = (at - _MU[:, None, None]) / _OMEGA[:, None]
-    density = np.exp(-0.5 * off**2) / _OMEGA[:, None]
+    density = _bell(off) / _OMEGA[:, None]
     agreement: Array = density @ likelihood
     return agreement
+
+
+def _bell(off: Array) -> Array:
+    """exp(-off^2 / 2)."""
+    from scalebed.fit.solvers.kernels import nodes
+
+    return nodes.exponential(-0.5 * off * off)
 
 
 def likelihood(parts: Sequence[tuple[Array, Array]]) -> Scatters:
