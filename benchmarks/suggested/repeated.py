@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scalebed.decide.designs import Run, inputs_of_runs
-from scalebed.decide.suggest import POWER, Goal, known_of, suggest, tamed
+from scalebed.decide.suggest.designs import Run, inputs_of_runs
+from scalebed.decide.suggest.greedy import POWER, Goal, known_of, suggest, tamed
 from scalebed.fit.refit import refit
 from scalebed.fit.result import FitRefusedError, FitResult, fit_law
 from scalebed.laws import get_law

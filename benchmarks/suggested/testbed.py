@@ -19,8 +19,8 @@ import pandas as pd
 
 from benchmarks.covered.testbed import runs_of
 from benchmarks.suggested.repeated import once
-from scalebed.decide.designs import Run, inputs_of_runs
-from scalebed.decide.suggest import POWER, SHARED, Goal, known_of, suggest, tamed
+from scalebed.decide.suggest.designs import Run, inputs_of_runs
+from scalebed.decide.suggest.greedy import POWER, SHARED, Goal, known_of, suggest, tamed
 from scalebed.fit.posterior import Draws, Points, fit_posterior
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array

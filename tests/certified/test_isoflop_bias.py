@@ -8,7 +8,7 @@ width.
 import numpy as np
 import pytest
 
-from scalebed.decide.parabola import Line, parabola_of
+from scalebed.decide.isoflop.parabola import Line, parabola_of
 from scalebed.laws import get_law
 
 LAW = get_law("chinchilla", "loss")

@@ -44,12 +44,9 @@ FOR_PEOPLE = {
     "predict/open_database": "opens studies for people",
     **{
         f"decide/{name}": "decides for people"
-        for name in (
-            *("approaches", "budgets", "costs", "decision", "inverse", "isoflop", "isoflop_text"),
-            *("designs", "page", "parabola", "predicted", "rivals", "suggest", "suggestion"),
-            "suggestion_page",
-        )
+        for name in ("costs", "decision", "inverse", "isoflop", "page", "predicted", "record")
     },
+    "decide/suggest": "decides for people",
     "watch": "seals and watches for people",
 }
 # What only reads the command line or looks a name up may run beside what the digest holds.

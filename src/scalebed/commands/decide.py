@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> None:
     from scalebed.core.quantities import PARAMS, read_amount
     from scalebed.decide.costs import Prices
     from scalebed.decide.decision import decide
-    from scalebed.decide.page import lines, record
+    from scalebed.decide.page import lines
+    from scalebed.decide.record import record
     from scalebed.study.hardware import load_hardware
 
     prices = Prices(load_hardware(args.hardware) if args.hardware else None)

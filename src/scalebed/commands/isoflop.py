@@ -32,9 +32,9 @@ def run(args: argparse.Namespace) -> None:
     from scalebed.commands.source_options import curve_of
     from scalebed.core.errors import ScalebedError
     from scalebed.core.quantities import FLOPS, read_amount
-    from scalebed.decide.budgets import budgets_found, budgets_given, overlapping
-    from scalebed.decide.isoflop import isoflop
-    from scalebed.decide.isoflop_text import lines, record
+    from scalebed.decide.isoflop.budgets import budgets_found, budgets_given, overlapping
+    from scalebed.decide.isoflop.isoflop import isoflop
+    from scalebed.decide.isoflop.text import lines, record
 
     if not 0 < args.tolerance <= 50:
         raise ScalebedError(f"--tolerance is {args.tolerance:g}, expected a percentage up to 50")

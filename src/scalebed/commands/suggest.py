@@ -16,8 +16,8 @@ from scalebed.commands.source_options import curve_of, source_arguments
 if TYPE_CHECKING:
     from scalebed.core.quantities import Amount
     from scalebed.decide.curve import Curve
-    from scalebed.decide.designs import Limits
-    from scalebed.decide.suggestion import Wanted
+    from scalebed.decide.suggest.designs import Limits
+    from scalebed.decide.suggest.suggestion import Wanted
 
 _FEW, _MANY = 5, 100
 
@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> None:
     import json
 
     from scalebed.decide.costs import Prices
-    from scalebed.decide.suggestion import suggestion
-    from scalebed.decide.suggestion_page import lines, record
+    from scalebed.decide.suggest.page import lines, record
+    from scalebed.decide.suggest.suggestion import suggestion
     from scalebed.study.hardware import load_hardware
 
     prices = Prices(load_hardware(args.hardware) if args.hardware else None)
@@ -68,9 +68,9 @@ def _wanted(args: argparse.Namespace, curve: Curve) -> Wanted:
     from scalebed.commands.predict import read_target
     from scalebed.core.errors import ScalebedError
     from scalebed.core.quantities import FLOPS, read_amount
-    from scalebed.decide.designs import Run
-    from scalebed.decide.suggest import POWER
-    from scalebed.decide.suggestion import Wanted, optimum
+    from scalebed.decide.suggest.designs import Run
+    from scalebed.decide.suggest.greedy import POWER
+    from scalebed.decide.suggest.suggestion import Wanted, optimum
 
     if bool(args.target) == bool(args.compute):
         raise ScalebedError("expected a --target or --compute, and not both")
@@ -97,7 +97,7 @@ def _wanted(args: argparse.Namespace, curve: Curve) -> Wanted:
 
 def _limits(args: argparse.Namespace) -> Limits:
     from scalebed.core.quantities import FLOPS, PARAMS, PLAIN, TOKENS, read_amount
-    from scalebed.decide.designs import Limits
+    from scalebed.decide.suggest.designs import Limits
 
     def several(text: str | None, name: str, amount: Amount) -> tuple[float, ...] | None:
         if text is None:

@@ -9,7 +9,6 @@ import numpy as np
 
 from scalebed.core.errors import ScalebedError
 from scalebed.decide.curve import Curve, Outcome
-from scalebed.decide.designs import Limits, Run
 from scalebed.decide.question import Choice, Question, alternatives, best_of, choose, surface_of
 from scalebed.decide.regret import (
     Valley,
@@ -19,7 +18,8 @@ from scalebed.decide.regret import (
     thinned,
     valley,
 )
-from scalebed.decide.suggestion import Suggestion, Wanted, suggestion
+from scalebed.decide.suggest.designs import Limits, Run
+from scalebed.decide.suggest.suggestion import Suggestion, Wanted, suggestion
 from scalebed.decide.surface import Surface
 from scalebed.fit.options import Options
 from scalebed.fit.result import FitRefusedError, fit_law

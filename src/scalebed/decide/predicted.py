@@ -7,7 +7,8 @@ from typing import Any
 
 from scalebed.core.quantities import amount_text
 from scalebed.decide.curve import Curve
-from scalebed.decide.page import outcome_record, outcome_text
+from scalebed.decide.page import outcome_text
+from scalebed.decide.record import outcome_record
 from scalebed.predict.table_runs import Target
 
 

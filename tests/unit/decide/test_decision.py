@@ -13,8 +13,9 @@ from scalebed.core.errors import ScalebedError
 from scalebed.decide.costs import Demand, Prices
 from scalebed.decide.decision import decide
 from scalebed.decide.optimum import Caps, at_compute, at_loss
-from scalebed.decide.page import lines, record
+from scalebed.decide.page import lines
 from scalebed.decide.question import Question
+from scalebed.decide.record import record
 from scalebed.decide.regret import compute_regret, cost_regret, valley
 from scalebed.decide.sources import constant_curve
 from scalebed.decide.surface import WORTH, Surface

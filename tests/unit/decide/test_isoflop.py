@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from scalebed.commands.cli import main
-from scalebed.decide.budgets import budgets_found, budgets_given, overlapping
-from scalebed.decide.isoflop import isoflop, limits
-from scalebed.decide.isoflop_text import lines
-from scalebed.decide.parabola import Line, parabola_of, scatter_of
+from scalebed.decide.isoflop.budgets import budgets_found, budgets_given, overlapping
+from scalebed.decide.isoflop.isoflop import isoflop, limits
+from scalebed.decide.isoflop.parabola import Line, parabola_of, scatter_of
+from scalebed.decide.isoflop.text import lines
 from scalebed.decide.sources import constant_curve
 
 HOFFMANN = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}

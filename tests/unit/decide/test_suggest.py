@@ -8,10 +8,10 @@ import pytest
 
 from scalebed.core.errors import ScalebedError
 from scalebed.decide.curve import Curve
-from scalebed.decide.designs import Limits, Run, candidates, existing, same, spread
-from scalebed.decide.rivals import rivals
-from scalebed.decide.suggest import SHARED, Goal, Known, known_of, suggest, tamed
-from scalebed.decide.suggestion import Wanted, optimum, shared_part, suggestion
+from scalebed.decide.suggest.designs import Limits, Run, candidates, existing, same, spread
+from scalebed.decide.suggest.greedy import SHARED, Goal, Known, known_of, suggest, tamed
+from scalebed.decide.suggest.rivals import rivals
+from scalebed.decide.suggest.suggestion import Wanted, optimum, shared_part, suggestion
 from scalebed.laws import get_law
 
 THETA = np.array([1.7, 400.0, 400.0, 0.34, 0.34])

@@ -13,11 +13,20 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from scalebed.decide.approaches import Ahead, Aside, AtBudget, Best, Bias, Exponents, IsoFlop, Range
-from scalebed.decide.budgets import LEAST, Budget, sizes_of
 from scalebed.decide.curve import Curve
+from scalebed.decide.isoflop.approaches import (
+    Ahead,
+    Aside,
+    AtBudget,
+    Best,
+    Bias,
+    Exponents,
+    IsoFlop,
+    Range,
+)
+from scalebed.decide.isoflop.budgets import LEAST, Budget, sizes_of
+from scalebed.decide.isoflop.parabola import Line, Parabola, parabola_of, scatter_of
 from scalebed.decide.optimum import at_compute
-from scalebed.decide.parabola import Line, Parabola, parabola_of, scatter_of
 from scalebed.decide.sources import inputs_of
 from scalebed.decide.surface import Surface
 from scalebed.laws.forms.base import Array

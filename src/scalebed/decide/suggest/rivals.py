@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from scalebed.decide.curve import Curve
-from scalebed.decide.designs import Run, existing, inputs_of_runs
+from scalebed.decide.suggest.designs import Run, existing, inputs_of_runs
 from scalebed.fit.result import FitRefusedError, fit_law
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array, Law

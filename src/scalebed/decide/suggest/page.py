@@ -9,8 +9,8 @@ import numpy as np
 
 from scalebed.core.quantities import amount_text
 from scalebed.decide.costs import Prices
-from scalebed.decide.designs import Run
-from scalebed.decide.suggestion import Suggested, Suggestion
+from scalebed.decide.suggest.designs import Run
+from scalebed.decide.suggest.suggestion import Suggested, Suggestion
 from scalebed.laws.forms.base import Array
 
 

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from scalebed.decide.designs import Cost, Run, same, whole
+from scalebed.decide.suggest.designs import Cost, Run, same, whole
 from scalebed.laws.forms.base import Array
 
 POWER: Final = 0.35

@@ -6,8 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from scalebed.core.quantities import amount_text
-from scalebed.decide.approaches import Ahead, AtBudget, Best, Bias, Exponents, IsoFlop, Range
 from scalebed.decide.curve import Curve
+from scalebed.decide.isoflop.approaches import (
+    Ahead,
+    AtBudget,
+    Best,
+    Bias,
+    Exponents,
+    IsoFlop,
+    Range,
+)
 from scalebed.predict.words import verdict
 
 _FEW = 4

@@ -9,7 +9,8 @@ import numpy as np
 
 from scalebed.core.errors import ScalebedError
 from scalebed.decide.curve import Curve
-from scalebed.decide.designs import (
+from scalebed.decide.optimum import at_compute
+from scalebed.decide.suggest.designs import (
     Cost,
     Limits,
     Run,
@@ -19,9 +20,8 @@ from scalebed.decide.designs import (
     same,
     whole,
 )
-from scalebed.decide.optimum import at_compute
-from scalebed.decide.rivals import Rival, rivals, samples
-from scalebed.decide.suggest import POWER, SHARED, Goal, known_of, suggest, tamed
+from scalebed.decide.suggest.greedy import POWER, SHARED, Goal, known_of, suggest, tamed
+from scalebed.decide.suggest.rivals import Rival, rivals, samples
 from scalebed.decide.surface import Surface
 from scalebed.laws.forms.base import Array
 
@@ -49,7 +49,7 @@ class Wanted:
     limits : Limits
         Of the candidates.
     power : float
-        kappa, see `scalebed.decide.suggest`.
+        kappa, see `scalebed.decide.suggest.greedy`.
     """
 
     targets: tuple[Run, ...]
