@@ -23,8 +23,9 @@ def _study() -> dict[str, Any]:
         {"sizes": ["15k"], "ratios": [ratio], "seeds": [seed]}
         for seed, ratio in SLOW_RATIOS.items()
     ]
-    # One of them stands for all: every job starts anew here.
+    # One of each stands for all: every job starts anew here.
     study["checks"] = ["reliability"]
+    study["figures"] = {"loss_vs_compute": {}}
     study["fit"]["targets"] = [{"sizes": ["15k"], "ratios": [2]}]
     return study
 
