@@ -120,24 +120,23 @@ def test_small_studies_are_said_to_be_small():
     ]
 
 
-@pytest.fixture
-def folder(tmp_path):
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
     """A fitted study on disk."""
     import pyarrow
 
     from scalebed.predict.study import fit_files
 
-    tables = synthetic.tables()
-    (tmp_path / "tables").mkdir()
+    folder, tables = tmp_path_factory.mktemp("fitted"), synthetic.tables()
+    (folder / "tables").mkdir()
     for name, rows in tables.items():
-        pyarrow.parquet.write_table(
-            pyarrow.Table.from_pylist(rows), tmp_path / "tables" / f"{name}.parquet"
-        )
-    fit_files(tmp_path / "tables", tmp_path / "fits", synthetic.params())
-    return tmp_path
+        table = pyarrow.Table.from_pylist(rows)
+        pyarrow.parquet.write_table(table, folder / "tables" / f"{name}.parquet")
+    fit_files(folder / "tables", folder / "fits", synthetic.params())
+    return folder
 
 
-def test_the_verb_prints_and_writes(folder, capsys):
+def test_the_verb_prints_and_writes(folder, tmp_path, capsys):
     assert (
         main(
             [
@@ -146,7 +145,7 @@ def test_the_verb_prints_and_writes(folder, capsys):
                 "--simulations",
                 "2",
                 "--out",
-                str(folder / "calibration.parquet"),
+                str(tmp_path / "calibration.parquet"),
             ]
         )
         == 0
@@ -154,7 +153,7 @@ def test_the_verb_prints_and_writes(folder, capsys):
     text = capsys.readouterr().out
     assert "other data sets, yardstick, all: nominal 90%" in text
     assert "* parametric" in text
-    table = pyarrow.parquet.read_table(folder / "calibration.parquet")
+    table = pyarrow.parquet.read_table(tmp_path / "calibration.parquet")
     assert table.column_names == TABLE.names
     assert table.num_rows > 100
 
