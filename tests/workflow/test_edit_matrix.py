@@ -15,7 +15,7 @@ from scalebed.study.figures import FIGURES
 
 CELLS = 12
 AFTER_FIT = Counter(gather_study=1, plot_figure=len(FIGURES), write_report=1)
-CHECKS = Counter(run_check=3)
+CHECKS = Counter(run_check=4)
 FROM_FIT = Counter(fit_laws=1) + CHECKS + AFTER_FIT
 AFTER_CELLS = Counter(tabulate_cells=1) + FROM_FIT
 

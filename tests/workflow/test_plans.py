@@ -41,7 +41,7 @@ def test_plan_of_a_shipped_study(path: Path, project: Project) -> None:
         evaluate_tasks=cells if study.tasks else 0,
         tabulate_cells=1,
         fit_laws=1,
-        run_check=3,
+        run_check=4,
         gather_study=1,
         list_cells=1,
         bundle_script=1,
