@@ -61,6 +61,8 @@ def test_a_table_becomes_a_report(tmp_path):
     checks = tmp_path / "checks"
     for verb, *more in CHECKS:
         assert main([verb, str(tmp_path), *more, "--out", str(checks)]) == 0
+    decided = str(checks / "decisions.parquet")
+    assert main(["run-check", "decisions", str(tmp_path), "--out", decided]) == 0
     params = canonical_json(rule_params.report(study))
     words = ["--params", params, "--tables", tables, "--fits", fits]
     assert main(["gather-study", *words, "--checks", str(checks), "--out", database]) == 0
