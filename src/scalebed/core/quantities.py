@@ -84,3 +84,9 @@ def between(value: float, limits: tuple[float | None, float | None] | None) -> s
     if limits is None or limits[0] is None or limits[1] is None:
         return shown
     return f"{shown} ({amount_text(limits[0])} .. {amount_text(limits[1])})"
+
+
+def run_text(params: float, tokens: float, unique_tokens: float | None) -> str:
+    """Name a run by N, D and what it repeats."""
+    text = f"N {amount_text(params)}, D {amount_text(tokens)}"
+    return text if unique_tokens is None else f"{text}, {amount_text(unique_tokens)} unique"

@@ -99,8 +99,3 @@ class Prices:
         read = demand.read * serving.flop_price(serving.utilization_input)
         written = demand.written * serving.flop_price(serving.utilization_output)
         return (read + written) / price
-
-    @property
-    def priced(self) -> bool:
-        """Whether serving has a price beside that of training."""
-        return bool(self.hardware and self.hardware.serving and self.money(1.0) is not None)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scalebed.laws.forms.base import Array, Law
+from scalebed.predict.draws import interval_of
 from scalebed.predict.evidence import Evidence
 from scalebed.predict.table_runs import Target
 
@@ -112,6 +113,5 @@ class Curve:
         """Limits of what one number is in the draws, (draws,); None without draws."""
         if not self.drawn:
             return None
-        tails = ((1 - self.level) / 2, (1 + self.level) / 2)
-        low, high = np.quantile(samples, tails, method="inverted_cdf")
+        low, high = interval_of(samples, self.level)
         return float(low), float(high)

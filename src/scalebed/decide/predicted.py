@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from scalebed.core.quantities import amount_text
+from scalebed.core.quantities import run_text
 from scalebed.decide.curve import Curve
 from scalebed.decide.page import outcome_text
 from scalebed.decide.record import outcome_record
@@ -16,9 +16,10 @@ def lines(curve: Curve, targets: Sequence[Target]) -> Iterator[str]:
     """Yield what runs of one data set would give."""
     yield f"{curve.source}, {curve.dataset}: {curve.law.formula}"
     for target, outcomes in zip(targets, curve.outcomes(targets), strict=True):
-        times = curve.times_largest(6 * target.params * target.tokens)
+        times = curve.times_largest(_flops(target))
         far = "" if times is None else f", {times:.3g} x the largest compute of the data"
-        yield f"  {name_of(target)}{far}"
+        named = (target.params, target.tokens, target.unique_tokens)
+        yield f"  {run_text(*named)}{far}"
         for outcome in outcomes:
             yield f"    {outcome_text(outcome)}"
             if outcome.lower is not None:
@@ -26,14 +27,6 @@ def lines(curve: Curve, targets: Sequence[Target]) -> Iterator[str]:
             yield f"      numbers: {outcome.numbers}"
             if outcome.evidence:
                 yield f"      evidence: {outcome.evidence}"
-
-
-def name_of(target: Target) -> str:
-    """Name a run by N, D and what it repeats."""
-    text = f"N {amount_text(target.params)}, D {amount_text(target.tokens)}"
-    if target.unique_tokens is None:
-        return text
-    return f"{text}, {amount_text(target.unique_tokens)} unique"
 
 
 def record(curve: Curve, targets: Sequence[Target]) -> dict[str, Any]:

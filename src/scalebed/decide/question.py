@@ -12,7 +12,7 @@ from scalebed.core.quantities import amount_text
 from scalebed.decide.curve import Curve
 from scalebed.decide.optimum import LEAST, MOST, Best, Caps, at_compute, at_loss
 from scalebed.decide.regret import thinned
-from scalebed.decide.surface import Surface
+from scalebed.decide.surface import LOG_MOST, Surface
 from scalebed.laws.forms.base import Array, Law
 from scalebed.predict.table_runs import Target
 
@@ -194,7 +194,7 @@ def _floor(curve: Curve, question: Question) -> float:
     """Return the loss of the largest run there may be, in the middle of the draws."""
     surface = Surface(curve.law, curve.middle[None], question.unique_tokens)
     most = min(question.caps.params, MOST)
-    return float(surface.loss(np.array([most]), np.array([np.exp(40.0)]))[0, 0])
+    return float(surface.loss(np.array([most]), np.exp(np.array([LOG_MOST])))[0, 0])
 
 
 def alternatives(question: Question) -> dict[str, Question]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,8 +11,9 @@ import numpy as np
 
 from scalebed.core.errors import ScalebedError
 from scalebed.decide.curve import Curve, Outcome
+from scalebed.decide.surface import inputs_for
 from scalebed.laws import get_law
-from scalebed.laws.forms.base import Array, Inputs, Law, names
+from scalebed.laws.forms.base import Array, Law, names
 from scalebed.predict.draws import interval_of
 from scalebed.predict.open_study import StudyFit
 from scalebed.predict.runs import Runs
@@ -137,20 +138,9 @@ def constant_curve(law_name: str, constants: Mapping[str, float], level: float =
 
 
 def _constant_outcome(law: Law, theta: Array, target: Target, source: str) -> Outcome:
-    value = float(law.predict(theta, inputs_of(law, [target]))[0])
+    run = (np.array([amount]) for amount in (target.params, target.tokens, target.seen))
+    value = float(law.predict(theta, inputs_for(law, *run))[0])
     return Outcome("loss", "loss", target, value, None, None, GIVEN, None, None, source)
-
-
-def inputs_of(law: Law, targets: Iterable[Target]) -> Inputs:
-    """Return the inputs of a loss law for runs, (n,) each."""
-    targets = list(targets)
-    columns = {
-        "params": np.array([target.params for target in targets]),
-        "tokens": np.array([target.tokens for target in targets]),
-        "unique_tokens": np.array([target.seen for target in targets]),
-    }
-    columns["flops"] = 6 * columns["params"] * columns["tokens"]
-    return tuple(columns[name] for name in law.inputs)
 
 
 def _curve(

@@ -7,13 +7,20 @@ from typing import Final
 
 import numpy as np
 
-from scalebed.laws.forms.base import Array, Law
+from scalebed.laws.forms.base import Array, Inputs, Law
 
 WORTH: Final = 15.39
 """R_D of Muennighoff et al., arXiv 2305.16264: repetitions until tokens are worth 1 / e."""
 
-MOST: Final = 40.0
+LOG_MOST: Final = 40.0
 """Natural logarithm of the most tokens that are looked for."""
+
+
+def inputs_for(law: Law, params: Array, tokens: Array, unique_tokens: Array) -> Inputs:
+    """Return the inputs of a loss law for runs, each of the shape of N, D and U."""
+    columns = {"params": params, "tokens": tokens, "unique_tokens": unique_tokens}
+    columns["flops"] = 6 * params * tokens
+    return tuple(columns[name] for name in law.inputs)
 
 
 @dataclass(frozen=True)
@@ -57,9 +64,7 @@ class Surface:
             if self.borrowed:
                 again = (tokens - unique) / unique
                 seen = unique * (1 - WORTH * np.expm1(-again / WORTH))
-        columns = {"params": params, "tokens": seen, "unique_tokens": unique}
-        columns["flops"] = 6 * params * seen
-        x = tuple(columns[name] for name in self.law.inputs)
+        x = inputs_for(self.law, params, seen, unique)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             return self.law.value(self.theta, x)
 
@@ -98,7 +103,7 @@ class Surface:
         return np.where(excess < 1, np.minimum(worth, unique) * passes, np.inf)
 
     def _bisected(self, params: Array, loss: Array) -> Array:
-        low, high = np.zeros(params.shape), np.full(params.shape, MOST)
+        low, high = np.zeros(params.shape), np.full(params.shape, LOG_MOST)
         never = ~(self.loss(params, np.exp(high)) <= loss)
         for _ in range(48):
             middle = (low + high) / 2

@@ -10,7 +10,7 @@ import numpy as np
 
 from scalebed.core.errors import ScalebedError
 from scalebed.decide.sources import is_table
-from scalebed.predict.open_study import open_study
+from scalebed.predict.open_database import open_any
 from scalebed.tables.runs_file import read_runs
 from scalebed.watch.seals import target_text
 
@@ -61,7 +61,7 @@ def _table(source: str, seal: Mapping[str, Any]) -> Iterator[tuple[float, float,
 
 def _study(source: str, seal: Mapping[str, Any]) -> Iterator[tuple[float, float, float]]:
     said = seal["prediction"]
-    for runs in open_study(source).runs:
+    for runs in open_any(source).runs:
         if runs.dataset != seal["dataset"]:
             continue
         values = runs.losses if said["kind"] == "loss" else runs.errors

@@ -12,7 +12,7 @@ import numpy as np
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json
 from scalebed.core.provenance import canonical_json
-from scalebed.core.quantities import amount_text
+from scalebed.core.quantities import run_text
 from scalebed.laws.forms.base import Array
 
 SCHEMA: Final = "scalebed.seal"
@@ -89,10 +89,7 @@ def judged_path(path: str | Path) -> Path:
 def target_text(record: Mapping[str, Any]) -> str:
     """Name the run that a seal is about."""
     target = record["target"]
-    text = f"N {amount_text(target['params'])}, D {amount_text(target['tokens'])}"
-    if target["unique_tokens"] is not None:
-        text += f", {amount_text(target['unique_tokens'])} unique"
-    return text
+    return run_text(target["params"], target["tokens"], target["unique_tokens"])
 
 
 def interval_text(record: Mapping[str, Any]) -> str:

@@ -27,10 +27,8 @@ from scalebed.decide.isoflop.approaches import (
 from scalebed.decide.isoflop.budgets import LEAST, Budget, sizes_of
 from scalebed.decide.isoflop.parabola import Line, Parabola, parabola_of, scatter_of
 from scalebed.decide.optimum import at_compute
-from scalebed.decide.sources import inputs_of
-from scalebed.decide.surface import Surface
+from scalebed.decide.surface import Surface, inputs_for
 from scalebed.laws.forms.base import Array
-from scalebed.predict.table_runs import Target
 
 DRAWS: Final = 10_000
 _ASIDE: Final = {
@@ -228,8 +226,7 @@ def _with_draws(kept: Sequence[_Fitted], scatter: float, freedom: int, seed: int
 def _noise_free(curve: Curve, budget: Budget) -> float:
     """Return ln N* that approach 2 finds on losses of the law, at the runs of a budget."""
     rows = budget.rows
-    columns = (column[rows].tolist() for column in (curve.params, curve.tokens))
-    unique = curve.unique_tokens[rows].tolist()
-    runs = [Target(n, d, None, u) for n, d, u in zip(*columns, unique, strict=True)]
-    loss = curve.law.predict(curve.middle, inputs_of(curve.law, runs))
-    return parabola_of(curve.params[rows], loss).vertex
+    params, tokens = curve.params[rows], curve.tokens[rows]
+    unique = np.minimum(curve.unique_tokens[rows], tokens)
+    loss = curve.law.predict(curve.middle, inputs_for(curve.law, params, tokens, unique))
+    return parabola_of(params, loss).vertex

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from scalebed.core.quantities import amount_text
+from scalebed.core.quantities import amount_text, between
 from scalebed.decide.curve import Curve
 from scalebed.decide.isoflop.approaches import (
     Ahead,
@@ -103,13 +103,10 @@ def _rests(found: IsoFlop, curve: Curve) -> Iterator[str]:
 
 
 def _best(best: Best) -> str:
-    return f"N* {_amount(best.params)}, D* {_amount(best.tokens)}"
-
-
-def _amount(one: Range) -> str:
-    if one.lower is None or one.upper is None:
-        return amount_text(one.value)
-    return f"{amount_text(one.value)} ({amount_text(one.lower)} .. {amount_text(one.upper)})"
+    params, tokens = (
+        between(one.value, (one.lower, one.upper)) for one in (best.params, best.tokens)
+    )
+    return f"N* {params}, D* {tokens}"
 
 
 def _range(one: Range, form: str) -> str:

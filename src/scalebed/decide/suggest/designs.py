@@ -11,6 +11,7 @@ import numpy as np
 
 from scalebed.core.errors import ScalebedError
 from scalebed.decide.curve import Curve
+from scalebed.decide.surface import inputs_for
 from scalebed.fit.posterior.points import size_codes
 from scalebed.laws.forms.base import Array, Inputs, Law, Mask
 
@@ -164,6 +165,4 @@ def same(run: Run, others: Sequence[Run]) -> Mask:
 def inputs_of_runs(law: Law, runs: Sequence[Run]) -> Inputs:
     """Return the inputs of a loss law, (n,) each."""
     params, tokens, unique = np.array(runs, dtype=float).reshape(-1, 3).T
-    columns = {"params": params, "tokens": tokens, "unique_tokens": unique}
-    columns["flops"] = 6 * params * tokens
-    return tuple(columns[name] for name in law.inputs)
+    return inputs_for(law, params, tokens, unique)
