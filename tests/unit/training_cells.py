@@ -93,10 +93,15 @@ def make_params(steps: int = 30, seed: int = 0, **changes: Any) -> dict[str, Any
 
 
 def start_training(
-    folder: Path, params: dict[str, Any], dataset: Path, out: str, *more: str
+    folder: Path,
+    params: dict[str, Any],
+    dataset: Path,
+    out: str,
+    *more: str,
+    verb: str = "train-cell",
 ) -> subprocess.Popen[str]:
-    """Start ``scalebed train-cell`` in `folder` with a checkpoint after every step."""
-    command = [sys.executable, "-m", "scalebed", "train-cell", "--params", json.dumps(params)]
+    """Start ``scalebed train-cell``, or another verb, with a checkpoint after every step."""
+    command = [sys.executable, "-m", "scalebed", verb, "--params", json.dumps(params)]
     command += ["--dataset", str(dataset), "--out", out, "--checkpoint-seconds", "0", *more]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     # pytest notes the running test there, and shared processes are for one environment.

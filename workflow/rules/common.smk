@@ -14,6 +14,7 @@ from scalebed.core.provenance import canonical_json
 from scalebed.study.search import SearchStudy
 from scalebed.commands.shared_process.lifetime import offer
 from scalebed.core.backends import require_for
+from scalebed.core.trunks import TRUNK, legs, leaves_at, state_path, trunk_of
 
 # A study comes from `--configfile`; without one it is the default study. There is no `configfile:`
 # directive, because Snakemake would merge the default study into any other.
@@ -57,6 +58,8 @@ TAKEN = (
     )
     or "(?!)"
 )
+# Pieces of trunks by the record of the state each ends in.
+LEGS = {leg.path: leg for leg in legs(CELLS.values())}
 TRAINED = rf"(?!({TAKEN})/){NAME}"
 TASK_PARAMS = "" if IMPORTED else canonical_json(rule_params.tasks(STUDY))
 EVALUATIONS = ["losses"] if IMPORTED or not STUDY.tasks else ["losses", "tasks"]
@@ -86,6 +89,8 @@ wildcard_constraints:
     ratio=r"\d+",
     recipe=NAME,
     seed=r"\d+",
+    trunk=r"[0-9a-f]{16}",
+    step=r"\d+",
     study=NAME,
     figure="|".join(FIGURES),
 
@@ -137,6 +142,36 @@ def dataset_tokens(wildcards):
     return [
         f"results/tokens/{spec.tokenizer}/{name}/manifest.json" for name in spec.sources
     ]
+
+
+def trunk_leg(wildcards):
+    """Return the piece of a trunk a job is about."""
+    return LEGS[f"{TRUNK.format(**wildcards)}/step={wildcards.step}/state.json"]
+
+
+def trunk_params(wildcards):
+    """Return everything that defines a state of a trunk."""
+    return canonical_json(trunk_leg(wildcards).spec)
+
+
+def trunk_before(wildcards):
+    """Return the state that a piece of a trunk goes on from.
+
+    States are `ancient`: one that was lost and is made again has the same content, so nothing that
+    began from it is made again with it.
+    """
+    leg = trunk_leg(wildcards)
+    path = state_path(leg.trunk, leg.begin)
+    return ancient(f"results/trunks/{path}") if leg.begin else []
+
+
+def cell_trunk(wildcards):
+    """Return the state a cell goes on from, if it is a branch."""
+    spec = CELLS[cell_path(wildcards)]
+    trunk = trunk_of(spec)
+    if trunk is None:
+        return []
+    return ancient(f"results/trunks/{state_path(trunk, leaves_at(spec))}")
 
 
 def cell_params(wildcards):

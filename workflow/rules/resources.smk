@@ -7,7 +7,14 @@ from scalebed.plan import resources as needs
 
 def train_resource(name, wildcards, attempt):
     """Return one resource of training a cell."""
-    return needs.resources(CELLS[cell_path(wildcards)], HARDWARE, attempt)[name]
+    spec = rule_params.marginal(CELLS[cell_path(wildcards)])
+    return needs.resources(spec, HARDWARE, attempt)[name]
+
+
+def trunk_resource(name, wildcards, attempt):
+    """Return one resource of training a piece of a trunk."""
+    leg = trunk_leg(wildcards)
+    return needs.resources(rule_params.leg(leg.spec, leg.begin), HARDWARE, attempt)[name]
 
 
 def evaluate_resource(name, tokens, wildcards, attempt):
@@ -28,7 +35,13 @@ def small_resource(name, memory, minutes, wildcards, attempt):
 
 def train_priority(wildcards):
     """Return the FLOPs of training a cell: the longest first, lest it runs alone at the end."""
-    return needs.training_flops(CELLS[cell_path(wildcards)])
+    return needs.training_flops(rule_params.marginal(CELLS[cell_path(wildcards)]))
+
+
+def trunk_priority(wildcards):
+    """Return the FLOPs of the whole trunk: what waits for it is more than a cell."""
+    trunk = trunk_leg(wildcards).trunk
+    return max(needs.training_flops(leg.spec) for leg in LEGS.values() if leg.trunk == trunk)
 
 
 def evaluate_priority(tokens, wildcards):
@@ -45,13 +58,12 @@ def every(function, *values):
 CONVERT_RESOURCES = every(convert_resource)
 DATA_RESOURCES = every(small_resource, 4000, needs.SMALL_MINUTES)
 ANALYSIS_RESOURCES = every(small_resource, 2000, 10)
-TRAIN_RESOURCES = {
-    name: partial(train_resource, name)
-    for name in (
-        *("mem_mb", "runtime", "slurm_partition"),
-        *("gpu", "ranks", "cpus_per_task", "nodes", "checkpoint_seconds"),
-    )
-}
+TRAIN_NAMES = (
+    *("mem_mb", "runtime", "slurm_partition"),
+    *("gpu", "ranks", "cpus_per_task", "nodes", "checkpoint_seconds"),
+)
+TRAIN_RESOURCES = {name: partial(train_resource, name) for name in TRAIN_NAMES}
+TRUNK_RESOURCES = {name: partial(trunk_resource, name) for name in TRAIN_NAMES}
 LOSS_RESOURCES = TASK_RESOURCES = {}
 LOSS_PRIORITY = TASK_PRIORITY = 0
 # Retries of one training, when it takes several jobs; None leaves it to the profile.
@@ -66,7 +78,10 @@ if not IMPORTED:
         TASK_TOKENS = len(STUDY.tasks.tasks) * ITEMS * needs.ITEM_TOKENS
         TASK_RESOURCES = every(evaluate_resource, TASK_TOKENS)
         TASK_PRIORITY = partial(evaluate_priority, TASK_TOKENS)
-    TO_TRAIN = [cell for cell in CELLS.values() if "checkpoint" not in cell]
+    TO_TRAIN = [
+        rule_params.marginal(cell) for cell in CELLS.values() if "checkpoint" not in cell
+    ]
+    TO_TRAIN += [rule_params.leg(leg.spec, leg.begin) for leg in LEGS.values()]
     SLICES = max((needs.slices(cell, HARDWARE) for cell in TO_TRAIN), default=1)
     if SLICES > 1:
         TRAIN_RETRIES = SLICES + 3

@@ -2,15 +2,44 @@
 
 NEEDS: results/datasets/<dataset>/manifest.json; the checkpoints of cells that were trained elsewhere.
 MAKES: results/cells/<cell>/{metrics.json,curve.parquet}, and beside them, undeclared because a
-diverged cell has none, model.safetensors and model.json. Resumable state lies in state/<cell>/, and a
-finished cell leaves its record there: see `scalebed.train.finished`.
+diverged cell has none, model.safetensors and model.json; results/trunks/<trunk>/step=<n>/state.json,
+and the state beside it. Resumable state lies in state/<cell>/ and state/trunks/, and a finished cell
+leaves its record there: see `scalebed.train.finished`.
 """
+
+
+rule train_trunk:
+    """Train a trunk from one state to the next; resumes from state/ when it was interrupted."""
+    input:
+        dataset="results/datasets/{dataset}/manifest.json",
+        trunk=trunk_before,
+    output:
+        f"results/trunks/{TRUNK}/step={{step}}/state.json",
+    log:
+        f"logs/train_trunk/{TRUNK}/step={{step}}.log",
+    benchmark:
+        f"benchmarks/results/train_trunk/{TRUNK}/step={{step}}.jsonl"
+    priority: trunk_priority
+    retries: TRAIN_RETRIES
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        **TRUNK_RESOURCES,
+    params:
+        spec=trunk_params,
+    shell:
+        "exec python -m scalebed train-trunk --params {params.spec:q} --dataset {input.dataset:q}"
+        " --trunk {input.trunk:q} --out {output:q} --threads {threads}"
+        " --ranks {resources.ranks} --wait-minutes {resources.runtime}"
+        " --checkpoint-seconds {resources.checkpoint_seconds} > {log:q} 2>&1"
 
 
 rule train_cell:
     """Train one cell; resumes from state/ when it was interrupted."""
     input:
         dataset="results/datasets/{dataset}/manifest.json",
+        trunk=cell_trunk,
     output:
         metrics=f"results/cells/{CELL}/metrics.json",
         curve=f"results/cells/{CELL}/curve.parquet",
@@ -31,7 +60,7 @@ rule train_cell:
         spec=cell_params,
     shell:
         "exec python -m scalebed train-cell --params {params.spec:q} --dataset {input.dataset:q}"
-        " --out {output.metrics:q} --threads {threads} --ranks {resources.ranks}"
+        " --trunk {input.trunk:q} --out {output.metrics:q} --threads {threads} --ranks {resources.ranks}"
         " --wait-minutes {resources.runtime}"
         " --checkpoint-seconds {resources.checkpoint_seconds} > {log:q} 2>&1"
 

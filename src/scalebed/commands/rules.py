@@ -87,6 +87,7 @@ RULES: dict[str, Rule | None] = {
         option("--tokens", "manifests of token shards", nargs="+"),
         _MANIFEST,
     ),
+    "train-trunk": None,
     "train-cell": None,  # a file of its own, which starts itself again as ranks
     "convert-checkpoint": Rule(
         "Take a cell from a checkpoint of open_lm instead of training it.",

@@ -20,6 +20,8 @@ ObjectiveName = Literal["sse", "log_sse", "huber_log"]
 Weights = Literal["equal", "evaluation"]
 Interval = Literal["bootstrap", "posterior"]
 Drawn = Literal["auto", "bootstrap", "posterior"]
+Schedule = Literal["cosine", "wsd"]
+CoolingShape = Literal["1-sqrt", "linear", "cosine", "square"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,9 +35,16 @@ class Training:
     lr: Above0 = 3e-3
     """Peak learning rate."""
     lr_end: AtLeast0 = 3e-5
-    """Learning rate at the end of the cosine."""
+    """Learning rate at the end."""
     warmup_steps: Count | None = None
     """Steps of linear warm-up; give this or `warmup_fraction`."""
+    schedule: Schedule = "cosine"
+    """Learning rate after the warm-up: along a cosine, or constant with a cool-down at the end
+    (`wsd`); cells of a `wsd` recipe that differ in M only branch off one trunk."""
+    cooldown: Annotated[float, Limits(gt=0, lt=1)] = 0.2
+    """Share of its steps that a `wsd` cell cools down over."""
+    shape: CoolingShape = "1-sqrt"
+    """How the learning rate falls in the cool-down, by the share of it that is over."""
     beta1: Decay = 0.9
     """First moment decay of AdamW."""
     beta2: Decay = 0.95

@@ -220,6 +220,19 @@ def _check_recipes(study: Study) -> None:
                 ) from error
             if (values.warmup_steps is None) == (values.warmup_fraction is None):
                 raise ValueError(f"recipes.{name}: give either warmup_steps or warmup_fraction")
+            if values.schedule == "wsd" and values.warmup_steps is None:
+                raise ValueError(
+                    f"recipes.{name}.warmup_fraction is {values.warmup_fraction}, but a trunk has "
+                    "one warm-up for all of its branches; expected warmup_steps with schedule wsd"
+                )
+            if values.schedule == "wsd" and (recipe.backend, recipe.source) != (
+                "torch",
+                "training",
+            ):
+                raise ValueError(
+                    f"recipes.{name}.schedule is wsd, but cells of the backend "
+                    f"{recipe.backend} cannot branch off a trunk; expected cosine, or backend torch"
+                )
             if values.batch_sequences % values.micro:
                 raise ValueError(
                     f"recipes.{name}: micro_sequences {values.micro_sequences} does not divide "

@@ -12,17 +12,20 @@ from scalebed.core.cells import Cell
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json, sha256_file
 from scalebed.core.provenance import run_record, state_digest
+from scalebed.core.trunks import Trunk
 from scalebed.model import ModelConfig
-from scalebed.train import finished, record
+from scalebed.train import finished, record, trunk_states
 from scalebed.train.checkpoint import StateFolder, open_state
 from scalebed.train.distributed.ranks import world
-from scalebed.train.job import Job, Options
+from scalebed.train.job import Job, Options, Outcome
 from scalebed.train.params import CellFailure, Recipe, check_params, check_tokens
 
 _log = logging.getLogger(__name__)
 
 
-def train_cell(params: dict[str, Any], dataset: Path, out: Path, options: Options) -> str:
+def train_cell(
+    params: dict[str, Any], dataset: Path, out: Path, options: Options, trunk: Path | None = None
+) -> str:
     """Train a cell, resuming where an earlier attempt stopped, and write its record.
 
     Beside ``out`` (metrics.json, written last) come curve.parquet and, for a finished cell,
@@ -38,6 +41,9 @@ def train_cell(params: dict[str, Any], dataset: Path, out: Path, options: Option
         Path of metrics.json.
     options
         How to run.
+    trunk
+        Record of the state at which the cell leaves its trunk; without one a cell that has a trunk
+        is trained from the first step, which ends in the same weights.
 
     Returns
     -------
@@ -52,27 +58,25 @@ def train_cell(params: dict[str, Any], dataset: Path, out: Path, options: Option
         If the surroundings are at fault: parameters, files, disk, or a second trainer.
     """
     began = time.monotonic()
-    leads = world()[0] == 0
+    leads = leading()
     cell = check_params(params)
     manifest = read_json(dataset)
     dataset_sha256 = sha256_file(dataset)
     run = record.RunRecord(params, dataset_sha256, manifest["tokens"], run_record())
     try:
-        job = _checked(params, cell, dataset, manifest, options)
+        job = checked_job(params, cell, dataset, manifest, options)
+        if trunk is not None:
+            job = trunk_states.branch(job, trunk, dataset_sha256)
     except CellFailure as failure:
         return _failed(out, run, cell, failure, leads)
     state_path = options.state / cell.path / state_digest(params, dataset_sha256)
-    with (
-        open_state(state_path, options.wait_seconds)
-        if leads
-        else contextlib.nullcontext(StateFolder(state_path)) as state
-    ):
+    with open_for(state_path, options) as state:
         # Ranks were started because there was something to train: see `restore_finished`.
         if world()[1] == 1 and finished.restore(state.path, out):
             return "done"
         try:
-            backend = import_module(BACKENDS[job.recipe.backend])
-            outcome = backend.train(job, state, began)
+            ended = None if trunk is None else trunk_states.diverged(trunk, options)
+            outcome = ended or run_job(job, state, began)
         except CellFailure as failure:
             status = _failed(out, run, cell, failure, leads)
         else:
@@ -85,6 +89,25 @@ def train_cell(params: dict[str, Any], dataset: Path, out: Path, options: Option
         elif leads:
             state.discard()
     return status
+
+
+def leading() -> bool:
+    """Tell whether this process is the one of its ranks that locks state and writes."""
+    return world()[0] == 0
+
+
+def open_for(path: Path, options: Options) -> contextlib.AbstractContextManager[StateFolder]:
+    """Open a folder of state: locked by the leading rank, as it is by others; see `open_state`."""
+    if leading():
+        return open_state(path, options.wait_seconds)
+    return contextlib.nullcontext(StateFolder(path))
+
+
+def run_job(job: Job, state: StateFolder, began: float) -> Outcome:
+    """Train by the backend that the recipe names; see `scalebed.core.backends`."""
+    backend = import_module(BACKENDS[job.recipe.backend])
+    outcome: Outcome = backend.train(job, state, began)
+    return outcome
 
 
 def restore_finished(params: dict[str, Any], dataset: Path, out: Path, options: Options) -> bool:
@@ -109,10 +132,22 @@ def _failed(out: Path, run: record.RunRecord, cell: Cell, failure: CellFailure, 
     return "failed"
 
 
-def _checked(
-    params: dict[str, Any], cell: Cell, dataset: Path, manifest: dict[str, Any], options: Options
+def checked_job(
+    params: dict[str, Any],
+    cell: Cell | Trunk,
+    dataset: Path,
+    manifest: dict[str, Any],
+    options: Options,
 ) -> Job:
-    """Return the job after checking that this cell can be trained on this data."""
+    """Return the job after checking that this cell can be trained on this data.
+
+    Raises
+    ------
+    CellFailure
+        If it cannot.
+    ScalebedError
+        If the parameters contradict each other.
+    """
     recipe = Recipe.from_record(params["recipe"])
     try:
         config = ModelConfig.from_record(params["model"])
@@ -130,4 +165,6 @@ def _checked(
             f"to {manifest['vocab'] - 1}"
         )
     check_tokens(params, manifest["tokens"], manifest["dataset"])
+    if recipe.schedule == "wsd" and recipe.backend != "torch":
+        raise CellFailure(f"the backend {recipe.backend} has no schedule wsd, expected cosine")
     return Job(params, cell, config, recipe, dataset, manifest, options)

@@ -123,12 +123,17 @@ class StateFolder:
         if ranks.leads:
             self._drop_old()
 
-    def newest(self) -> Saved | None:
+    def newest(self, limit: int | None = None) -> Saved | None:
         """Return the newest checkpoint that is whole, or None if there is none.
 
         Broken ones are removed with a warning that names them.
+
+        Parameters
+        ----------
+        limit
+            Steps that it may have at the most; later ones are left alone.
         """
-        found = self._checkpoints()
+        found = [path for path in self._checkpoints() if limit is None or _step(path) <= limit]
         for path in found:
             try:
                 return _checked(path)
@@ -191,8 +196,12 @@ def local_rows(target: Tensor) -> tuple[slice | None, Tensor]:
     return slice(start, start + here.shape[0]), here
 
 
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("step-").partition(".")[0])
+
+
 def _checked(path: Path) -> Saved:
-    step = int(path.name.removeprefix("step-").partition(".")[0])
+    step = _step(path)
     if path.is_dir():
         return Saved(step, path, _sharded_files().checked_facts(path))
     expected = path.with_suffix(".sha256").read_text().strip()

@@ -36,8 +36,8 @@ def keep(state: Path, out: Path) -> None:
     ScalebedError
         If they cannot be written.
     """
-    _copy(out.parent / _CURVE, state / _CURVE)
-    _copy(out, state / _RECORD)
+    copy(out.parent / _CURVE, state / _CURVE)
+    copy(out, state / _RECORD)
     # The count of attempts goes too: should the weights be lost, training starts anew.
     for path in state.iterdir():
         if path.is_dir():
@@ -76,12 +76,13 @@ def restore(state: Path, out: Path) -> bool:
         return False  # damaged: training again is the remedy
     if sha256_file(weights) != expected:
         return False  # of another recipe, or damaged
-    _copy(state / _CURVE, out.parent / _CURVE)
-    _copy(state / _RECORD, out)
+    copy(state / _CURVE, out.parent / _CURVE)
+    copy(state / _RECORD, out)
     _log.info("%s: trained already, its record is put back", out.parent)
     return True
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy(source: Path, target: Path) -> None:
+    """Copy a file, which appears whole or not at all."""
     with atomic_path(target) as temporary:
         shutil.copyfile(source, temporary)

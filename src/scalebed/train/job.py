@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from scalebed.core.cells import Cell
+from scalebed.core.trunks import Trunk
 from scalebed.model import ModelConfig
 from scalebed.train.params import Recipe
 
@@ -43,7 +44,7 @@ class Job(NamedTuple):
 
     params: dict[str, Any]
     """The cell's canonical parameters."""
-    cell: Cell
+    cell: Cell | Trunk
     config: ModelConfig
     recipe: Recipe
     dataset: Path
@@ -51,6 +52,12 @@ class Job(NamedTuple):
     manifest: dict[str, Any]
     """What it says."""
     options: Options
+    begins: tuple[Path, ...] = ()
+    """Folders with a state of its trunk that training may begin from, the latest first."""
+    lineage: str | None = None
+    """What those states say they are of, so that none of another data set is taken."""
+    keep: Path | None = None
+    """Folder in which the state after the last step is kept: this is a trunk itself."""
 
     @property
     def steps(self) -> int:
@@ -82,5 +89,7 @@ class Outcome(NamedTuple):
     """Writes the weights into a folder, with facts about them; called for a finished run only."""
     ranks: int = 1
     """Processes that trained it together, in the last attempt."""
+    begun: int = 0
+    """Step it began at: the last one of its trunk for a branch."""
     peak_bytes: int | None = None
     """Most memory a rank used in the last attempt: of its GPU, else of the machine."""

@@ -21,6 +21,9 @@ from scalebed.train.optimizer import FlatAdamW, learning_rate
 from scalebed.train.params import Recipe
 from scalebed.train.progress import Progress, Silent
 
+ENDLESS = 1 << 62
+"""Steps of a run whose learning rate never begins to fall."""
+
 # Reading values from the device stops it, so the curve is looked at only so often.
 _LOOK = 25
 
@@ -97,6 +100,8 @@ class Training:
         self.curve = torch.zeros(steps, 3, device=self.device)
         self.done = 0
         self.seconds = 0.0
+        self.horizon = steps
+        """Steps of the whole run, by which the learning rate goes; a trunk has no end."""
         self._loss: Callable[..., Loss] = torch.compile(model.loss) if compiled else model.loss
         by_hand = by_hand and self.device.type == "cpu" and not compiled
         self._direct = Gradient(model, recipe.precision) if by_hand else None
@@ -115,7 +120,7 @@ class Training:
             row[curves.LOSS] += loss.cross_entropy
             row[curves.Z_LOSS] += loss.z * recipe.z_loss
         self.ranks.mean(row[: curves.GRAD_NORM])
-        row[curves.GRAD_NORM] = self.optimizer.step(learning_rate(recipe, self.steps, self.done))
+        row[curves.GRAD_NORM] = self.optimizer.step(learning_rate(recipe, self.horizon, self.done))
         self.done += 1
 
     def _batch(self) -> Tensor:
@@ -177,7 +182,7 @@ class Training:
         self.ranks.wait()
 
     def resume(self, saved: Saved) -> None:
-        """Take over the state of a checkpoint.
+        """Take over the state of a checkpoint and go on counting its seconds.
 
         Raises
         ------
@@ -251,7 +256,9 @@ def run_training(
         training.seconds += time.monotonic() - looked
         if look:
             progress.update(training.done, loss, training.seconds)
-            if training.done % curves.WINDOW == 0 or training.done == training.steps:
+            # Not where a trunk pauses, lest the verdict depend on who branches off it.
+            whole = training.done == training.horizon
+            if training.done % curves.WINDOW == 0 or whole:
                 seen = training.curve[: training.done].cpu()
                 if found := curves.divergence(seen):
                     return Verdict("diverged", found[1], seen[: found[0]])

@@ -8,6 +8,7 @@ from scalebed.core.backends import Backend
 from scalebed.core.cells import Cell
 from scalebed.core.declared import check_limits, read_dataclass
 from scalebed.core.errors import ScalebedError
+from scalebed.core.trunks import COOLING, Trunk
 from scalebed.core.values import Count, Training
 
 
@@ -50,11 +51,21 @@ class Recipe(Training):
         CellFailure
             If a value is impossible.
         """
-        return read_dataclass(cls, record, "--params: recipe.", whole=True)
+        # Cells on a cosine do without, so that they are the cells of before there was another.
+        cosine = {name: cls.__dataclass_fields__[name].default for name in COOLING}
+        return read_dataclass(cls, {**cosine, **record}, "--params: recipe.", whole=True)
 
 
-_KEYS = ("cell", "model", "recipe", "tokens", "steps", "numerics")
+_KEYS = ("model", "recipe", "tokens", "steps", "numerics")
 _OPTIONAL = ("allow_repeats",)
+
+
+def check_outline(params: Any) -> None:
+    """Check the outline of the ``--params`` of a cell or of a trunk; see `check_params`."""
+    if isinstance(params, dict) and "trunk" in params:
+        check_trunk_params(params)
+    else:
+        check_params(params)
 
 
 def check_params(params: Any) -> Cell:
@@ -65,21 +76,38 @@ def check_params(params: Any) -> Cell:
     ScalebedError
         If a part is missing, unknown or of the wrong kind.
     """
+    return Cell(**_outline(params, "cell", Cell._fields))
+
+
+def check_trunk_params(params: Any) -> Trunk:
+    """Return the trunk that ``--params`` names, after checking its outline.
+
+    Raises
+    ------
+    ScalebedError
+        If a part is missing, unknown or of the wrong kind.
+    """
+    return Trunk(**_outline(params, "trunk", Trunk._fields))
+
+
+def _outline(params: Any, named: str, fields: tuple[str, ...]) -> dict[str, Any]:
+    """Return the names of a cell or trunk, after checking what stands beside them."""
     if not isinstance(params, dict):
         raise ScalebedError(f"--params is a JSON {type(params).__name__}, expected an object")
-    for key in _KEYS:
+    for key in (named, *_KEYS):
         if key not in params:
             raise ScalebedError(f"--params has no key {key!r}")
     for key, value in params.items():
-        if key not in (*_KEYS, *_OPTIONAL):
+        if key not in (named, *_KEYS, *_OPTIONAL):
             raise ScalebedError(f"--params has the unknown key {key!r}")
-        if key in ("cell", "model", "recipe") and not isinstance(value, dict):
+        if key in (named, "model", "recipe") and not isinstance(value, dict):
             raise ScalebedError(f"--params: {key} is {value!r}, expected an object")
         if key in ("tokens", "steps", "numerics") and (type(value) is not int or value < 1):
             raise ScalebedError(f"--params: {key} is {value!r}, expected a positive whole number")
-    if set(params["cell"]) != set(Cell._fields):
-        raise ScalebedError(f"--params: cell is {params['cell']!r}, expected {Cell._fields}")
-    return Cell(**params["cell"])
+    names: dict[str, Any] = params[named]
+    if set(names) != set(fields):
+        raise ScalebedError(f"--params: {named} is {names!r}, expected {fields}")
+    return names
 
 
 def check_tokens(params: Mapping[str, Any], there: int, dataset: str) -> None:

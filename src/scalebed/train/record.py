@@ -10,6 +10,7 @@ import torch
 from scalebed.core import arithmetic
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import sha256_file, write_json
+from scalebed.core.trunks import trunk_of
 from scalebed.model.saved import CONFIG, WEIGHTS
 from scalebed.train.curve import train_loss, write_curve
 from scalebed.train.job import Job, Outcome
@@ -107,7 +108,7 @@ def write_trained(
         weights = sha256_file(out.parent / WEIGHTS)
     context = job.config.context
     rows = write_curve(out.parent / CURVE, outcome.curve, job.recipe, job.steps, context)
-    trained = outcome.steps * job.recipe.batch_sequences * context
+    trained = (outcome.steps - outcome.begun) * job.recipe.batch_sequences * context
     facts = {
         "status": outcome.status,
         "reason": outcome.reason,
@@ -115,7 +116,8 @@ def write_trained(
         "seconds": outcome.seconds,
         "wall_seconds": outcome.wall_seconds,
         "attempts": outcome.attempts,
-        "tokens_per_second": trained / outcome.seconds,
+        "tokens_per_second": trained / outcome.seconds if outcome.seconds else None,
+        "trunk_steps": outcome.begun,
         "threads": outcome.threads,
         "ranks": outcome.ranks,
         "peak_bytes": outcome.peak_bytes,
@@ -142,6 +144,7 @@ def _metrics(run: RunRecord) -> dict[str, Any]:
     shape = arithmetic.shape_of(params["model"])
     counts = arithmetic.count_params(shape)
     tokens = params["tokens"]
+    trunk = trunk_of(params)
     return {
         "cell": params["cell"],
         "status": None,
@@ -160,6 +163,8 @@ def _metrics(run: RunRecord) -> dict[str, Any]:
         "flops": arithmetic.flops(counts.total, tokens),
         "flops_exact": arithmetic.flops_exact(shape, tokens),
         "epochs": None if run.dataset_tokens is None else tokens / run.dataset_tokens,
+        "trunk": None if trunk is None else trunk.path,
+        "trunk_steps": 0,
         "train_loss": None,
         "seconds": 0.0,
         "wall_seconds": 0.0,

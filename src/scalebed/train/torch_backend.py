@@ -17,12 +17,13 @@ from scalebed.train.distributed.blocks import prepare_blocks
 from scalebed.train.distributed.ranks import Ranks, check_ranks, local
 from scalebed.train.interrupt import stop_on_signal
 from scalebed.train.job import Job, Outcome
-from scalebed.train.loop import Source, Training, run_training
+from scalebed.train.loop import ENDLESS, Source, Training, run_training
 from scalebed.train.memory import Layout, choose_layout
 from scalebed.train.params import check_tokens
 from scalebed.train.progress import Progress, Silent
 from scalebed.train.record import Clock
 from scalebed.train.runtime import choose_device, device_bytes, prepare_process
+from scalebed.train.trunk_states import latest, trunk_step
 
 _log = logging.getLogger(__name__)
 
@@ -49,25 +50,34 @@ def train(job: Job, state: StateFolder, began: float) -> Outcome:
     check_tokens(job.params, len(source) * job.config.context, job.manifest["dataset"])
     with _device(job, ranks) as device:
         training = _training(job, ranks, device, source)
-        spent = 0.0
-        if saved := _newest(state, ranks):
+        spent, begun = 0.0, 0
+        if saved := _newest(job, state, ranks):
             training.resume(saved)
             spent = float(saved.facts["wall_seconds"])
             _log.info("%s: resuming after step %d", job.cell.path, training.done)
+            if job.keep is None and saved.path.parent in job.begins:
+                # A branch has not spent what its trunk has.
+                training.seconds = spent = 0.0
+            begun = 0 if job.keep is not None or not job.begins else trunk_step(job.begins[0])
         clock = Clock(began, spent)
         with _progress(job, training) as progress, stop_on_signal(once=ranks.size == 1) as stop:
             verdict = run_training(
                 *(training, state, stop, progress, options.checkpoint_seconds),
                 lambda: {"wall_seconds": clock.seconds()},
             )
+        if job.keep is not None and verdict.status == "done":
+            facts = {"wall_seconds": clock.seconds(), "lineage": job.lineage}
+            training.save(StateFolder(job.keep), facts)
         # Before the weights are gathered, which is no part of training.
         (peak,) = ranks.agree(_peak_bytes(device))
-        weights = training.weights() if verdict.status == "done" else None
+        ends = verdict.status == "done" and job.keep is None
+        weights = training.weights() if ends else None
     return Outcome(
         *verdict,
         steps=training.done,
         seconds=training.seconds,
         attempts=attempts,
+        begun=begun,
         device=device.type,
         threads=options.threads,
         wall_seconds=clock.seconds(),
@@ -96,9 +106,13 @@ def _device(job: Job, ranks: Ranks) -> Iterator[torch.device]:
             lock.close()
 
 
-def _newest(state: StateFolder, ranks: Ranks) -> Saved | None:
-    found: Saved | None = ranks.told(state.newest() if ranks.leads else None)
-    return found
+def _newest(job: Job, state: StateFolder, ranks: Ranks) -> Saved | None:
+    """Return the latest state to begin from: the job's own, or one of its trunk."""
+    found: Saved | None = None
+    if ranks.leads:
+        found = latest(job, state.newest(job.steps))
+    told: Saved | None = ranks.told(found)
+    return told
 
 
 @contextlib.contextmanager
@@ -128,6 +142,15 @@ class _Share:
 
 def _training(job: Job, ranks: Ranks, device: torch.device, source: SequenceSource) -> Training:
     """Return the training that this rank takes part in, at its first step."""
+    training = _at_first_step(job, ranks, device, source)
+    if job.keep is not None:
+        training.horizon = ENDLESS
+    return training
+
+
+def _at_first_step(
+    job: Job, ranks: Ranks, device: torch.device, source: SequenceSource
+) -> Training:
     options = job.options
     layout: Layout = ranks.told(
         choose_layout(

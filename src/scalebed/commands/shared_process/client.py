@@ -24,7 +24,7 @@ _KINDS = {
     **dict.fromkeys(
         (
             *("extract-corpus", "train-tokenizer", "tokenize-corpus", "build-dataset"),
-            *("build-suite", "train-cell", "convert-checkpoint", "evaluate-losses"),
+            *("build-suite", "train-trunk", "train-cell", "convert-checkpoint", "evaluate-losses"),
         ),
         "train",
     ),
