@@ -9,7 +9,7 @@ from typing import Any
 from scalebed.core import arithmetic
 from scalebed.core.cells import Cell
 from scalebed.core.provenance import digest
-from scalebed.core.trunks import COOLING, leaves_at
+from scalebed.core.trunks import COOLING
 from scalebed.evaluate.digests import suite_digests, task_digest
 from scalebed.study.checks import CHECKS
 from scalebed.study.figures import FIGURES, SEARCH_FIGURES
@@ -88,22 +88,6 @@ def cell(study: Study, cell: Cell) -> dict[str, Any]:
         **({"allow_repeats": True} if study.allow_repeats and path is None else {}),
         **({} if path is None else {"checkpoint": path}),
     }
-
-
-def marginal(spec: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a cell with the steps and tokens that are its own: its branch's."""
-    begun = leaves_at(spec) or 0
-    return spec | _steps(spec, spec["steps"] - begun)
-
-
-def leg(spec: dict[str, Any], begin: int) -> dict[str, Any]:
-    """Return the parameters of a trunk with the steps and tokens from step `begin` on."""
-    return spec | _steps(spec, spec["steps"] - begin)
-
-
-def _steps(spec: dict[str, Any], steps: int) -> dict[str, Any]:
-    tokens = spec["recipe"]["batch_sequences"] * spec["model"]["context"]
-    return {"steps": steps, "tokens": steps * tokens}
 
 
 def checkpoint(study: Study, cell: Cell) -> str | None:
