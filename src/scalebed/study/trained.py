@@ -9,6 +9,7 @@ from scalebed.core.arithmetic import SIZE_TABLES
 from scalebed.core.cells import Cell, expand, product
 from scalebed.core.errors import ScalebedError
 from scalebed.laws import get_law, names_of
+from scalebed.study.branches import check_cool_downs
 from scalebed.study.checks import Check
 from scalebed.study.figures import PLOTS
 from scalebed.study.roles import cell_roles
@@ -297,11 +298,13 @@ def check_study(study: Study) -> None:
     Raises
     ------
     ScalebedError
-        If the grid does not expand, a selector matches nothing, or a model is too small.
+        If the grid does not expand, a selector matches nothing, a model is too small, or a trunk
+        is left in its warm-up.
     """
     roles(study)
     _check_vocabularies(study)
     _check_sources(study)
+    check_cool_downs(study)
 
 
 def roles(study: Study) -> dict[Cell, dict[str, bool]]:
