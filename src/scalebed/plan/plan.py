@@ -81,7 +81,7 @@ class Plan(NamedTuple):
     """The site it is planned for."""
     pieces: Sequence[Piece] = ()
     """The pieces of trunks that its cells branch off."""
-    disk: Disk = Disk(0, 0, 0)
+    disk: Disk = Disk(0, 0, 0, 0)
     """What states of trunks take."""
 
     @property
@@ -195,9 +195,8 @@ def make_plan(
     }
     pieces = pieces_of(cells, data, root, calibration, hardware)
     told = warnings(trained, pieces)
-    plan = Plan(
-        study.name, rows, devices, evaluation, told, [], hardware, pieces, disk(pieces, root)
-    )
+    space = disk(pieces, root, study.trunk_states)
+    plan = Plan(study.name, rows, devices, evaluation, told, [], hardware, pieces, space)
     budget = combined(study.budget, budget)
     plan.warnings.extend(unchecked(plan, budget))
     used = {study.recipes[row.cell.recipe].backend for row in plan.to_train}

@@ -20,10 +20,11 @@ def trunk_lines(plan: Plan) -> Iterator[str]:
             text += f" ({flops} FLOPs, {_time(plan)}); a branch is counted without its trunk"
         yield text
         yield f"cells and trunks together take {_share(plan):.0%} of the FLOPs of cells alone"
-    needed, there, others = plan.disk
+    needed, there, others, kept = plan.disk
     if plan.pieces or others:
         text = f"states of trunks: {bytes_text(needed)} on disk"
-        text += f", {bytes_text(there)} of them there" if there else ""
+        text += f", {bytes_text(kept)} when the study is done" if kept < needed else ""
+        text += f"; {bytes_text(there)} of them are there" if there else ""
         if others:
             text += f"; {bytes_text(others)} more that no cell of this study leaves at"
         yield text
@@ -33,8 +34,9 @@ def _time(plan: Plan) -> str:
     todo = [piece for piece in plan.pieces if piece.to_train]
     parts = [piece.device_seconds for piece in todo]
     seconds = None if None in parts else sum(part for part in parts if part is not None)
-    unit = "GPU" if plan.hardware.gpu else "core"
-    return f"{duration(seconds, all(piece.measured for piece in todo))} on one {unit}"
+    if plan.hardware.gpu:
+        return "? GPU-hours" if seconds is None else f"~{seconds / 3600:,.0f} GPU-hours"
+    return f"{duration(seconds, all(piece.measured for piece in todo))} on one core"
 
 
 def _share(plan: Plan) -> float:

@@ -9,7 +9,8 @@ from typing import Any
 from scalebed.core import arithmetic
 from scalebed.core.cells import Cell
 from scalebed.core.provenance import digest
-from scalebed.core.trunks import COOLING
+from scalebed.core.trunk_files import states_of
+from scalebed.core.trunks import COOLING, legs
 from scalebed.evaluate.digests import suite_digests, task_digest
 from scalebed.study.checks import CHECKS
 from scalebed.study.figures import FIGURES, SEARCH_FIGURES
@@ -94,6 +95,12 @@ def checkpoint(study: Study, cell: Cell) -> str | None:
     """Return the file a cell is taken from; None for a cell that is trained."""
     pattern = study.recipes[cell.recipe].checkpoint
     return None if pattern is None else pattern.format(**cell._asdict())
+
+
+def kept_states(study: Study) -> dict[str, Any]:
+    """Return the parameters of ``drop_states``: the states that stay when a study is done."""
+    pieces = legs(cell(study, item) for item in study.cells())
+    return {"study": study.name, "states": states_of(pieces, study.trunk_states)}
 
 
 def losses(study: Study) -> dict[str, Any]:
@@ -214,7 +221,8 @@ def search(study: SearchStudy) -> dict[str, Any]:
 
 def report(study: Study | ImportedStudy | SearchStudy) -> dict[str, Any]:
     """Return the parameters of ``gather_study`` and ``write_report``."""
-    science = study.model_dump(mode="json", exclude={"title", "figures", "budget", "checks"})
+    look = {"title", "figures", "budget", "checks", "trunk_states"}
+    science = study.model_dump(mode="json", exclude=look)
     if isinstance(study, SearchStudy):
         return {
             "kind": "search",

@@ -9,7 +9,7 @@ from scalebed.core import arithmetic
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json
 from scalebed.core.provenance import state_digest
-from scalebed.core.trunk_files import RECORD, size_of, state_folders
+from scalebed.core.trunk_files import RECORD, Kept, size_of, state_folders, states_of
 from scalebed.core.trunks import Leg, Trunk, legs, state_path, trunk_of, with_steps
 from scalebed.core.trunks import leaves_at as leaving
 from scalebed.plan.estimates import Calibration
@@ -94,6 +94,8 @@ class Disk(NamedTuple):
     """Of those among them that are on disk."""
     others: int
     """Of states on disk that no cell of the study leaves at."""
+    kept: int
+    """Of the states that stay when the study is done."""
 
 
 def pieces_of(
@@ -216,8 +218,10 @@ def _latest(leg: Leg, data: Upstream, root: Path) -> int:
     return max(found)
 
 
-def disk(pieces: list[Piece], root: Path) -> Disk:
+def disk(pieces: list[Piece], root: Path, kept: Kept) -> Disk:
     """Return what the states of a study's trunks take, and those of all others on disk."""
+    steps = states_of((piece.leg for piece in pieces), kept)
+    stay = [piece for piece in pieces if piece.leg.end in steps[piece.leg.trunk.path]]
     trunks = root / TRUNKS
     own = {piece.leg.path: piece for piece in pieces}
     there = others = 0
@@ -227,4 +231,5 @@ def disk(pieces: list[Piece], root: Path) -> Disk:
             there += size_of(folder)
         else:
             others += size_of(folder)
-    return Disk(sum(piece.size for piece in pieces), there, others)
+    needed, staying = (sum(piece.size for piece in some) for some in (pieces, stay))
+    return Disk(needed, there, others, staying)

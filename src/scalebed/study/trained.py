@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from scalebed.core.arithmetic import SIZE_TABLES
 from scalebed.core.cells import Cell, expand, product
 from scalebed.core.errors import ScalebedError
+from scalebed.core.trunk_files import Kept
 from scalebed.laws import get_law, names_of
 from scalebed.study.branches import check_cool_downs
 from scalebed.study.checks import Check
@@ -86,6 +87,9 @@ class Study(Measured):
     """What the study may cost."""
     allow_repeats: bool = False
     """Whether a cell may see its data more than once."""
+    trunk_states: Kept = "all"
+    """Which states of its trunks stay on disk when the study is done: `all` that its cells leave
+    at, or the `last` of each trunk; another cool-down then trains the trunk again."""
     figures: dict[str, dict[str, Any]] = {}
     """Options of figures by figure name; changing them redraws figures and nothing else."""
 

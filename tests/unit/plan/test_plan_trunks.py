@@ -224,7 +224,13 @@ def test_a_state_takes_what_the_plan_says(tmp_path):
 def test_disk_is_counted_and_what_is_not_needed_told(tmp_path):
     wanted = study()
     found = plan(tmp_path, wanted)
-    assert found.disk == (sum(piece.size for piece in found.pieces), 0, 0)
+    size = sum(piece.size for piece in found.pieces)
+    assert found.disk == (size, 0, 0, size)
+    last = wanted.model_copy(update={"trunk_states": "last"})
+    longest = [max(trunk, key=lambda leg: leg.end) for trunk in (legs(specs(wanted)),)]
+    part = sum(state_bytes(found.rows[-1].params, leg.end) for leg in longest)
+    assert 2 * part < plan(tmp_path, last).disk.kept < size
+    assert "when the study is done" in render(plan(tmp_path, last))
     assert "no cell of this study" not in render(found)
     first, second, _ = legs(specs(wanted))
     folder = put(tmp_path, first)
