@@ -74,3 +74,11 @@ def test_states_come_and_go_and_nothing_reruns(project: Project) -> None:
     jobs = project.planned(DROPPED)
     # One of the trunk jobs finds its state there and trains nothing.
     assert (jobs["train_trunk"], jobs["train_cell"]) == (4, 3)
+
+    # For an M in between, the states before it are made again, and cells that left there put back.
+    project.write_study(study([2, 3, 4], kept="last", cooldown=0.4))
+    jobs = project.planned(DROPPED)
+    assert (jobs["train_trunk"], jobs["train_cell"]) == (6, 4)
+    said = project.scalebed("plan", "--study", "study.yaml", "--summary", "--no-calibration").stdout
+    assert "6 pieces of 2 trunks, 4 to train" in said
+    assert "size=8k/ratio=2/recipe=base/seed=0 will be evaluated again, not trained" in said

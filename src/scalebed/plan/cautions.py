@@ -31,7 +31,19 @@ def warnings(rows: Sequence[Row], pieces: Sequence[Piece]) -> list[str]:
             f"{bad[0].state.name} and not to be trained again as it is: {_some(bad)}; "
             "change its recipe or delete its metrics.json"
         )
-    return found + _lost(rows, pieces)
+    return found + _lost(rows, pieces) + _again(rows, pieces)
+
+
+def _again(rows: Sequence[Row], pieces: Sequence[Piece]) -> list[str]:
+    """Say which cells are evaluated again, because the state they left at is made again."""
+    made = {piece.leg.path for piece in pieces if piece.to_train}
+    again = [row for row in rows if row.state.name == "done" and row.trunk in made]
+    if not again:
+        return []
+    return [
+        f"{_some(again)} will be evaluated again, not trained: the state it left its trunk at is "
+        "gone and made again for others"
+    ]
 
 
 def _lost(rows: Sequence[Row], pieces: Sequence[Piece]) -> list[str]:

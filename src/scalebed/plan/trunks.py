@@ -30,7 +30,7 @@ class Piece(NamedTuple):
     branches: int
     """Cells of the study that leave at its end."""
     needed: bool
-    """Whether a cell to train waits for it."""
+    """Whether a cell to train waits for it, or the state before it is made again."""
     params: int
     """N."""
     cost: float
@@ -133,7 +133,19 @@ def pieces_of(
         begin = _latest(leg, data[leg.trunk.dataset], root) if state.to_train else leg.begin
         piece = _piece(leg, begin, state, root, calibration, hardware)
         found.append(piece._replace(branches=leave[leg.path], needed=needed))
-    return found[::-1]
+    return _made_again(found[::-1])
+
+
+def _made_again(pieces: list[Piece]) -> list[Piece]:
+    """Count what is made because the state before it is, whether or not a cell waits for it.
+
+    To Snakemake a missing state that is made is a new one, and what goes on from it out of date.
+    """
+    found: list[Piece] = []
+    for piece in pieces:
+        before = found[-1] if found and found[-1].leg.path == piece.before else None
+        found.append(piece._replace(needed=piece.needed or bool(before and before.to_train)))
+    return found
 
 
 def state_of(spec: Mapping[str, Any]) -> str | None:

@@ -125,6 +125,23 @@ def test_only_states_that_a_cell_waits_for_are_planned(tmp_path):
     assert (found.flops, found.seconds, found.wall_seconds) == (0, 0, 0)
 
 
+def test_what_comes_after_a_state_that_is_made_again_is_made_again(tmp_path):
+    wanted = study()
+    for cell in wanted.cells():
+        if cell != Cell("red", "small", 5, "base", 0):
+            train(tmp_path, wanted, cell)
+    first, second, third = legs(specs(wanted))
+    put(tmp_path, third)
+    found = plan(tmp_path, wanted)
+    assert to_train(found) == [("red small", leg.begin, leg.end) for leg in (first, second)]
+    (told,) = [text for text in found.warnings if "evaluated again" in text]
+    assert told.startswith("dataset=red/size=small/ratio=10/")
+    put(tmp_path, second)
+    found = plan(tmp_path, wanted)
+    assert to_train(found) == [("red small", 0, first.end)]
+    assert "evaluated again" not in "".join(found.warnings)
+
+
 def test_a_piece_goes_on_from_any_state_of_its_trunk(tmp_path):
     """Another cool-down leaves at other steps; the states there are still count."""
     for leg in legs(specs(study())):
