@@ -5,7 +5,7 @@ from typing import Any
 
 from project import STUDY, Project
 
-from scalebed.core.trunk_files import state_folders
+from scalebed.core.trunk_files import listed_states, state_folders
 
 DROPPED = "results/studies/tiny/dropped_states.json"
 
@@ -50,7 +50,12 @@ def test_states_come_and_go_and_nothing_reruns(project: Project) -> None:
     project.write_study(study([2, 4]))
     assert wanted(project) == (4, 4)
     assert not (project.root / "results/studies").exists()
+    # The states are listed before anything trains, lest another study drops them meanwhile.
+    assert project.snakemake("results/datasets/tales/manifest.json").returncode == 0
+    listed = listed_states(project.root / "results/studies")
     run(project)
+    found = state_folders(project.root / "results/trunks")
+    assert listed == {str(path.relative_to(project.root / "results/trunks")) for path in found}
     short, long = states(project)
     assert json.loads((project.root / DROPPED).read_text())["dropped"] == []
 

@@ -158,8 +158,9 @@ def trunk_params(wildcards):
 def trunk_before(wildcards):
     """Return the state that a piece of a trunk goes on from.
 
-    States are `ancient`: one that was lost and is made again has the same content, so nothing that
-    began from it is made again with it.
+    States are `ancient`: a newer one has the same content, so nothing that began from it is made
+    again. Only where one was gone and is made for others do jobs that began from it start again; they
+    find what they had made.
     """
     leg = trunk_leg(wildcards)
     path = state_path(leg.trunk, leg.begin)
