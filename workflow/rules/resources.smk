@@ -42,7 +42,9 @@ def train_priority(wildcards):
 def trunk_priority(wildcards):
     """Return the FLOPs of the whole trunk: what waits for it is more than a cell."""
     trunk = trunk_leg(wildcards).trunk
-    return max(needs.training_flops(leg.spec) for leg in LEGS.values() if leg.trunk == trunk)
+    return max(
+        needs.training_flops(leg.spec) for leg in LEGS.values() if leg.trunk == trunk
+    )
 
 
 def evaluate_priority(tokens, wildcards):

@@ -44,10 +44,10 @@ rule drop_states:
         "results/studies/{study}/dropped_states.json",
     log:
         "logs/drop_states/{study}.log",
+    localrule: True
     conda:
         "../../envs/train.yaml"
     threads: 1
-    localrule: True
     params:
         spec=canonical_json(rule_params.kept_states(STUDY)),
     shell:
