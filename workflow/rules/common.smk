@@ -155,14 +155,9 @@ def trunk_params(wildcards):
 
 
 def trunk_before(wildcards):
-    """Return the state that a piece of a trunk goes on from.
-
-    States are `ancient`: one that was lost and is made again has the same content, so nothing that
-    began from it is made again with it.
-    """
+    """Return the state that a piece of a trunk waits for."""
     leg = trunk_leg(wildcards)
-    path = state_path(leg.trunk, leg.begin)
-    return ancient(f"results/trunks/{path}") if leg.begin else []
+    return f"results/trunks/{state_path(leg.trunk, leg.begin)}" if leg.begin else []
 
 
 def cell_trunk(wildcards):
@@ -171,7 +166,7 @@ def cell_trunk(wildcards):
     trunk = trunk_of(spec)
     if trunk is None:
         return []
-    return ancient(f"results/trunks/{state_path(trunk, leaves_at(spec))}")
+    return f"results/trunks/{state_path(trunk, leaves_at(spec))}"
 
 
 def cell_params(wildcards):
