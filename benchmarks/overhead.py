@@ -67,6 +67,11 @@ def recorded(folder: Path) -> dict[str, float]:
             record = file.with_name(f"{name}.json")
             if record.exists():
                 found[name] += json.loads(record.read_text())["seconds"]
+    for trunk in (folder / "results/trunks").rglob("trunk=*"):
+        states = [json.loads(file.read_text()) for file in trunk.glob("step=*/state.json")]
+        # Seconds of a state are those of its trunk up to there.
+        found["steps"] += max(state["seconds"] for state in states)
+        found["training"] += max(state["wall_seconds"] for state in states)
     return found
 
 

@@ -156,15 +156,9 @@ def trunk_params(wildcards):
 
 
 def trunk_before(wildcards):
-    """Return the state that a piece of a trunk goes on from.
-
-    States are `ancient`: a newer one has the same content, so nothing that began from it is made
-    again. Only where one was gone and is made for others do jobs that began from it start again; they
-    find what they had made.
-    """
+    """Return the state that a piece of a trunk waits for."""
     leg = trunk_leg(wildcards)
-    path = state_path(leg.trunk, leg.begin)
-    return ancient(f"results/trunks/{path}") if leg.begin else []
+    return f"results/trunks/{state_path(leg.trunk, leg.begin)}" if leg.begin else []
 
 
 def cell_trunk(wildcards):
@@ -173,7 +167,7 @@ def cell_trunk(wildcards):
     trunk = trunk_of(spec)
     if trunk is None:
         return []
-    return ancient(f"results/trunks/{state_path(trunk, leaves_at(spec))}")
+    return f"results/trunks/{state_path(trunk, leaves_at(spec))}"
 
 
 def cell_params(wildcards):

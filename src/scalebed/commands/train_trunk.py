@@ -27,5 +27,6 @@ def _train(params: Any, args: argparse.Namespace, options: Any) -> None:
 
 
 def _trained(params: Any, args: argparse.Namespace, options: Any) -> bool:
-    """Leave it to the ranks, which begin from the state after the last step where there is one."""
-    return False
+    from scalebed.train.trunk import restore_trunk
+
+    return restore_trunk(params, args.dataset, args.out)

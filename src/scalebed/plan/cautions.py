@@ -35,14 +35,14 @@ def warnings(rows: Sequence[Row], pieces: Sequence[Piece]) -> list[str]:
 
 
 def _again(rows: Sequence[Row], pieces: Sequence[Piece]) -> list[str]:
-    """Say which cells are evaluated again, because the state they left at is made again."""
-    made = {piece.leg.path for piece in pieces if piece.to_train}
+    """Say which cells are evaluated again, because the state they left at is made or put back."""
+    made = {piece.leg.path for piece in pieces if piece.to_train or piece.asked}
     again = [row for row in rows if row.state.name == "done" and row.trunk in made]
     if not again:
         return []
     return [
-        f"{_some(again)} will be evaluated again, not trained: the state it left its trunk at is "
-        "gone and made again for others"
+        f"{_some(again)} will be evaluated again, not trained: a state of its trunk, where it left "
+        "or before, is gone and made again"
     ]
 
 

@@ -44,6 +44,8 @@ class Piece(NamedTuple):
     state: State
     layout: Layout | None = None
     """How it is spread over the GPUs of the site."""
+    asked: bool = False
+    """Whether its job runs because a state before it is made, be it to put its own back."""
 
     @property
     def whole(self) -> float:
@@ -137,14 +139,16 @@ def pieces_of(
 
 
 def _made_again(pieces: list[Piece]) -> list[Piece]:
-    """Count what is made because the state before it is, whether or not a cell waits for it.
+    """Count what is made because a state before it is, whether or not a cell waits for it.
 
-    To Snakemake a missing state that is made is a new one, and what goes on from it out of date.
+    To Snakemake a state that is made is a new one, and what waits for it out of date: it is made
+    again where it is missing, and put back where it is not.
     """
     found: list[Piece] = []
     for piece in pieces:
         before = found[-1] if found and found[-1].leg.path == piece.before else None
-        found.append(piece._replace(needed=piece.needed or bool(before and before.to_train)))
+        asked = before is not None and (before.asked or before.to_train)
+        found.append(piece._replace(needed=piece.needed or asked, asked=asked))
     return found
 
 

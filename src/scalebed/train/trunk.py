@@ -58,6 +58,8 @@ def train_trunk(
     record = {"params": params, "lineage": kin, "run": run_record()}
     if before is not None and (ended := read_json(before))["status"] != "done":
         return _as_before(out, record, before, ended)
+    if trunk_states.restore(out, kin):
+        return "done"
     try:
         job = checked_job(params, trunk, dataset, manifest, options)
     except CellFailure as failure:
@@ -75,9 +77,18 @@ def train_trunk(
             trunk_states.write_curve(out.parent, outcome)
         facts = outcome._asdict()
         told = ("status", "reason", "seconds", "wall_seconds", "attempts", "device", "ranks")
-        write_json(out, record | {name: facts[name] for name in (*told, "peak_bytes")})
+        trunk_states.write(out, record | {name: facts[name] for name in (*told, "peak_bytes")})
         state.discard()
     return outcome.status
+
+
+def restore_trunk(params: dict[str, Any], dataset: Path, out: Path) -> bool:
+    """Put the record of a state that is there already back; tell whether it was.
+
+    Parameters and errors are those of `train_trunk`.
+    """
+    check_trunk_params(params)
+    return trunk_states.restore(out, trunk_states.lineage(params, sha256_file(dataset)))
 
 
 def _failed(out: Path, record: dict[str, Any], trunk: Trunk, failure: CellFailure) -> str:

@@ -10,16 +10,20 @@ from typing import Any
 import safetensors.torch
 
 from scalebed.core.errors import ScalebedError
-from scalebed.core.files import atomic_path, quarantine, read_json
+from scalebed.core.files import atomic_path, quarantine, read_json, write_json
 from scalebed.core.provenance import state_digest
 from scalebed.core.trunks import leaves_at, trunk_spec
 from scalebed.model.saved import save_tensors
 from scalebed.train.checkpoint import Saved, StateFolder
+from scalebed.train.finished import copy
 from scalebed.train.job import Job, Options, Outcome
 from scalebed.train.params import CellFailure
 
 CURVE = "curve.safetensors"
 """Curve of a trunk that diverged, beside its record."""
+
+KEPT = "kept.json"
+"""Copy of the record of a state that is whole, beside it."""
 
 _STEP = "step="
 
@@ -105,6 +109,33 @@ def diverged(record: Path, options: Options) -> Outcome | None:
         save=lambda folder, about: None,
         ranks=state["ranks"],
     )
+
+
+def write(out: Path, record: dict[str, Any]) -> None:
+    """Write the record of a state, and once more for `restore`."""
+    write_json(out.with_name(KEPT), record)
+    write_json(out, record)
+
+
+def restore(out: Path, known: str) -> bool:
+    """Put the record of a state back that is there; tell whether it was.
+
+    Snakemake removes a record before the job that writes it, and asks for one again when a piece of
+    the trunk before it is made again.
+
+    Parameters
+    ----------
+    out
+        Path of state.json.
+    known
+        `lineage` of the state.
+    """
+    kept = out.with_name(KEPT)
+    found = StateFolder(out.parent).newest() if kept.is_file() else None
+    if found is None or found.facts.get("lineage") != known:
+        return False
+    copy(kept, out)
+    return True
 
 
 def write_curve(folder: Path, outcome: Outcome) -> None:

@@ -135,10 +135,13 @@ def test_what_comes_after_a_state_that_is_made_again_is_made_again(tmp_path):
     found = plan(tmp_path, wanted)
     assert to_train(found) == [("red small", leg.begin, leg.end) for leg in (first, second)]
     (told,) = [text for text in found.warnings if "evaluated again" in text]
-    assert told.startswith("dataset=red/size=small/ratio=10/")
+    assert told.startswith("dataset=red/size=small/ratio=10/recipe=base/seed=0 and 1 more")
     put(tmp_path, second)
     found = plan(tmp_path, wanted)
     assert to_train(found) == [("red small", 0, first.end)]
+    put(tmp_path, first)
+    found = plan(tmp_path, wanted)
+    assert to_train(found) == []
     assert "evaluated again" not in "".join(found.warnings)
 
 
