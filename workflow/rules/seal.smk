@@ -11,7 +11,10 @@ rule seal_predictions:
         collect(
             "results/cells/{cell}/{record}",
             cell=[cell for cell in CELLS if cell not in WAITING],
-            record=["curve.parquet", *(f"{name}.json" for name in ["metrics", *EVALUATIONS])],
+            record=[
+                "curve.parquet",
+                *(f"{name}.json" for name in ["metrics", *EVALUATIONS]),
+            ],
         ),
     output:
         "results/studies/{study}/sealed.json",
