@@ -105,6 +105,9 @@ def test_a_run_seals_then_trains_then_judges(before: Project, finished: Project)
     study["bootstrap"]["draws"] = 300
     before.write_study(study)
     assert before.planned(JUDGED) == Counter(judge_predictions=1)
+    before.write_study(STUDY)
+    assert before.planned(path_of(before, "15k")) == Counter(), "cells belong to no study"
+    before.write_study(study)
     (before.root / SEALED).unlink()
     result = before.snakemake(SEALED)
     assert result.returncode != 0
