@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from scalebed.core import arithmetic
-from scalebed.core.trunks import Leg, legs, legs_beyond, trunk_of
+from scalebed.core.trunks import Leg, leaves_at, legs, legs_beyond, trunk_of
 from scalebed.plan import rule_params
 from scalebed.study.trained import Study, roles
 
@@ -41,12 +41,14 @@ def _targets(study: Study) -> list[dict[str, Any]]:
             for other in rows
             if other["dataset"] == row["dataset"] and (other["fit_loss"] or other["fit_error"])
         ]
-        trunk = trunk_of(specs[row["cell"]])
+        spec = specs[row["cell"]]
+        trunk = trunk_of(spec)
         largest = max((other["flops"] for other in fitted), default=0.0)
         total = flops_together(specs[other["cell"]] for other in fitted)
         found.append(
-            {name: value for name, value in row.items() if name != "steps"}
+            row
             | {"status": PLANNED, "trunk": None if trunk is None else trunk.path}
+            | {"trunk_steps": leaves_at(spec) or 0}
             | {"times_largest": row["flops"] / largest if largest else None}
             | {"times_fit": row["flops"] / total if total else None}
         )

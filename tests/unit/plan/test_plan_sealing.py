@@ -7,7 +7,7 @@ from small_study import study_values
 
 from scalebed.core.arithmetic import count_params, shape_of
 from scalebed.core.errors import ScalebedError
-from scalebed.core.trunks import legs, legs_beyond
+from scalebed.core.trunks import legs, legs_beyond, trunk_of
 from scalebed.plan import rule_params, sealing
 from scalebed.study.load import parse_any
 
@@ -83,10 +83,22 @@ def test_targets_are_rows_that_the_fit_is_not_made_of():
             every[f"dataset={row['dataset']}/size=small/ratio={ratio}/recipe=base/seed=0"]["flops"]
             for ratio in (5, 10, 20)
         ]
-        assert (row["status"], row["target"], row["trunk"]) == ("planned", True, None)
+        assert (row["status"], row["target"]) == ("planned", True)
+        assert (row["trunk"], row["trunk_steps"]) == (None, 0)
         assert row["times_largest"] == pytest.approx(row["flops"] / small[2], rel=1e-12)
         assert row["times_fit"] == pytest.approx(row["flops"] / sum(small), rel=1e-12)
     assert found["fit"] == rule_params.fit(study)
+
+
+def test_a_target_that_branches_off_names_its_trunk():
+    values = sealed_values()
+    values["recipes"]["base"] |= {"schedule": "wsd", "cooldown": 0.2}
+    study = parse_any(values, "the study")
+    for row in sealing.seal(study)["targets"]:
+        (cell,) = [cell for cell in study.cells() if cell.path == row["cell"]]
+        trunk = trunk_of(rule_params.cell(study, cell))
+        assert trunk is not None and row["trunk"] == trunk.path
+        assert row["trunk_steps"] == row["steps"] - round(0.2 * row["steps"])
 
 
 def test_a_study_without_a_seal_is_what_it_was(monkeypatch):

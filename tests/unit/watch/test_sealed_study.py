@@ -29,7 +29,9 @@ def planned(cell, listed):
     """Return the row of a target as the study knows it beforehand."""
     N, D = count_params(records.SIZES[cell.size]).total, records.numbers(cell)["D"]
     return {**listed, "status": "planned", "params": N, "tokens": D, "flops": flops(N, D)} | {
+        "steps": records.numbers(cell)["steps"],
         "trunk": None,
+        "trunk_steps": 0,
         "times_largest": 10.0,
         "times_fit": 2.0,
     }
