@@ -107,6 +107,11 @@ def test_a_run_seals_then_trains_then_judges(before: Project, finished: Project)
     assert before.planned(JUDGED) == Counter(judge_predictions=1)
     before.write_study(STUDY)
     assert before.planned(path_of(before, "15k")) == Counter(), "cells belong to no study"
+    # With another recipe they are other runs, of which none has begun.
+    other = sealing()
+    other["recipes"]["base"]["z_loss"] = 0.0
+    before.write_study(other)
+    assert before.planned(path_of(before, "15k"))["seal_predictions"] == 1
     before.write_study(study)
     (before.root / SEALED).unlink()
     result = before.snakemake(SEALED)

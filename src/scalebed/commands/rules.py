@@ -175,7 +175,7 @@ RULES: dict[str, Rule | None] = {
         json_object("study, tables, fit, targets"),
         _CODE,
         _CELLS,
-        option("--begun", "what exists once a target has begun to train", nargs="+"),
+        option("--begun", "what there is of targets already", nargs="*", default=[]),
         option("--out", "the sealed.json to write"),
     ),
     "judge-predictions": Rule(

@@ -1,9 +1,13 @@
 """What sealing the predictions of a study needs of it, and what waits for the seal."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from scalebed.core import arithmetic
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import read_json, sha256_file
+from scalebed.core.provenance import digest, state_digest
 from scalebed.core.trunks import Leg, leaves_at, legs, legs_beyond, trunk_of
 from scalebed.plan import rule_params
 from scalebed.study.trained import Study, roles
@@ -95,8 +99,34 @@ def waiting_legs(cells: Mapping[str, dict[str, Any]], waiting: list[str]) -> lis
     return legs_beyond(cells.values(), others)
 
 
-def begun(waiting: list[str], pieces: list[Leg]) -> list[str]:
-    """Return the files and folders of which none exists before something that waits has begun."""
-    found = [f"results/cells/{path}/metrics.json" for path in waiting]
-    found += [f"state/{path}" for path in waiting]
-    return found + [f"results/trunks/{leg.path}" for leg in pieces]
+def begun(waiting: Mapping[str, dict[str, Any]], pieces: Iterable[Leg], root: Path) -> list[str]:
+    """Return what there is of cells and pieces of trunks that wait for the seal.
+
+    What was trained with other parameters is no part of them: it is trained again.
+
+    Parameters
+    ----------
+    waiting
+        Parameters of the cells that wait by path.
+    pieces
+        Pieces of trunks that wait.
+    root
+        Folder that holds ``results`` and ``state``.
+    """
+    found = [root / "results/trunks" / leg.path for leg in pieces]
+    for path, spec in waiting.items():
+        record = root / "results/cells" / path / "metrics.json"
+        if record.is_file() and _params_digest(record) == digest(spec):
+            found.append(record)
+        manifest = root / "results/datasets" / spec["cell"]["dataset"] / "manifest.json"
+        if manifest.is_file():
+            found.append(root / "state" / path / state_digest(spec, sha256_file(manifest)))
+    return sorted(str(path) for path in found if path.exists())
+
+
+def _params_digest(record: Path) -> str | None:
+    """Return the digest of the parameters in a record; None for one that is not readable."""
+    try:
+        return digest(read_json(record)["params"])
+    except (ScalebedError, KeyError, TypeError):
+        return None

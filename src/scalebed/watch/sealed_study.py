@@ -49,7 +49,7 @@ def seal_study(
     cells
         Root folder of all cells.
     begun
-        Files and folders that are there once a target has begun to train.
+        Files and folders of targets that have begun to train.
     out
         JSON file, which must not exist.
 
@@ -58,12 +58,11 @@ def seal_study(
     ScalebedError
         If a target has begun to train, the file exists, or the records cannot be fitted.
     """
-    for path in begun:
-        if path.exists():
-            raise ScalebedError(
-                f"{path} exists, so a target has begun to train and nothing can be sealed before "
-                "it; expected fit.seal: false, or none of what the targets left"
-            )
+    if begun:
+        raise ScalebedError(
+            f"{begun[0]} exists, so a target has begun to train and nothing can be sealed before "
+            "it; expected fit.seal: false, or none of what the targets left"
+        )
     if out.exists():
         raise ScalebedError(f"{out} exists, and a seal is never written over")
     records = {name: sha256_file(cells / name) for name in record_names(params)}

@@ -7,6 +7,8 @@ from small_study import study_values
 
 from scalebed.core.arithmetic import count_params, shape_of
 from scalebed.core.errors import ScalebedError
+from scalebed.core.files import sha256_file, write_json
+from scalebed.core.provenance import state_digest
 from scalebed.core.trunks import legs, legs_beyond, trunk_of
 from scalebed.plan import rule_params, sealing
 from scalebed.study.load import parse_any
@@ -58,16 +60,25 @@ def test_a_trunk_waits_beyond_the_last_fit_cell():
     assert legs_beyond(cells, cells) == []
 
 
-def test_what_waits_has_not_begun_while_none_of_its_files_is_there():
+def test_a_target_has_begun_with_any_part_of_it(tmp_path):
     cells = {"a": branch(100), "b": branch(200)}
-    pieces = sealing.waiting_legs(cells, ["b"])
+    pieces, waiting = sealing.waiting_legs(cells, ["b"]), {"b": cells["b"]}
     (leg,) = pieces
     assert (leg.begin, leg.end) == (80, 160)
-    assert sealing.begun(["b"], pieces) == [
-        "results/cells/b/metrics.json",
-        "state/b",
-        f"results/trunks/{leg.path}",
-    ]
+    write_json(tmp_path / "results/cells/a/metrics.json", {"params": cells["a"]})
+    manifest = tmp_path / "results/datasets/red/manifest.json"
+    write_json(manifest, {"tokens": 1})
+    record = tmp_path / "results/cells/b/metrics.json"
+    # Trained with another rate, or not readable: it is trained again.
+    other = cells["b"] | {"recipe": cells["b"]["recipe"] | {"lr": 2e-2}}
+    for content in ({"params": other}, []):
+        write_json(record, content)
+        assert sealing.begun(waiting, pieces, tmp_path) == []
+    state = tmp_path / "state/b" / state_digest(cells["b"], sha256_file(manifest))
+    for path in (state, tmp_path / "results/trunks" / leg.path, record):
+        write_json(path, {"params": cells["b"]})
+        assert sealing.begun(waiting, pieces, tmp_path) == [str(path)]
+        path.unlink()
 
 
 def test_targets_are_rows_that_the_fit_is_not_made_of():
