@@ -27,7 +27,7 @@ FIT_TABLES = (
 SEARCH_TABLES = ("search_fits", "search_rungs")
 DATABASE_TABLES = (
     *(*CELL_TABLES, *FIT_TABLES, *CHECKS),
-    *(*SEARCH_TABLES, "lints", "comparisons"),
+    *(*SEARCH_TABLES, "lints", "comparisons", "judged"),
 )
 
 
@@ -231,6 +231,9 @@ def search(study: SearchStudy) -> dict[str, Any]:
 def report(study: Study | ImportedStudy | SearchStudy) -> dict[str, Any]:
     """Return the parameters of ``gather_study`` and ``write_report``."""
     science = study.model_dump(mode="json", exclude={"title", "figures", "budget", "checks"})
+    if not science.get("fit", {}).get("seal"):
+        # Absent, so that other studies keep the digest of before there were seals.
+        science.get("fit", {}).pop("seal", None)
     if isinstance(study, SearchStudy):
         return {
             "kind": "search",

@@ -11,7 +11,7 @@ from scalebed.core.errors import ScalebedError
 from scalebed.laws import get_law, names_of
 from scalebed.study.checks import Check
 from scalebed.study.figures import PLOTS
-from scalebed.study.roles import cell_roles
+from scalebed.study.roles import cell_roles, check_seal
 from scalebed.study.sections import (
     Block,
     Bootstrap,
@@ -299,7 +299,7 @@ def check_study(study: Study) -> None:
     ScalebedError
         If the grid does not expand, a selector matches nothing, or a model is too small.
     """
-    roles(study)
+    check_seal(roles(study), study.fit, study.recipes)
     _check_vocabularies(study)
     _check_sources(study)
 
