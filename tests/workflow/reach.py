@@ -49,7 +49,13 @@ FOR_PEOPLE = {
         for name in ("costs", "decision", "inverse", "isoflop", "page", "predicted", "record")
     },
     "decide/suggest": "decides for people",
-    "watch": "seals and watches for people",
+    **{
+        f"watch/{name}": "seals and watches for people"
+        for name in (
+            *("alarms", "cells", "events", "follow", "forecast", "judging", "ladder", "live"),
+            *("measured", "multi_power", "schedules", "sealing", "trend"),
+        )
+    },
 }
 # What only reads the command line or looks a name up may run beside what the digest holds.
 BESIDE = (

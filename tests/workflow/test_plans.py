@@ -66,7 +66,7 @@ def test_the_default_target_is_the_default_study(project: Project) -> None:
 def test_the_workflow_parses_without_heavy_imports(project: Project) -> None:
     probe = (
         "import sys, scalebed.plan.rule_params, scalebed.plan.resources, scalebed.study.trained,"
-        " scalebed.data.readers, scalebed.core.provenance,"
+        " scalebed.plan.sealing, scalebed.data.readers, scalebed.core.provenance,"
         " scalebed.evaluate.digests, scalebed.report.figures.registry;"
         "from scalebed.checks.registry import get_check; import scalebed.checks.explore.options;"
         "from scalebed.study.checks import CHECKS; [get_check(name) for name in CHECKS];"

@@ -92,6 +92,8 @@ OPTIONS = r"checks/explore/options\.py|checks/\w+/table\.py|checks/(\w+/)?__init
             "core tables laws fit predict decide checks",
             r"checks/(?!explore|.*section).*",
         ),
+        ("seal_predictions", "core tables laws fit predict watch", ""),
+        ("judge_predictions", "core tables laws fit predict watch", ""),
         ("gather_study", "core tables study checks", r"checks/(\w+/)?(table|__init__)\.py"),
         ("explore", "core tables laws fit study search checks", OWN),
         ("plot_figure", "core tables laws study checks report", OPTIONS),

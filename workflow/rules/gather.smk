@@ -13,6 +13,7 @@ rule gather_study:
         tables=TABLES,
         fits=FITS,
         search=SEARCHED,
+        judged=JUDGED,
         checks=collect(
             "results/studies/{{study}}/checks/{check}.parquet",
             check=rule_params.checks(STUDY),
@@ -34,10 +35,11 @@ rule gather_study:
         spec=canonical_json(rule_params.report(DECLARED)),
         code=code_digest("scalebed.tables.database"),
         published=published_argument,
+        judged=judged_argument,
     shell:
         "exec python -m scalebed gather-study --params {params.spec:q}"
         " --tables results/studies/{wildcards.study}/tables"
         " --fits results/studies/{wildcards.study}/fits"
         " --checks results/studies/{wildcards.study}/checks --corpora {input.corpora:q}"
         " --search results/studies/{wildcards.study}/search"
-        " {params.published:q} --out {output.database:q} > {log:q} 2>&1"
+        " {params.judged:q} {params.published:q} --out {output.database:q} > {log:q} 2>&1"

@@ -14,6 +14,7 @@ rule train_trunk:
     input:
         dataset="results/datasets/{dataset}/manifest.json",
         trunk=trunk_before,
+        seal=leg_seal,
     output:
         f"results/trunks/{TRUNK}/step={{step}}/state.json",
     log:
@@ -60,6 +61,7 @@ rule train_cell:
     input:
         dataset="results/datasets/{dataset}/manifest.json",
         trunk=cell_trunk,
+        seal=cell_seal,
     output:
         metrics=f"results/cells/{CELL}/metrics.json",
         curve=f"results/cells/{CELL}/curve.parquet",

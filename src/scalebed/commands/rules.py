@@ -33,6 +33,7 @@ def gather_study(
     fits: Path,
     checks: Path,
     search: Path | None,
+    judged: Path | None,
     corpora: list[Path],
     published: Path | None,
     out: Path,
@@ -41,7 +42,7 @@ def gather_study(
     from scalebed.tables.database import Sources
     from scalebed.tables.database import gather_study as gather
 
-    gather(params, Sources(tables, fits, checks, search), out, corpora, published)
+    gather(params, Sources(tables, fits, checks, search, judged), out, corpora, published)
 
 
 def list_cells(params: dict[str, Any], out: Path) -> None:
@@ -54,6 +55,8 @@ def list_cells(params: dict[str, Any], out: Path) -> None:
 
 _MANIFEST = option("--out", "the manifest to write, beside what it vouches for")
 _TABLES = option("--tables", "folder of the study's tables")
+_CELLS = option("--cells", "root folder of all cells")
+_CODE = option("--code", "digest of the code that predicts", type=str)
 _CELL = option("--cell", "metrics.json of the cell")
 _DATABASE = option("--database", "database of the study")
 _THREADS = option("--threads", "threads of torch", type=int, default=1)
@@ -149,7 +152,7 @@ RULES: dict[str, Rule | None] = {
         "Gather the records of a study's cells into parquet tables.",
         "scalebed.tables.tabulate:tabulate_cells",
         json_object("cells of the study and their parts"),
-        option("--cells", "root folder of all cells"),
+        _CELLS,
         option("--out", "folder of the tables"),
     ),
     "fetch-testbed": Rule(
@@ -175,6 +178,25 @@ RULES: dict[str, Rule | None] = {
         _TABLES,
         option("--out", "folder for fit_parameters, draws, predictions and, last, fits"),
     ),
+    "seal-predictions": Rule(
+        "Seal what the laws of a study predict for targets of which none has trained.",
+        "scalebed.watch.sealed_study:seal_study",
+        json_object("study, tables, fit, targets"),
+        _CODE,
+        _CELLS,
+        option("--begun", "what there is of targets already", nargs="*", default=[]),
+        option("--out", "the sealed.json to write"),
+    ),
+    "judge-predictions": Rule(
+        "Judge the sealed predictions of a study by what its targets gave.",
+        "scalebed.watch.judged_study:judge_study",
+        json_object("study, tables, fit, targets"),
+        _CODE,
+        option("--seal", "what seal-predictions wrote"),
+        _CELLS,
+        _TABLES,
+        option("--out", "parquet file to write"),
+    ),
     "run-check": Rule(
         "Run one check of a study by name and write its table.",
         "scalebed.checks.registry:run_check",
@@ -199,6 +221,7 @@ RULES: dict[str, Rule | None] = {
         option("--checks", "folder of the checks' tables"),
         option("--corpora", "manifests of corpora, for licence and size", nargs="*", default=[]),
         option("--search", "folder of the tables of a search", default=None),
+        option("--judged", "table of judged predictions", default=None),
         option("--published", "printed numbers to compare with, YAML", default=None),
         option("--out", "database to write"),
     ),

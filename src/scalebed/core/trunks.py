@@ -101,6 +101,25 @@ def state_path(trunk: Trunk, step: int) -> str:
     return f"{trunk.path}/step={step}/state.json"
 
 
+def legs_beyond(
+    cells: Iterable[Mapping[str, Any]], others: Iterable[Mapping[str, Any]]
+) -> list[Leg]:
+    """Return the pieces of the trunks of `cells` that none of `others` needs.
+
+    Parameters
+    ----------
+    cells
+        Parameters of all cells.
+    others
+        Parameters of some of them.
+    """
+    last: dict[Trunk | None, int] = {}
+    for spec in others:
+        trunk = trunk_of(spec)
+        last[trunk] = max(last.get(trunk, 0), leaves_at(spec) or 0)
+    return [leg for leg in legs(cells) if leg.end > last.get(leg.trunk, 0)]
+
+
 def legs(cells: Iterable[Mapping[str, Any]]) -> list[Leg]:
     """Return the pieces of all trunks that cells branch off, in the order they are trained in.
 

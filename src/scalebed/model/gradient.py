@@ -12,7 +12,6 @@ are put in that order (a copy of d² numbers) instead of the activations.
 Shapes: b sequences, s positions, n = b·s, d width, H heads, h feed-forward width, V vocabulary.
 """
 
-import platform
 from typing import NamedTuple, cast
 
 import torch
@@ -22,6 +21,7 @@ from torch.nn.functional import silu
 from scalebed.model.config import ModelConfig
 from scalebed.model.decoder import NORM_EPS, Block, Decoder, Norm
 from scalebed.model.loss import Parts, head_gradient
+from scalebed.model.products import add_mm, mm
 
 _attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _attention_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
@@ -55,34 +55,13 @@ class _Bf16(_Arithmetic):
         return x.bfloat16()
 
     def add_product(self, residual: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-        return residual + torch.mm(x, weight.t())
+        return residual + mm(x, weight.t())
 
     def product_into(self, into: Tensor, grad: Tensor, x: Tensor, first: bool) -> None:
-        _put(into, torch.mm(grad.t(), x), first)
+        _put(into, mm(grad.t(), x), first)
 
 
-class _Rounded(_Arithmetic):
-    """Products in fp32 of what bf16 holds, for processors that have no products in bf16.
-
-    These emulate them, which takes ten to twenty times as long as products in fp32. What comes out
-    is not rounded once more, so sums are a little more exact than where bf16 is multiplied.
-    """
-
-    def operand(self, x: Tensor) -> Tensor:
-        return x.bfloat16().float()
-
-
-def multiplies_bf16() -> bool:
-    """Tell whether this processor has products in bf16 (AVX-512 BF16, AMX, or bf16 on Arm)."""
-    if platform.machine().lower() in ("x86_64", "amd64"):
-        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
-def _arithmetic(precision: str) -> _Arithmetic:
-    if precision == "fp32":
-        return _Arithmetic()
-    return _Bf16() if multiplies_bf16() else _Rounded()
+_ARITHMETIC = {"fp32": _Arithmetic(), "bf16": _Bf16()}
 
 
 class _Normed(NamedTuple):
@@ -107,7 +86,7 @@ class Gradient:
 
     def __init__(self, model: Decoder, precision: str = "fp32") -> None:
         self._model = model
-        self._arithmetic = arithmetic = _arithmetic(precision)
+        self._arithmetic = arithmetic = _ARITHMETIC[precision]
         self._blocks = [
             _BlockGradient(cast(Block, block), model.config, arithmetic) for block in model.blocks
         ]
@@ -237,8 +216,8 @@ class _BlockGradient:
         self._ffn_in = inputs = use(normed.y)
         self._gate_weight, self._up_weight = use(self._gate_up).chunk(2)
         self._down_weight = use(self._down)
-        self._gate = torch.mm(inputs, self._gate_weight.t())
-        self._up = torch.mm(inputs, self._up_weight.t())
+        self._gate = mm(inputs, self._gate_weight.t())
+        self._up = mm(inputs, self._up_weight.t())
         self._silu = silu(self._gate)
         self._mixed = self._silu * self._up
         return self._arithmetic.add_product(x, self._mixed, self._down_weight)
@@ -250,7 +229,7 @@ class _BlockGradient:
         torch.index_select(self._qkv, 0, self._rows, out=self._sorted)
         self._weights = use(self._sorted).chunk(3)
         self._out_weight = use(self._out)
-        q, k, v = (torch.mm(inputs, weight.t()).float() for weight in self._weights)
+        q, k, v = (mm(inputs, weight.t()).float() for weight in self._weights)
         if self._norms:
             self._gains = [norm.gain.data[self._order] for norm in self._norms]
             self._qk_normed = [
@@ -273,13 +252,13 @@ class _BlockGradient:
         into = self._arithmetic.product_into
         outer = self._arithmetic.operand(grad)
         into(self._down_grad, outer, self._mixed, first)
-        inner = torch.mm(outer, self._down_weight)
+        inner = mm(outer, self._down_weight)
         up = torch.mul(inner, self._silu, out=self._silu)
         gate = inner.mul_(self._up)
         _silu_backward_out(gate, self._gate, grad_input=gate)
         into(self._gate_grad, gate, self._ffn_in, first)
         into(self._up_grad, up, self._ffn_in, first)
-        inner = torch.mm(gate, self._gate_weight).addmm_(up, self._up_weight).float()
+        inner = add_mm(mm(gate, self._gate_weight), up, self._up_weight).float()
         inner = _norm_gradient(self._block.ffn_norm, inner, self._ffn_normed, first)
         return self._attend_backward(inner.add_(grad), back, first)
 
@@ -287,7 +266,7 @@ class _BlockGradient:
         use = self._arithmetic.operand
         outer = use(grad)
         self._arithmetic.product_into(self._out_grad, outer, self._joined, first)
-        joined = torch.mm(outer, self._out_weight).float()
+        joined = mm(outer, self._out_weight).float()
         parts = _attention_backward(
             *(self._split(joined, self._q.shape[0]), self._q, self._k, self._v),
             *(self._attended, self._lse, 0.0, True),
@@ -304,8 +283,8 @@ class _BlockGradient:
             self._arithmetic.product_into(rows, part, self._in, True)
         put = self._qkv_grad.index_copy_ if first else self._qkv_grad.index_add_
         put(0, self._rows, self._sorted_grad)
-        inner = torch.mm(grads[0], weights[0]).addmm_(grads[1], weights[1])
-        inner = inner.addmm_(grads[2], weights[2]).float()
+        inner = add_mm(mm(grads[0], weights[0]), grads[1], weights[1])
+        inner = add_mm(inner, grads[2], weights[2]).float()
         return _norm_gradient(self._block.attention_norm, inner, self._normed, first).add_(grad)
 
     def _gain_gradient(

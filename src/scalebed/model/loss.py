@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from scalebed.model.products import add_mm, mm
+
 _CHUNK_ELEMENTS = {"cpu": 1 << 18, "cuda": 1 << 26}
 """Logits held at a time: 1 MiB on a CPU, where they then stay in cache, 256 MiB on a GPU."""
 
@@ -33,7 +35,7 @@ class Loss(NamedTuple):
 
 def _rows(hidden: Tensor, weight: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return probabilities (n, V), log-partition (n, 1) and target logits (n, 1) of n rows."""
-    logits = torch.mm(hidden, weight.t()).float()
+    logits = mm(hidden, weight.t()).float()
     picked = logits.gather(1, targets)
     probabilities = torch.softmax(logits, dim=1)
     # lse = l_max - log p_max: two cheap reductions where logsumexp would exponentiate again,
@@ -87,11 +89,11 @@ def head_gradient(
         probabilities *= (lse * (2 * z_weight) + 1) / total
         minus = torch.full_like(picked, -1 / total)
         grad_logits = probabilities.scatter_add_(1, target, minus).to(hidden.dtype)
-        torch.mm(grad_logits, weight, out=grad_hidden[start : start + chunk])
+        mm(grad_logits, weight, out=grad_hidden[start : start + chunk])
         if first and start == 0:
-            torch.mm(grad_logits.t(), part, out=grad_weight)
+            mm(grad_logits.t(), part, out=grad_weight)
         else:
-            grad_weight.addmm_(grad_logits.t(), part)
+            add_mm(grad_weight, grad_logits.t(), part)
     cross_entropy /= total
     z /= total
     return Parts(cross_entropy, z)

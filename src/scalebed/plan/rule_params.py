@@ -28,7 +28,7 @@ FIT_TABLES = (
 SEARCH_TABLES = ("search_fits", "search_rungs")
 DATABASE_TABLES = (
     *(*CELL_TABLES, *FIT_TABLES, *CHECKS),
-    *(*SEARCH_TABLES, "lints", "comparisons"),
+    *(*SEARCH_TABLES, "lints", "comparisons", "judged"),
 )
 
 
@@ -223,6 +223,9 @@ def report(study: Study | ImportedStudy | SearchStudy) -> dict[str, Any]:
     """Return the parameters of ``gather_study`` and ``write_report``."""
     look = {"title", "figures", "budget", "checks", "trunk_states"}
     science = study.model_dump(mode="json", exclude=look)
+    if not science.get("fit", {}).get("seal"):
+        # Absent, so that other studies keep the digest of before there were seals.
+        science.get("fit", {}).pop("seal", None)
     if isinstance(study, SearchStudy):
         return {
             "kind": "search",

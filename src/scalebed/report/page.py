@@ -17,6 +17,7 @@ from scalebed.report.cells import cell_frame, records, rises, spearman
 from scalebed.report.checked import sections
 from scalebed.report.figures.javascript import SCRIPT
 from scalebed.report.formulas import fitted, raised
+from scalebed.report.judged import judged
 from scalebed.report.pooled import pooled
 from scalebed.study.figures import SEARCH_FIGURES, usual_figures
 from scalebed.tables.reader import StudyDatabase
@@ -100,6 +101,7 @@ def page_context(
         "other_fits": other_fits,
         "beside": beside(study),
         "pooled": pooled(study),
+        "judged": judged(study),
         "sections": sections(study),
         "cautions": cautions(Evidence(study, cells, fits, other_fits, targets, held_out)),
         "rises": len(found),

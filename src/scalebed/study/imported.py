@@ -58,4 +58,8 @@ class ImportedStudy(Strict):
     def _laws(self) -> Self:
         check_laws(self.fit)
         check_plots(self.figures)
+        if self.fit.seal:
+            raise ValueError(
+                "fit.seal is true, but imported cells were trained before anything could be sealed"
+            )
         return self

@@ -1,8 +1,10 @@
 """What each cell of a study is there for: fitted to, predicted, or measuring the scatter."""
 
+from collections.abc import Mapping
+
 from scalebed.core.cells import Cell, matches
 from scalebed.core.errors import ScalebedError
-from scalebed.study.sections import Fit, Selector
+from scalebed.study.sections import Fit, Recipe, Selector
 
 
 def cell_roles(cells: list[Cell], fit: Fit) -> dict[Cell, dict[str, bool]]:
@@ -30,6 +32,41 @@ def cell_roles(cells: list[Cell], fit: Fit) -> dict[Cell, dict[str, bool]]:
         raise ScalebedError(f"fit: the cell {both[0].path} is a target and fitted to as well")
     names = ("fit_loss", "fit_error", "target", "scatter")
     return {cell: {name: cell in chosen[name] for name in names} for cell in cells}
+
+
+def check_seal(
+    found: Mapping[Cell, Mapping[str, bool]], fit: Fit, recipes: Mapping[str, Recipe]
+) -> None:
+    """Check that what is to be sealed can be predicted without the targets.
+
+    Parameters
+    ----------
+    found
+        What each cell is there for, see `cell_roles`.
+    fit, recipes
+
+    Raises
+    ------
+    ScalebedError
+        If `fit` asks for a seal, and there is no target, the scatter is estimated from one, or one
+        was trained elsewhere.
+    """
+    if not fit.seal:
+        return
+    targets = [cell for cell, role in found.items() if role["target"]]
+    if not targets:
+        raise ScalebedError("fit.seal is true, but fit.targets names no cell to predict")
+    for cell in targets:
+        if found[cell]["scatter"]:
+            raise ScalebedError(
+                f"fit.seal is true, but fit.scatter_cells has the target {cell.path}, which trains "
+                "after the seal"
+            )
+        if recipes[cell.recipe].source != "training":
+            raise ScalebedError(
+                f"fit.seal is true, but the target {cell.path} is taken from a checkpoint, which "
+                "was trained before anything could be sealed"
+            )
 
 
 def _select(cells: list[Cell], selectors: list[Selector], where: str) -> set[Cell]:

@@ -270,6 +270,9 @@ class Fit(Strict):
     """Cells the error law is fitted to; the ones of the loss law when left out."""
     targets: list[Selector] = []
     """Cells to predict; they may never be fitted to."""
+    seal: bool = False
+    """Whether the predictions are sealed before any target trains, and judged after; see
+    docs/watch.md."""
     scatter_cells: list[Selector] | None = None
     """Cells from which the scatter of runs about the law is estimated; all but the targets when
     left out."""

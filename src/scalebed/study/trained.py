@@ -13,7 +13,7 @@ from scalebed.laws import get_law, names_of
 from scalebed.study.branches import check_cool_downs
 from scalebed.study.checks import Check
 from scalebed.study.figures import PLOTS
-from scalebed.study.roles import cell_roles
+from scalebed.study.roles import cell_roles, check_seal
 from scalebed.study.sections import (
     Block,
     Bootstrap,
@@ -305,7 +305,7 @@ def check_study(study: Study) -> None:
         If the grid does not expand, a selector matches nothing, a model is too small, or a trunk
         is left in its warm-up.
     """
-    roles(study)
+    check_seal(roles(study), study.fit, study.recipes)
     _check_vocabularies(study)
     _check_sources(study)
     check_cool_downs(study)

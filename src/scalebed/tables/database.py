@@ -27,6 +27,7 @@ from scalebed.tables.declared.cells import (
 )
 from scalebed.tables.declared.columns import Column, Table
 from scalebed.tables.declared.database import CHECK_TABLES, FIT_TABLES, TABLES
+from scalebed.tables.declared.judged import JUDGED
 from scalebed.tables.declared.views import VIEWS
 from scalebed.tables.lints import lint
 from scalebed.tables.published_numbers import compare, read_published
@@ -35,12 +36,13 @@ _REQUIRED = ("study", "loss")
 
 
 class Sources(NamedTuple):
-    """Folders of the parquet files of the cells, of the fits, of the checks and of a search."""
+    """Folders of the files of cells, fits, checks and a search; file of judged predictions."""
 
     tables: Path
     fits: Path
     checks: Path
     search: Path | None = None
+    judged: Path | None = None
 
 
 def gather_study(
@@ -98,7 +100,8 @@ def gather_study(
         if table not in data
     }
     facts = params if searches else {**params, **_fit_settings(sources.fits)}
-    data[PROVENANCE] = _provenance(data[PROVENANCE], facts, manifests)
+    data[JUDGED], seal = _judged(sources.judged)
+    data[PROVENANCE] = _provenance(data[PROVENANCE], {**facts, **seal}, manifests)
     _check_cells(data)
     data[LINTS] = _lints(data, params["loss"])
     data[COMPARISONS] = _comparisons(data, published)
@@ -171,6 +174,20 @@ def _fit_settings(fits: Path) -> dict[str, str]:
     """Return the settings of the fits: the laws can be drawn again from the database alone."""
     metadata = pyarrow.parquet.read_schema(fits / "fits.parquet").metadata or {}
     return {"fit_settings": metadata[b"params"].decode()} if b"params" in metadata else {}
+
+
+def _judged(path: Path | None) -> tuple[pyarrow.Table, dict[str, str]]:
+    """Return the judged predictions and the facts of their seal; nothing where none was asked."""
+    if path is None:
+        return arrow_schema(JUDGED).empty_table(), {}
+    return read_table(JUDGED, path), {"seal": _metadata(path, b"seal")}
+
+
+def _metadata(path: Path, key: bytes) -> str:
+    metadata = pyarrow.parquet.read_schema(path).metadata or {}
+    if key not in metadata:
+        raise ScalebedError(f"{path} does not say which {key.decode()} it is of; run it again")
+    return str(metadata[key].decode())
 
 
 def _corpus(path: Path) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from scalebed.model import Decoder, ModelConfig, gradient, initialise
+from scalebed.model import Decoder, ModelConfig, initialise, products
 from scalebed.model.gradient import Gradient
 
 SHAPE = {"width": 24, "layers": 3, "heads": 1, "vocab": 100, "context": 16, "ffn_multiple": 16}
@@ -75,7 +75,7 @@ def test_losses_and_gradients_are_those_of_autograd(change, parts):
 @pytest.mark.parametrize("multiplied", [True, False])
 def test_products_in_bf16_come_as_close_as_those_of_autocast(multiplied, monkeypatch):
     # Both ways run on every processor; where there are no products in bf16 they are emulated.
-    monkeypatch.setattr(gradient, "multiplies_bf16", lambda: multiplied)
+    monkeypatch.setattr(products, "multiplies_bf16", lambda: multiplied)
     model, batch = make(width=64, heads=2, context=64)
     exact = by_autograd(model, batch)
     with torch.autocast("cpu", torch.bfloat16):

@@ -33,6 +33,7 @@ _KINDS = {
     **dict.fromkeys(
         (
             *("import-cells", "tabulate-cells", "choose-ladder", "fit-laws", "run-check"),
+            *("seal-predictions", "judge-predictions"),
             *("gather-study", "explore", "bundle-script", "plot-figure", "write-report"),
         ),
         "analysis",

@@ -22,6 +22,7 @@ from scalebed.tables.declared.cells import (
 )
 from scalebed.tables.declared.columns import Table
 from scalebed.tables.declared.fits import TABLES as FITTED
+from scalebed.tables.declared.judged import JUDGED
 
 
 def check_table(name: str) -> Table:
@@ -33,5 +34,5 @@ FIT_TABLES = tuple(FITTED.values())
 CHECK_TABLES = tuple(check_table(name) for name in CHECKS)
 TABLES = (
     *(CELLS, CURVES, LOSSES, TASKS, *FIT_TABLES, *CHECK_TABLES, PROVENANCE),
-    *(ARGUMENTS, SEARCH, *SEARCH_TABLES, LINTS, COMPARISONS),
+    *(ARGUMENTS, SEARCH, *SEARCH_TABLES, LINTS, COMPARISONS, JUDGED),
 )

@@ -1,0 +1,214 @@
+"""Predictions of a study that are sealed before its targets train, and what came of them."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+import study_records as records
+
+from scalebed.core.arithmetic import count_params, flops
+from scalebed.core.errors import ScalebedError
+from scalebed.core.files import read_json, write_json, write_parquet
+from scalebed.predict.study import fit_files
+from scalebed.report.judged import judged
+from scalebed.report.page import _environment
+from scalebed.tables.arrow import from_rows, read_table
+from scalebed.tables.database import gather_study
+from scalebed.tables.declared.judged import JUDGED
+from scalebed.tables.reader import StudyDatabase
+from scalebed.tables.tabulate import tabulate_cells
+from scalebed.watch.judged_study import changes, judge_study, judged_row
+from scalebed.watch.sealed_study import read_study_seal, seal_study
+from scalebed.watch.seals import EditedSealError
+
+CODE = "0123456789abcdef"
+
+
+def planned(cell, listed):
+    """Return the row of a target as the study knows it beforehand."""
+    N, D = count_params(records.SIZES[cell.size]).total, records.numbers(cell)["D"]
+    return {**listed, "status": "planned", "params": N, "tokens": D, "flops": flops(N, D)} | {
+        "steps": records.numbers(cell)["steps"],
+        "trunk": None,
+        "trunk_steps": 0,
+        "times_largest": 10.0,
+        "times_fit": 2.0,
+    }
+
+
+def seal_params():
+    cells = records.grid()
+    tables = records.tabulate_params(cells)
+    kept = [row for row in tables["cells"] if not row["target"]]
+    targets = [
+        planned(cell, row)
+        for cell, row in zip(cells, tables["cells"], strict=True)
+        if row["target"]
+    ]
+    fit = records.fit_params() | {"averages": {"easy": ["cloze", "order"]}}
+    return {"study": "x", "tables": tables | {"cells": kept}, "fit": fit, "targets": targets}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A study that was sealed while only its targets were missing, and then finished."""
+    folder = tmp_path_factory.mktemp("sealed")
+    cells, root = records.grid(), folder / "cells"
+    early = [cell for cell in cells if (cell.size, cell.ratio) not in records.TARGETS]
+    late = [cell for cell in cells if cell not in early]
+    records.write_cells(root, early)
+    seal_study(seal_params(), CODE, root, [], folder / "seal.json")
+    records.write_cells(root, late)
+    tabulate_cells(records.tabulate_params(cells), root, folder / "tables")
+    return folder
+
+
+def judgement(folder, out, params=None, code=CODE):
+    params = params or seal_params()
+    judge_study(params, code, folder / "seal.json", folder / "cells", folder / "tables", out)
+    return json.loads(pyarrow.parquet.read_schema(out).metadata[b"seal"])
+
+
+def test_sealed_is_what_the_study_predicts_after_its_targets_trained(folder, tmp_path):
+    fit_files(folder / "tables", tmp_path, json.dumps(seal_params()["fit"]))
+    rows = pyarrow.parquet.read_table(tmp_path / "predictions.parquet").to_pylist()
+    names = ("cell", "kind", "response", "law", "predicted", "lower", "upper", "numbers")
+    after = {tuple(row[name] for name in names) for row in rows if row["role"] == "target"}
+    sealed = read_study_seal(folder / "seal.json")["predictions"]
+    # Two losses, four tasks and two averages of two targets on two data sets; on the third one the
+    # loss law is refused, as a fit cell diverged.
+    assert len(after) == 32
+    assert {tuple(row[name] for name in names) for row in sealed} == after
+
+
+def test_judged_is_what_was_measured(folder, tmp_path):
+    about = judgement(folder, tmp_path / "judged.parquet")
+    assert about["changes"] == []
+    assert {row["fit"] for row in about["refused"]} == {
+        f"loss/tied/fiction/{name}" for name in records.VALIDATIONS
+    }
+    rows = read_table(JUDGED, tmp_path / "judged.parquet").to_pylist()
+    cell = next(cell for cell in records.grid(("mixture",)) if cell.size == "w160")
+    found = {row["response"]: row for row in rows if row["cell"] == cell.path}
+    told = read_json(folder / "cells" / cell.path / "tasks.json")["tasks"]
+    assert found["yardstick"]["measured"] == pytest.approx(records.numbers(cell)["loss"], rel=1e-12)
+    mean = (told["cloze"]["error"] + told["order"]["error"]) / 2
+    assert found["easy"]["measured"] == pytest.approx(mean, rel=1e-12)
+    assert (found["easy"]["times_largest"], found["easy"]["times_fit"]) == (10.0, 2.0)
+
+
+SEALED = {
+    **{"cell": "a", "dataset": "d", "kind": "loss", "response": "text", "law": "tied"},
+    **{"predicted": 2.0, "lower": 1.8, "upper": 2.2, "level": 0.9, "flops": 1.0},
+    **{"times_largest": 30.0, "times_fit": 10.0, "numbers": "found", "evidence": None},
+}
+
+
+@pytest.mark.parametrize(
+    ("measured", "error", "inside"),
+    [(1.6, 0.25, False), (2.5, 0.2, False), (2.0, 0.0, True), (2.2, 0.2 / 2.2, True)],
+)
+def test_a_judgement_by_hand(measured, error, inside):
+    row = judged_row(SEALED, {("a", "loss", "text"): measured})
+    assert row["measured"] == measured
+    assert row["relative_error"] == pytest.approx(error, rel=1e-12)
+    assert row["inside"] is inside
+
+
+def test_a_target_that_gave_nothing_is_not_judged():
+    row = judged_row(SEALED, {("b", "loss", "text"): 2.0})
+    assert (row["measured"], row["relative_error"], row["inside"]) == (None, None, None)
+    row = judged_row(SEALED | {"lower": None, "upper": None}, {("a", "loss", "text"): 1.6})
+    assert (row["relative_error"], row["inside"]) == (pytest.approx(0.25), None)
+
+
+def test_nothing_is_sealed_after_a_target_has_begun(tmp_path):
+    with pytest.raises(ScalebedError, match="a target has begun to train"):
+        seal_study(seal_params(), CODE, tmp_path, [tmp_path / "state"], tmp_path / "seal.json")
+    assert not (tmp_path / "seal.json").exists()
+
+
+def test_a_seal_is_never_written_over(folder):
+    before = (folder / "seal.json").read_bytes()
+    with pytest.raises(ScalebedError, match="never written over"):
+        seal_study(seal_params(), CODE, folder / "cells", [], folder / "seal.json")
+    assert (folder / "seal.json").read_bytes() == before
+
+
+def test_an_edited_seal_is_not_judged(folder, tmp_path):
+    record = read_json(folder / "seal.json")
+    record["predictions"][0]["upper"] += 1
+    write_json(tmp_path / "seal.json", record)
+    with pytest.raises(EditedSealError, match=r"seal\.json was edited"):
+        judge_study(seal_params(), CODE, tmp_path / "seal.json", tmp_path, tmp_path, tmp_path / "x")
+    write_json(tmp_path / "other.json", {"schema": "scalebed.seal"})
+    with pytest.raises(ScalebedError, match="no seal of a study"):
+        read_study_seal(tmp_path / "other.json")
+
+
+def test_what_changed_since_the_seal_is_said(folder):
+    record, cells = read_study_seal(folder / "seal.json"), folder / "cells"
+    assert list(changes(record, seal_params(), CODE, cells)) == []
+    params = seal_params()
+    params["fit"]["draws"] = 300
+    said = "the cells or the settings of the fits"
+    assert list(changes(record, params, CODE, cells)) == [said]
+    assert list(changes(record, seal_params(), "other", cells)) == ["the code that predicts"]
+    params = seal_params()
+    del params["targets"][0]
+    assert list(changes(record, params, CODE, cells)) == ["the targets"]
+    name = next(iter(record["digests"]["records"]))
+    other = {**record["digests"]["records"], name: "0" * 64}
+    record["digests"] = record["digests"] | {"records": other}
+    # Sixteen cells of three data sets with three records each.
+    assert list(changes(record, seal_params(), CODE, cells)) == ["1 of 144 records"]
+
+
+def hand_made(path: Path, changed: list[str]) -> None:
+    """Write a judgement of two losses and an error of a cell of the invented study."""
+    cell = next(cell for cell in records.grid(("encyclopedia",)) if cell.size == "w160").path
+    rows = [
+        SEALED | {"response": "yardstick", "measured": 2.5, "relative_error": 0.2, "inside": False},
+        SEALED | {"response": "code", "measured": 2.0, "relative_error": 0.0, "inside": True},
+        SEALED
+        | {"kind": "error", "response": "average", "predicted": 0.5, "lower": 0.4, "upper": 0.6}
+        | {"measured": None, "relative_error": None, "inside": None},
+    ]
+    rows = [row | {"cell": cell, "dataset": "encyclopedia"} for row in rows]
+    about = {"date": "2026-01-02T03:04:05+00:00", "digest": "ab" * 32, "refused": []}
+    data = from_rows(JUDGED, rows, "x")
+    seal = json.dumps(about | {"changes": changed})
+    write_parquet(path, data.replace_schema_metadata({"seal": seal}))
+
+
+@pytest.mark.parametrize("changed", [[], ["1 of 144 records", "the code that predicts"]])
+def test_the_report_tells_hits_and_misses(changed, tmp_path_factory, tmp_path):
+    study = records.shared_study(tmp_path_factory, "whole").parent
+    hand_made(tmp_path / "judged.parquet", changed)
+    sources = records.sources(study)._replace(judged=tmp_path / "judged.parquet")
+    gather_study(records.gather_params(), sources, tmp_path / "study.duckdb")
+    with StudyDatabase(tmp_path / "study.duckdb") as database:
+        found = judged(database)
+    assert found is not None
+    assert [(row["response"], row["inside"]) for row in found["rows"]] == [
+        *(("yardstick", False), ("code", True)),
+        ("average", None),
+    ]
+    loss, error = found["summaries"]
+    assert (loss["inside"], loss["bounded"], loss["mean"]) == (1, 2, pytest.approx(0.1))
+    assert (error["judged"], error["unmeasured"], error["mean"]) == (0, 1, None)
+    page = _environment().get_template("judged.html.j2").render(judged=found)
+    assert "<strong>1 of 2</strong> measured losses lie inside their 90 % interval" in page
+    assert "mean relative error <strong>10.00 %</strong>" in page
+    assert "no task error of a target was measured" in page
+    assert page.count("outside") == 1 and page.count("30×") == 3
+    said = "of other fits than this page"
+    assert (said in page) == bool(changed)
+    assert all(words in page for words in changed)
+
+
+def test_a_study_without_a_seal_has_no_such_section(tmp_path_factory):
+    with StudyDatabase(records.shared_study(tmp_path_factory, "whole")) as database:
+        assert judged(database) is None
+        assert database.rows("SELECT count(*) AS n FROM judged") == [{"n": 0}]
