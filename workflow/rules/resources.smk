@@ -14,7 +14,9 @@ def train_resource(name, wildcards, attempt):
 def trunk_resource(name, wildcards, attempt):
     """Return one resource of training a piece of a trunk."""
     leg = trunk_leg(wildcards)
-    return needs.resources(rule_params.leg(leg.spec, leg.begin), HARDWARE, attempt)[name]
+    return needs.resources(rule_params.leg(leg.spec, leg.begin), HARDWARE, attempt)[
+        name
+    ]
 
 
 def evaluate_resource(name, tokens, wildcards, attempt):
@@ -41,7 +43,9 @@ def train_priority(wildcards):
 def trunk_priority(wildcards):
     """Return the FLOPs of the whole trunk: what waits for it is more than a cell."""
     trunk = trunk_leg(wildcards).trunk
-    return max(needs.training_flops(leg.spec) for leg in LEGS.values() if leg.trunk == trunk)
+    return max(
+        needs.training_flops(leg.spec) for leg in LEGS.values() if leg.trunk == trunk
+    )
 
 
 def evaluate_priority(tokens, wildcards):
@@ -79,7 +83,9 @@ if not IMPORTED:
         TASK_RESOURCES = every(evaluate_resource, TASK_TOKENS)
         TASK_PRIORITY = partial(evaluate_priority, TASK_TOKENS)
     TO_TRAIN = [
-        rule_params.marginal(cell) for cell in CELLS.values() if "checkpoint" not in cell
+        rule_params.marginal(cell)
+        for cell in CELLS.values()
+        if "checkpoint" not in cell
     ]
     TO_TRAIN += [rule_params.leg(leg.spec, leg.begin) for leg in LEGS.values()]
     SLICES = max((needs.slices(cell, HARDWARE) for cell in TO_TRAIN), default=1)
