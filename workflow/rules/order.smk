@@ -15,16 +15,13 @@ JUDGED = "results/studies/{study}/judged.parquet" if WAITING else []
 
 
 def cell_seal(wildcards):
-    """Return the seal, if a cell waits for it.
-
-    It is `ancient`: targets need that it was there before them, whatever is in it.
-    """
-    return ancient(SEAL) if cell_path(wildcards) in WAITING else []
+    """Return the seal, if a cell waits for it."""
+    return SEAL if cell_path(wildcards) in WAITING else []
 
 
 def leg_seal(wildcards):
     """Return the seal, if a piece of a trunk waits for it."""
-    return ancient(SEAL) if trunk_leg(wildcards).path in WAITING_STATES else []
+    return SEAL if trunk_leg(wildcards).path in WAITING_STATES else []
 
 
 def judged_argument(wildcards):
