@@ -19,6 +19,8 @@ VERSIONED = {
     "train_tokenizer": (["scalebed.data.tokenizer"], "DATA_NUMERICS"),
     "tokenize_corpus": (["scalebed.data.tokens"], "DATA_NUMERICS"),
     "build_dataset": (["scalebed.data.dataset"], "its output says what its parameters say"),
+    "drop_states": (["scalebed.train.dropped_states"], "nothing is made of its output"),
+    "train_trunk": (["scalebed.train.trunk"], "NUMERICS"),
     "train_cell": ([*TRAINING, *BACKENDS.values()], "NUMERICS"),
     "convert_checkpoint": (["scalebed.train.open_lm.published"], "NUMERICS"),
     "evaluate_losses": (["scalebed.evaluate.losses"], "EVAL_NUMERICS"),

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from project import REPOSITORY, Project
 
+from scalebed.core.trunks import legs
+from scalebed.plan import rule_params
 from scalebed.study.figures import FIGURES
 from scalebed.study.load import load_any
 from scalebed.study.trained import Study
@@ -28,6 +30,7 @@ def test_plan_of_a_shipped_study(path: Path, project: Project) -> None:
         for spec in study.datasets.values()
         for corpus in (*spec.sources, *validation)
     }
+    pieces = legs(rule_params.cell(study, cell) for cell in study.cells())
     needed = {corpus for _, corpus in pairs}
     needed |= {corpus for spec in study.tokenizers.values() for corpus in spec.corpora}
     expected = Counter(
@@ -36,6 +39,8 @@ def test_plan_of_a_shipped_study(path: Path, project: Project) -> None:
         tokenize_corpus=len(pairs),
         build_dataset=len({cell.dataset for cell in study.cells()}),
         build_suite=int(study.tasks is not None and study.tasks.corpus is not None),
+        train_trunk=len(pieces),
+        drop_states=int(bool(pieces)),
         train_cell=cells,
         evaluate_losses=cells,
         evaluate_tasks=cells if study.tasks else 0,

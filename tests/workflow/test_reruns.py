@@ -14,6 +14,7 @@ from reach import BESIDE, FOR_PEOPLE, VERSIONED, entries, rules
 
 from scalebed.checks.explore.options import OPTIONS as EXPLORATIONS
 from scalebed.core.imports import PACKAGE, closure, file_of
+from scalebed.core.trunks import trunk_spec
 from scalebed.plan import rule_params
 from scalebed.study.checks import CHECKS
 from scalebed.study.figures import FIGURES, PLOTS
@@ -46,6 +47,7 @@ def test_rules_that_follow_a_version_have_it_among_their_parameters() -> None:
         "extract_corpus": rule_params.corpus(study, "tales"),
         "train_tokenizer": rule_params.tokenizer(study, "bpe300"),
         "tokenize_corpus": rule_params.tokens(),
+        "train_trunk": trunk_spec(rule_params.cell(study, study.cells()[0]), 1),
         "train_cell": rule_params.cell(study, study.cells()[0]),
         "evaluate_losses": rule_params.losses(study),
         "evaluate_tasks": rule_params.tasks(study),

@@ -14,6 +14,7 @@ from scalebed.core.provenance import canonical_json
 from scalebed.study.search import SearchStudy
 from scalebed.commands.shared_process.lifetime import offer
 from scalebed.core.backends import require_for
+from scalebed.core.trunk_files import list_states, states_of
 from scalebed.core.trunks import TRUNK, legs, leaves_at, state_path, trunk_of
 
 # A study comes from `--configfile`; without one it is the default study. There is no `configfile:`
@@ -272,3 +273,6 @@ def import_content(wildcards):
 onstart:
     # Not reached by dry runs nor by what a cluster's jobs run.
     offer(workflow.is_main_process and workflow.local_exec)
+    if LEGS and workflow.is_main_process:
+        # Before anything trains, lest another study that ends meanwhile drops what this one needs.
+        list_states(Path("results/studies", STUDY.name), states_of(LEGS.values()))

@@ -2,21 +2,20 @@
 
 from functools import partial
 
+from scalebed.core.trunks import marginal
 from scalebed.plan import resources as needs
 
 
 def train_resource(name, wildcards, attempt):
     """Return one resource of training a cell."""
-    spec = rule_params.marginal(CELLS[cell_path(wildcards)])
+    spec = marginal(CELLS[cell_path(wildcards)])
     return needs.resources(spec, HARDWARE, attempt)[name]
 
 
 def trunk_resource(name, wildcards, attempt):
     """Return one resource of training a piece of a trunk."""
     leg = trunk_leg(wildcards)
-    return needs.resources(rule_params.leg(leg.spec, leg.begin), HARDWARE, attempt)[
-        name
-    ]
+    return needs.resources(leg.own, HARDWARE, attempt)[name]
 
 
 def evaluate_resource(name, tokens, wildcards, attempt):
@@ -37,7 +36,7 @@ def small_resource(name, memory, minutes, wildcards, attempt):
 
 def train_priority(wildcards):
     """Return the FLOPs of training a cell: the longest first, lest it runs alone at the end."""
-    return needs.training_flops(rule_params.marginal(CELLS[cell_path(wildcards)]))
+    return needs.training_flops(marginal(CELLS[cell_path(wildcards)]))
 
 
 def trunk_priority(wildcards):
@@ -82,12 +81,8 @@ if not IMPORTED:
         TASK_TOKENS = len(STUDY.tasks.tasks) * ITEMS * needs.ITEM_TOKENS
         TASK_RESOURCES = every(evaluate_resource, TASK_TOKENS)
         TASK_PRIORITY = partial(evaluate_priority, TASK_TOKENS)
-    TO_TRAIN = [
-        rule_params.marginal(cell)
-        for cell in CELLS.values()
-        if "checkpoint" not in cell
-    ]
-    TO_TRAIN += [rule_params.leg(leg.spec, leg.begin) for leg in LEGS.values()]
+    TO_TRAIN = [marginal(cell) for cell in CELLS.values() if "checkpoint" not in cell]
+    TO_TRAIN += [leg.own for leg in LEGS.values()]
     SLICES = max((needs.slices(cell, HARDWARE) for cell in TO_TRAIN), default=1)
     if SLICES > 1:
         TRAIN_RETRIES = SLICES + 3

@@ -3,8 +3,9 @@
 NEEDS: results/datasets/<dataset>/manifest.json; the checkpoints of cells that were trained elsewhere.
 MAKES: results/cells/<cell>/{metrics.json,curve.parquet}, and beside them, undeclared because a
 diverged cell has none, model.safetensors and model.json; results/trunks/<trunk>/step=<n>/state.json,
-and the state beside it. Resumable state lies in state/<cell>/ and state/trunks/, and a finished cell
-leaves its record there: see `scalebed.train.finished`.
+and the state beside it; results/studies/<study>/dropped_states.json, beside trunks.json, which is
+written before anything trains. Resumable state lies in state/<cell>/ and state/trunks/, and a
+finished cell leaves its record there: see `scalebed.train.finished`.
 """
 
 
@@ -34,6 +35,25 @@ rule train_trunk:
         " --trunk {input.trunk:q} --out {output:q} --threads {threads}"
         " --ranks {resources.ranks} --wait-minutes {resources.runtime}"
         " --checkpoint-seconds {resources.checkpoint_seconds} > {log:q} 2>&1"
+
+
+rule drop_states:
+    """Drop the states of trunks that no study lists any more, when the study's cells are done."""
+    input:
+        collect("results/cells/{cell}/metrics.json", cell=CELLS),
+    output:
+        "results/studies/{study}/dropped_states.json",
+    log:
+        "logs/drop_states/{study}.log",
+    localrule: True
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    params:
+        spec=canonical_json(rule_params.kept_states(STUDY)),
+    shell:
+        "exec python -m scalebed drop-states --params {params.spec:q} --trunks results/trunks"
+        " --studies results/studies --out {output:q} > {log:q} 2>&1"
 
 
 rule train_cell:

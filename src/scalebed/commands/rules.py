@@ -91,6 +91,15 @@ RULES: dict[str, Rule | None] = {
         _MANIFEST,
     ),
     "train-trunk": None,
+    "drop-states": Rule(
+        "Drop the states of trunks that no study lists any more.",
+        "scalebed.train.dropped_states:drop_states",
+        keys("study states"),
+        option("--trunks", "root folder of all trunks"),
+        option("--studies", "root folder of all studies"),
+        option("--out", "record of what was dropped"),
+        option("--state", "root of resumable state", default=Path("state")),
+    ),
     "train-cell": None,  # a file of its own, which starts itself again as ranks
     "convert-checkpoint": Rule(
         "Take a cell from a checkpoint of open_lm instead of training it.",

@@ -41,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--multipliers", metavar="M,...", help="their tokens per parameter, likewise")
     add("--max-flops", metavar="FLOPS", help="training FLOPs of the dearest candidate")
     add("--unique-tokens", metavar="U", help="tokens there are; more are repetitions")
+    add("--cooldown", metavar="SHARE", help="runs branch off trunks and cool down over this share")
     add("--kappa", type=float, help="power of the cost that a run is chosen by (0.35)")
     add("--hardware", type=Path, metavar="FILE", help="YAML file of the site, for GPU-hours")
 
@@ -57,10 +58,11 @@ def run(args: argparse.Namespace) -> None:
     prices = Prices(load_hardware(args.hardware) if args.hardware else None)
     curve = curve_of(args)
     found = suggestion(curve, _wanted(args, curve), seed=args.seed)
+    sizes, recipe = _names(args, curve.dataset)
     if args.json:
-        print(json.dumps(record(found, prices), indent=1, allow_nan=False))
+        print(json.dumps(record(found, prices, recipe), indent=1, allow_nan=False))
         return
-    for line in lines(found, prices, _sizes(args)):
+    for line in lines(found, prices, sizes, recipe):
         print(line)
 
 
@@ -87,11 +89,12 @@ def _wanted(args: argparse.Namespace, curve: Curve) -> Wanted:
     goal = args.until or args.budget
     return Wanted(
         targets,
-        _share(args.until) if args.until else None,
+        _share(args.until, "--until") if args.until else None,
         read_amount(args.budget, "--budget", FLOPS) if args.budget else float("inf"),
         args.count if args.count is not None else (_MANY if goal else _FEW),
         limits,
         kappa,
+        _share(args.cooldown, "--cooldown") if args.cooldown else None,
     )
 
 
@@ -116,26 +119,29 @@ def _limits(args: argparse.Namespace) -> Limits:
     )
 
 
-def _share(text: str) -> float:
+def _share(text: str, name: str) -> float:
     """Read 1% or 0.01."""
     from scalebed.core.quantities import read_amount
 
     bare = text.strip().removesuffix("%")
-    return read_amount(bare, "--until") / (100 if bare != text.strip() else 1)
+    return read_amount(bare, name) / (100 if bare != text.strip() else 1)
 
 
-def _sizes(args: argparse.Namespace) -> dict[str, float] | None:
-    """N of the sizes of a study by name; None for a table."""
+def _names(args: argparse.Namespace, dataset: str) -> tuple[dict[str, float] | None, str | None]:
+    """N of the sizes of a study by name, and the recipe if its runs have one; None for a table."""
     import re
 
     from scalebed.decide.sources import is_table
     from scalebed.predict.open_database import open_any
 
     if is_table(args.source):
-        return None
+        return None, None
     found = {}
+    recipes = set()
     for cell in open_any(args.source).tables["cells"]:
+        if cell["dataset"] == dataset:
+            recipes.add(str(cell["recipe"]))
         size = re.search(r"(?:^|/)size=([^/]+)", str(cell["cell"]))
         if size and cell["params"]:
             found[size[1]] = float(cell["params"])
-    return found
+    return found, recipes.pop() if len(recipes) == 1 else None

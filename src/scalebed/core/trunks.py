@@ -6,7 +6,7 @@ kept where a cell leaves it, and a cell is a branch: that state, cooled down (H�
 2405.18392).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from scalebed.core.provenance import digest
@@ -49,6 +49,11 @@ class Leg(NamedTuple):
     def path(self) -> str:
         """Record of the state it ends in, below ``results/trunks``."""
         return state_path(self.trunk, self.end)
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """Parameters with the steps and tokens of this piece alone."""
+        return with_steps(self.spec, self.end - self.begin)
 
 
 def branch_step(steps: int, cooldown: float) -> int:
@@ -135,3 +140,33 @@ def legs(cells: Iterable[Mapping[str, Any]]) -> list[Leg]:
             found.append(Leg(trunk, begin, end, by_step[end]))
             begin = end
     return found
+
+
+def marginal(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a cell with the steps and tokens of its own: those of its branch."""
+    return with_steps(spec, spec["steps"] - (leaves_at(spec) or 0))
+
+
+def with_steps(spec: Mapping[str, Any], steps: int) -> dict[str, Any]:
+    """Return parameters of a run of another length."""
+    tokens = spec["recipe"]["batch_sequences"] * spec["model"]["context"]
+    return {**spec, "steps": steps, "tokens": steps * tokens}
+
+
+def total(cells: Iterable[Mapping[str, Any]], cost: Callable[[dict[str, Any]], float]) -> float:
+    """Return what cells cost together: the own part of each, and every trunk once.
+
+    Where nothing but M differs, that is F_last + f Σ F_others, with F the cost of a run from its
+    first step and f the share of the cool-down (Hägele et al., arXiv 2405.18392).
+
+    Parameters
+    ----------
+    cells
+        Parameters of cells.
+    cost
+        What a run costs, from the parameters it would have if it began at its first step: FLOPs,
+        say, or seconds.
+    """
+    specs = list(cells)
+    branches = sum(cost(marginal(spec)) for spec in specs)
+    return branches + sum(cost(leg.own) for leg in legs(specs))

@@ -21,11 +21,11 @@ def unchecked(plan: Plan, budget: Budget) -> list[str]:
     """Return a warning for every part of the budget that nothing can be held against."""
     gpu = plan.hardware.gpu
     found = []
-    unknown = [row for row in plan.to_train if row.seconds is None]
+    unknown = [part for part in plan.work if part.seconds is None]
     if budget.core_hours is not None and unknown:
         found.append(
-            f"{len(unknown)} cells have no time estimate, so the core-hours budget is only checked "
-            "against the others"
+            f"{len(unknown)} cells{' or pieces of trunks' if plan.pieces else ''} have no time "
+            "estimate, so the core-hours budget is only checked against the others"
         )
     if budget.gpu_hours is not None and gpu is None:
         found.append("budget.gpu_hours is not checked: the hardware has no gpu")
@@ -37,7 +37,7 @@ def unchecked(plan: Plan, budget: Budget) -> list[str]:
 def over_budget(plan: Plan, budget: Budget) -> list[str]:
     """Return a sentence for every part of the budget that the plan exceeds."""
     gpu = plan.hardware.gpu
-    hours = sum(row.device_seconds or 0 for row in plan.to_train) / 3600
+    hours = sum(part.device_seconds or 0 for part in plan.work) / 3600
     found = []
     if budget.core_hours is not None and hours > budget.core_hours:
         unit = "GPU-hours" if gpu else "core-hours"

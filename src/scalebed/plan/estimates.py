@@ -5,9 +5,11 @@ extrapolated from the rate, in FLOP/s, at which a reference model of some ten mi
 trains; such estimates are marked, since a larger model usually trains at a higher rate.
 """
 
+import heapq
 import importlib.metadata
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -161,21 +163,52 @@ def _memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def makespan(seconds: list[float], devices: int, widths: list[int] | None = None) -> float:
-    """Return the wall seconds of jobs on equal devices, the longest started first.
+class Timed(NamedTuple):
+    """A job and how long it takes."""
+
+    seconds: float
+    width: int = 1
+    """Devices that it takes at a time."""
+    after: int | None = None
+    """Index of the job that has to end first."""
+
+
+def makespan(jobs: Sequence[Timed], devices: int) -> float:
+    """Return the wall seconds of jobs on equal devices.
+
+    Whenever devices are free, of the jobs that can begin that one does which takes longest together
+    with the longest chain of jobs that waits for it, much as the workflow's priorities have it.
 
     Parameters
     ----------
-    seconds
-        Length of each job.
+    jobs
+        The jobs; none is wider than there are devices.
     devices
         How many there are (cores, GPUs).
-    widths
-        Devices that each job takes at a time, at most `devices`; one each when left out.
     """
-    busy = [0.0] * devices
-    jobs = zip(seconds, widths or [1] * len(seconds), strict=True)
-    for length, width in sorted(jobs, reverse=True):
-        busy.sort()
-        busy[:width] = [busy[width - 1] + length] * width
-    return max(busy)
+    waits = [0.0] * len(jobs)
+    for job in jobs:
+        length, step = 0.0, job
+        while step.after is not None:
+            length += step.seconds
+            waits[step.after] = max(waits[step.after], length)
+            step = jobs[step.after]
+    order = sorted(range(len(jobs)), key=lambda i: (-jobs[i].seconds - waits[i], -jobs[i].width))
+    now, free = 0.0, devices
+    ended: set[int | None] = {None}
+    running: list[tuple[float, int]] = []
+    while order:
+        left = []
+        for index in order:
+            job = jobs[index]
+            if job.after in ended and job.width <= free:
+                free -= job.width
+                heapq.heappush(running, (now + job.seconds, index))
+            else:
+                left.append(index)
+        order = left
+        if order:
+            now, index = heapq.heappop(running)
+            free += jobs[index].width
+            ended.add(index)
+    return max((end for end, _ in running), default=0.0)

@@ -1,23 +1,24 @@
 """The plan of a study: every cell with its cost and state, totals, warnings and refusals."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from scalebed.core import arithmetic
 from scalebed.core.cells import Cell
+from scalebed.core.trunks import leaves_at, marginal
 from scalebed.plan import rule_params
 from scalebed.plan.budgets import combined, over_budget, unchecked
-from scalebed.plan.estimates import Calibration, makespan
+from scalebed.plan.cautions import refusals, warnings
+from scalebed.plan.estimates import Calibration, Timed, makespan
 from scalebed.plan.evaluation import Evaluation, Job, estimate_evaluation
 from scalebed.plan.site import not_installed, spread_out, step_time
 from scalebed.plan.states import State, Upstream, judge, upstream
+from scalebed.plan.trunks import Disk, Piece, disk, pieces_of, state_of
 from scalebed.study.hardware import LAPTOP, Hardware
 from scalebed.study.sections import Budget
 from scalebed.study.trained import Study, roles
 from scalebed.train.memory import Layout
-
-FEW_STEPS = 100
-"""A run with fewer steps than this is mostly warm-up and teaches a law little."""
 
 
 class Row(NamedTuple):
@@ -34,7 +35,7 @@ class Row(NamedTuple):
     flops: float
     """C = 6ND."""
     seconds: float | None
-    """Seconds of the whole training on its devices: estimated, or taken if it is over."""
+    """Seconds of its own steps on its devices: estimated, or taken if they are over."""
     measured: bool
     """False when `seconds` is extrapolated from the FLOPs of a smaller model."""
     epochs: float | None
@@ -48,6 +49,15 @@ class Row(NamedTuple):
     """Why it fits none."""
     taken: bool = False
     """Whether it is taken from a checkpoint instead of trained."""
+    trunk: str | None = None
+    """Record of the state it leaves its trunk at; None for one that has no trunk."""
+    begun: int = 0
+    """Steps that its trunk trains for it."""
+
+    @property
+    def cost(self) -> float:
+        """6ND of its own tokens: those of its cool-down, if it has a trunk."""
+        return self.flops * (self.steps - self.begun) / self.steps
 
     @property
     def device_seconds(self) -> float | None:
@@ -69,6 +79,10 @@ class Plan(NamedTuple):
     """Reasons not to run the study, one sentence each."""
     hardware: Hardware = LAPTOP
     """The site it is planned for."""
+    pieces: Sequence[Piece] = ()
+    """The pieces of trunks that its cells branch off."""
+    disk: Disk = Disk(0, 0, 0, 0)
+    """What states of trunks take."""
 
     @property
     def to_train(self) -> list[Row]:
@@ -76,25 +90,34 @@ class Plan(NamedTuple):
         return [row for row in self.rows if row.state.to_train and not row.taken]
 
     @property
+    def work(self) -> list[Row | Piece]:
+        """What a run would train: cells, each without its trunk, and pieces of trunks."""
+        return [*self.to_train, *(piece for piece in self.pieces if piece.to_train)]
+
+    @property
     def flops(self) -> float:
-        """Training FLOPs (6ND) of the cells to train."""
-        return sum(row.flops for row in self.to_train)
+        """Training FLOPs (6ND) of all there is to train."""
+        return sum(part.cost for part in self.work)
 
     @property
     def seconds(self) -> float | None:
-        """Seconds of training summed over cells and devices; None when any is unknown."""
-        parts = [row.device_seconds for row in self.to_train]
+        """Seconds of training summed over devices; None when any is unknown."""
+        parts = [part.device_seconds for part in self.work]
         return None if None in parts else sum(part for part in parts if part is not None)
 
     @property
     def wall_seconds(self) -> float | None:
-        """Seconds of training on all devices together; None when any cell's are unknown."""
-        rows = self.to_train
-        parts = [row.seconds for row in rows if row.seconds is not None]
-        if len(parts) < len(rows):
+        """Seconds of training on all devices together; None when any are unknown."""
+        work = self.work
+        if any(part.seconds is None for part in work):
             return None
-        widths = [row.layout.ranks if row.layout else 1 for row in rows]
-        return makespan(parts, self.devices, [min(width, self.devices) for width in widths])
+        ends = {piece.leg.path: i for i, piece in enumerate(work) if isinstance(piece, Piece)}
+        jobs = []
+        for part in work:
+            before = part.before if isinstance(part, Piece) else part.trunk
+            width = min(part.layout.ranks if part.layout else 1, self.devices)
+            jobs.append(Timed(part.seconds or 0.0, width, ends.get(before or "")))
+        return makespan(jobs, self.devices)
 
     @property
     def money(self) -> float | None:
@@ -107,8 +130,9 @@ class Plan(NamedTuple):
     @property
     def lost_seconds(self) -> float:
         """Device seconds of trainings that diverged or failed."""
-        lost = [row for row in self.rows if row.state.name in ("diverged", "failed")]
-        return sum(row.device_seconds or 0.0 for row in lost)
+        parts: list[Row | Piece] = [*self.rows, *self.pieces]
+        lost = [part for part in parts if part.state.name in ("diverged", "failed")]
+        return sum(part.device_seconds or 0.0 for part in lost)
 
     def summary(self) -> dict[str, Any]:
         """Return totals, warnings and refusals as built-in values."""
@@ -123,6 +147,7 @@ class Plan(NamedTuple):
             "lost_seconds": self.lost_seconds,
             "devices": self.devices,
             "evaluation_seconds": self.evaluation._asdict(),
+            "trunk_bytes": self.disk._asdict(),
             "warnings": self.warnings,
             "refusals": self.refusals,
         }
@@ -165,13 +190,18 @@ def make_plan(
     ]
     evaluation = estimate_evaluation(study, [_job(row) for row in rows], root)
     trained = [row for row in rows if not row.taken]
-    plan = Plan(study.name, rows, devices, evaluation, _warnings(trained), [], hardware)
+    cells = {
+        row.cell.path: (rule_params.cell(study, row.cell), row.state.to_train) for row in trained
+    }
+    pieces = pieces_of(cells, data, root, calibration, hardware)
+    told = warnings(trained, pieces)
+    space = disk(pieces, root, study.trunk_states)
+    plan = Plan(study.name, rows, devices, evaluation, told, [], hardware, pieces, space)
     budget = combined(study.budget, budget)
     plan.warnings.extend(unchecked(plan, budget))
-    refusals = [] if study.allow_repeats else _repeats(rows)
     used = {study.recipes[row.cell.recipe].backend for row in plan.to_train}
-    refusals += not_installed(used) + _unfit(rows) + over_budget(plan, budget)
-    return plan._replace(refusals=refusals)
+    found = refusals(rows, study.allow_repeats, not_installed(used))
+    return plan._replace(refusals=found + over_budget(plan, budget))
 
 
 def _row(
@@ -196,7 +226,7 @@ def _row(
     elif state.to_train:
         spread, unfit = spread_out(spec, hardware)
         estimate = step_time(spec, spread, hardware, calibration)
-        seconds = None if estimate is None else estimate.seconds * spec["steps"]
+        seconds = None if estimate is None else estimate.seconds * marginal(spec)["steps"]
         measured = estimate is not None and estimate.measured
     return Row(
         cell=cell,
@@ -214,59 +244,16 @@ def _row(
         layout=spread,
         unfit=unfit,
         taken=taken,
+        trunk=state_of(spec),
+        begun=leaves_at(spec) or 0,
     )
 
 
 def _job(row: Row) -> Job:
-    rate = None if row.device_seconds is None else row.device_seconds / row.tokens
+    seconds = row.device_seconds
+    share = (row.steps - row.begun) / row.steps
+    rate = None if seconds is None else seconds / (share * row.tokens)
     return Job(row.cell, row.state.to_train, rate)
-
-
-def _warnings(rows: list[Row]) -> list[str]:
-    warnings = []
-    long = [row for row in rows if row.warmup_steps * 2 > row.steps]
-    if long:
-        warnings.append(
-            f"warm-up takes more than half of the steps in {_some(long)}: "
-            f"{long[0].warmup_steps} of {long[0].steps}"
-        )
-    few = [row for row in rows if row.steps < FEW_STEPS]
-    if few:
-        warnings.append(f"fewer than {FEW_STEPS} steps in {_some(few)}: {few[0].steps}")
-    bad = [row for row in rows if row.state.name in ("diverged", "failed")]
-    if bad:
-        warnings.append(
-            f"{bad[0].state.name} and not to be trained again as it is: {_some(bad)}; "
-            "change its recipe or delete its metrics.json"
-        )
-    return warnings
-
-
-def _some(rows: list[Row]) -> str:
-    more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
-    return f"{rows[0].cell.path}{more}"
-
-
-def _repeats(rows: list[Row]) -> list[str]:
-    over = [row for row in rows if row.epochs is not None and row.epochs > 1]
-    if not over:
-        return []
-    worst = max(over, key=lambda row: row.epochs or 0)
-    more = f" ({len(over) - 1} more cells do)" if len(over) > 1 else ""
-    return [
-        f"the cell {worst.cell.path} would repeat data: it trains on {worst.tokens:,} tokens and "
-        f"{worst.cell.dataset} has {worst.available:,}{more}; take more text, or set "
-        "allow_repeats: true"
-    ]
-
-
-def _unfit(rows: list[Row]) -> list[str]:
-    """Return a refusal for the first cell that fits no number of GPUs."""
-    over = [row for row in rows if row.unfit]
-    if not over:
-        return []
-    more = f" ({len(over) - 1} more cells do not fit)" if len(over) > 1 else ""
-    return [f"{over[0].cell.path} does not fit: {over[0].unfit}{more}"]
 
 
 def record(plan: Plan) -> dict[str, Any]:
@@ -280,6 +267,9 @@ def record(plan: Plan) -> dict[str, Any]:
             "tokens": row.tokens,
             "steps": row.steps,
             "flops": row.flops,
+            "trunk": row.trunk,
+            "trunk_steps": row.begun,
+            "own_flops": row.cost,
             "seconds": row.seconds,
             "seconds_measured": row.measured,
             **(row.layout._asdict() if row.layout else dict.fromkeys(Layout._fields)),
@@ -289,4 +279,5 @@ def record(plan: Plan) -> dict[str, Any]:
         }
         for row in plan.rows
     ]
-    return {"study": plan.study, "cells": cells, "totals": plan.summary()}
+    trunks = [piece.record() for piece in plan.pieces]
+    return {"study": plan.study, "cells": cells, "trunks": trunks, "totals": plan.summary()}

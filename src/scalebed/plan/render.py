@@ -1,7 +1,9 @@
 """A plan as text: one line a cell, then totals and warnings."""
 
 from scalebed.core.quantities import amount_text
+from scalebed.plan.durations import duration
 from scalebed.plan.plan import Plan, Row
+from scalebed.plan.render_trunks import trunk_lines
 
 _HEADER = ("cell", "N", "D", "M", "steps", "FLOPs", "time", "epochs", "role", "state")
 _LEFT = {"cell", "role", "state"}
@@ -65,7 +67,7 @@ def _columns(row: Row, naming: list[str]) -> tuple[str, ...]:
         amount_text(row.tokens, 4),
         str(row.cell.ratio),
         f"{row.steps:,}",
-        f"{row.flops:.2e}".replace("e+", "e"),
+        f"{row.cost:.2e}".replace("e+", "e"),
         duration(row.seconds, row.measured),
         "?" if row.epochs is None else f"{row.epochs:.2g}",
         "+".join(roles) or "-",
@@ -88,9 +90,10 @@ def _totals(plan: Plan) -> list[str]:
     for row in plan.rows:
         counts[row.state.name] = counts.get(row.state.name, 0) + 1
     states = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-    measured = all(row.measured for row in todo)
+    measured = all(part.measured for part in plan.work)
     lines = [f"study {plan.study}: {len(plan.rows)} cells ({states}), {len(todo)} to train"]
-    if todo:
+    lines += trunk_lines(plan)
+    if plan.work:
         lines.append(_training(plan, measured))
         if not measured and plan.seconds is not None:
             lines.append(_basis(plan))
@@ -140,19 +143,3 @@ def _share(plan: Plan) -> str:
 
 def _about(seconds: float | None) -> str:
     return "not known yet" if seconds is None else f"~{duration(seconds, True)}"
-
-
-def duration(seconds: float | None, measured: bool) -> str:
-    """Return a time for people: such as ``47 s`` or ``3.1 h``; ``~`` marks an extrapolation."""
-    if seconds is None:
-        return "?"
-    mark = "" if measured else "~"
-    if seconds < 120:
-        return f"{mark}{seconds:.0f} s"
-    if seconds < 2 * 3600:
-        return f"{mark}{seconds / 60:.1f} min"
-    if seconds < 72 * 3600:
-        return f"{mark}{seconds / 3600:.1f} h"
-    if seconds < 1000 * 86400:
-        return f"{mark}{seconds / 86400:.0f} d"
-    return f"{mark}{seconds / (365.25 * 86400):,.0f} years"

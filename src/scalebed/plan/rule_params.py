@@ -9,7 +9,8 @@ from typing import Any
 from scalebed.core import arithmetic
 from scalebed.core.cells import Cell
 from scalebed.core.provenance import digest
-from scalebed.core.trunks import COOLING, leaves_at
+from scalebed.core.trunk_files import states_of
+from scalebed.core.trunks import COOLING, legs
 from scalebed.evaluate.digests import suite_digests, task_digest
 from scalebed.study.checks import CHECKS
 from scalebed.study.figures import FIGURES, SEARCH_FIGURES
@@ -90,26 +91,16 @@ def cell(study: Study, cell: Cell) -> dict[str, Any]:
     }
 
 
-def marginal(spec: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a cell with the steps and tokens that are its own: its branch's."""
-    begun = leaves_at(spec) or 0
-    return spec | _steps(spec, spec["steps"] - begun)
-
-
-def leg(spec: dict[str, Any], begin: int) -> dict[str, Any]:
-    """Return the parameters of a trunk with the steps and tokens from step `begin` on."""
-    return spec | _steps(spec, spec["steps"] - begin)
-
-
-def _steps(spec: dict[str, Any], steps: int) -> dict[str, Any]:
-    tokens = spec["recipe"]["batch_sequences"] * spec["model"]["context"]
-    return {"steps": steps, "tokens": steps * tokens}
-
-
 def checkpoint(study: Study, cell: Cell) -> str | None:
     """Return the file a cell is taken from; None for a cell that is trained."""
     pattern = study.recipes[cell.recipe].checkpoint
     return None if pattern is None else pattern.format(**cell._asdict())
+
+
+def kept_states(study: Study) -> dict[str, Any]:
+    """Return the parameters of ``drop_states``: the states that stay when a study is done."""
+    pieces = legs(cell(study, item) for item in study.cells())
+    return {"study": study.name, "states": states_of(pieces, study.trunk_states)}
 
 
 def losses(study: Study) -> dict[str, Any]:
@@ -230,7 +221,8 @@ def search(study: SearchStudy) -> dict[str, Any]:
 
 def report(study: Study | ImportedStudy | SearchStudy) -> dict[str, Any]:
     """Return the parameters of ``gather_study`` and ``write_report``."""
-    science = study.model_dump(mode="json", exclude={"title", "figures", "budget", "checks"})
+    look = {"title", "figures", "budget", "checks", "trunk_states"}
+    science = study.model_dump(mode="json", exclude=look)
     if not science.get("fit", {}).get("seal"):
         # Absent, so that other studies keep the digest of before there were seals.
         science.get("fit", {}).pop("seal", None)

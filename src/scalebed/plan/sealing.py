@@ -8,7 +8,7 @@ from scalebed.core import arithmetic
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json, sha256_file
 from scalebed.core.provenance import digest, state_digest
-from scalebed.core.trunks import Leg, leaves_at, legs, legs_beyond, trunk_of
+from scalebed.core.trunks import Leg, leaves_at, legs_beyond, total, trunk_of
 from scalebed.plan import rule_params
 from scalebed.study.trained import Study, roles
 
@@ -67,15 +67,12 @@ def flops_together(specs: Iterable[dict[str, Any]]) -> float:
     specs
         Parameters of the cells.
     """
-    specs = list(specs)
-    own = [rule_params.marginal(spec) for spec in specs]
-    own += [rule_params.leg(leg.spec, leg.begin) for leg in legs(specs)]
-    return sum(
-        arithmetic.flops(
-            arithmetic.count_params(arithmetic.shape_of(spec["model"])).total, spec["tokens"]
-        )
-        for spec in own
-    )
+
+    def flops(spec: dict[str, Any]) -> float:
+        params = arithmetic.count_params(arithmetic.shape_of(spec["model"])).total
+        return arithmetic.flops(params, spec["tokens"])
+
+    return total(specs, flops)
 
 
 def targets(study: Study) -> list[str]:

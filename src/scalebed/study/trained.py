@@ -8,7 +8,9 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from scalebed.core.arithmetic import SIZE_TABLES
 from scalebed.core.cells import Cell, expand, product
 from scalebed.core.errors import ScalebedError
+from scalebed.core.trunk_files import Kept
 from scalebed.laws import get_law, names_of
+from scalebed.study.branches import check_cool_downs
 from scalebed.study.checks import Check
 from scalebed.study.figures import PLOTS
 from scalebed.study.roles import cell_roles, check_seal
@@ -85,6 +87,9 @@ class Study(Measured):
     """What the study may cost."""
     allow_repeats: bool = False
     """Whether a cell may see its data more than once."""
+    trunk_states: Kept = "all"
+    """Which states of its trunks stay on disk when the study is done: `all` that its cells leave
+    at, or the `last` of each trunk; another cool-down then trains the trunk again."""
     figures: dict[str, dict[str, Any]] = {}
     """Options of figures by figure name; changing them redraws figures and nothing else."""
 
@@ -297,11 +302,13 @@ def check_study(study: Study) -> None:
     Raises
     ------
     ScalebedError
-        If the grid does not expand, a selector matches nothing, or a model is too small.
+        If the grid does not expand, a selector matches nothing, a model is too small, or a trunk
+        is left in its warm-up.
     """
     check_seal(roles(study), study.fit, study.recipes)
     _check_vocabularies(study)
     _check_sources(study)
+    check_cool_downs(study)
 
 
 def roles(study: Study) -> dict[Cell, dict[str, bool]]:

@@ -69,9 +69,19 @@ def test_candidates_are_those_that_are_named(table, capsys):
     assert all(run["flops"] <= 1e19 for run in runs)
 
 
+def test_a_cool_down_prices_branches(table, capsys):
+    words = ("--sizes", "400M", "--multipliers", "160", "--count", "1", "--json")
+    (alone,) = json.loads(said(capsys, table, *TARGET, *words)[1])["runs"]
+    found = json.loads(said(capsys, table, *TARGET, *words, "--cooldown", "20%")[1])
+    (run,) = found["runs"]
+    assert (found["cooldown"], run["trunk"], alone["trunk"]) == (0.2, True, None)
+    assert 0.2 * alone["flops"] < run["flops"] < alone["flops"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ((*TARGET, "--cooldown", "20"), "--cooldown is 20, expected a share of the steps"),
         ((), "expected a --target or --compute, and not both"),
         ((*TARGET, "--compute", "1e22"), "expected a --target or --compute, and not both"),
         ((*TARGET, "--budget", "1e10"), "no candidate costs 1e+10 FLOPs or less"),

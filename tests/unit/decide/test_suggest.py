@@ -8,9 +8,12 @@ import pytest
 
 from benchmarks.suggested import repeated
 from scalebed.core.errors import ScalebedError
+from scalebed.decide.costs import Prices
 from scalebed.decide.curve import Curve
+from scalebed.decide.suggest.branches import branching
 from scalebed.decide.suggest.designs import Limits, Run, candidates, existing, same, spread
 from scalebed.decide.suggest.greedy import SHARED, Goal, Known, known_of, suggest, tamed
+from scalebed.decide.suggest.page import lines, record
 from scalebed.decide.suggest.rivals import rivals
 from scalebed.decide.suggest.suggestion import Wanted, optimum, shared_part, suggestion
 from scalebed.laws import get_law
@@ -253,3 +256,72 @@ def test_the_benchmark_of_repeated_data_is_far_above_random_designs():
     pool = repeated.Pool(ZOO)
     # 1 % of the cost of the pool; published are .58 and .73, all of the data give .79.
     assert repeated.by_suggestion(pool, 0, repeated.SHARES[:1])[0] > 0.73
+
+
+# --- branches of trunks ------------------------------------------------------------------------
+
+
+def test_a_branch_costs_the_lengthening_of_its_trunk_and_its_cool_down():
+    """N = 1e8, f = .2, and runs of M = 20 and 80 that left at 1.6e9 and 6.4e9 tokens."""
+    cost, made = branching(0.2), [run(1e8, 20), run(1e8, 80), run(2e8, 40)]
+    assert cost(run(1e8, 160), made) == pytest.approx(6e8 * (1.6e10 - 6.4e9))
+    assert cost(run(1e8, 40), made) == pytest.approx(6e8 * (4e9 - 1.6e9))
+    # Below all states there is nothing to go on from, nor for a size without a trunk.
+    assert cost(run(1e8, 10), made) == run(1e8, 10).flops
+    assert cost(run(4e8, 20), made) == run(4e8, 20).flops
+    assert cost(run(1e8, 20), []) == run(1e8, 20).flops
+
+
+def test_a_repeat_has_a_trunk_of_its_own():
+    cost, made = branching(0.2), [run(1e8, 20), run(1e8, 80)]
+    assert cost(run(1e8, 80), made) == run(1e8, 80).flops
+    made.append(run(1e8, 20))
+    # The second seed has a state at M = 20 now, and none at 80.
+    assert cost(run(1e8, 80), made) == pytest.approx(6e8 * (8e9 - 1.6e9))
+    assert cost(run(1e8, 160), made) == pytest.approx(6e8 * (1.6e10 - 6.4e9))
+
+
+def test_a_trunk_has_one_training_set():
+    cost = branching(0.5)
+    fresh, fourfold = Run(1e8, 2e9, 2e9), Run(1e8, 8e9, 2e9)
+    assert cost(fourfold, [fresh]) == fourfold.flops
+    assert cost(Run(1e8, 1.6e10, 2e9), [fresh, fourfold]) == pytest.approx(6e8 * (1.6e10 - 4e9))
+
+
+def test_suggestions_are_priced_as_branches(curve):
+    alone = suggestion(curve, Wanted((TARGET,), count=4))
+    found = suggestion(curve, Wanted((TARGET,), count=4, cooldown=0.2))
+    assert not any(step.branch for step in alone.steps)
+    assert any(step.branch for step in found.steps)
+    cost, made = branching(0.2), existing(curve)
+    for step in found.steps:
+        assert step.cost == cost(step.run, made)
+        assert step.branch == (step.cost < step.run.flops)
+        made.append(step.run)
+    text = "\n".join(lines(found, Prices(), {"big": 4e8}, "base"))
+    assert "(from its trunk)" in text
+    assert "recipes: [base]" in text
+    assert "trunk" not in "\n".join(lines(alone, Prices()))
+    told = record(found, Prices(), "base")
+    assert (told["recipe"], told["cooldown"]) == ("base", 0.2)
+    assert [run["trunk"] for run in told["runs"]] == [step.branch for step in found.steps]
+
+
+def test_a_budget_buys_a_branch_whose_whole_run_is_dearer(curve):
+    """The shortest lengthening of the largest size costs less than any run of it alone."""
+    limits = Limits(sizes=(4e8,), multipliers=(81.0, 100.0))
+    budget = branching(0.2)(run(4e8, 100), existing(curve)) * 1.01
+    assert budget < 0.5 * run(4e8, 100).flops
+    found = suggestion(
+        curve, Wanted((TARGET,), budget=budget, count=1, limits=limits, cooldown=0.2, power=0.0)
+    )
+    assert found.cost <= budget
+    assert len(found.steps) == 1
+    with pytest.raises(ScalebedError, match="no candidate costs"):
+        suggestion(curve, Wanted((TARGET,), budget=budget, count=1, limits=limits))
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, 20.0])
+def test_a_cool_down_is_a_share(curve, share):
+    with pytest.raises(ScalebedError, match="--cooldown is"):
+        suggestion(curve, Wanted((TARGET,), cooldown=share))

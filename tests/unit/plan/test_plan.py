@@ -17,10 +17,11 @@ from scalebed.core.files import sha256_file, write_json
 from scalebed.core.provenance import state_digest
 from scalebed.core.quantities import amount_text
 from scalebed.plan import estimates, rule_params
-from scalebed.plan.estimates import Calibration, Estimate, makespan
+from scalebed.plan.durations import duration
+from scalebed.plan.estimates import Calibration, Estimate, Timed, makespan
 from scalebed.plan.listing import cells_tsv
 from scalebed.plan.plan import Plan, make_plan
-from scalebed.plan.render import duration, render
+from scalebed.plan.render import render
 from scalebed.plan.states import differences
 from scalebed.study.hardware import Hardware
 from scalebed.study.load import load_any
@@ -303,7 +304,7 @@ def test_warnings_of_short_runs_and_long_warm_up(tmp_path):
 
 @given(st.lists(st.floats(0.1, 100), min_size=1), st.integers(1, 5))
 def test_wall_time_lies_between_its_bounds(jobs, devices):
-    wall = makespan(jobs, devices)
+    wall = makespan([Timed(seconds) for seconds in jobs], devices)
     least = max(max(jobs), sum(jobs) / devices)
     assert least <= wall * (1 + 1e-9)
     # Graham's bound for longest-first scheduling.

@@ -9,7 +9,7 @@ from scalebed.commands.cli import main
 from scalebed.core import arithmetic
 from scalebed.core.errors import ScalebedError
 from scalebed.model import Decoder, ModelConfig, initialise
-from scalebed.plan.estimates import gpu_step, makespan
+from scalebed.plan.estimates import Timed, gpu_step, makespan
 from scalebed.study.hardware import LAPTOP, Gpu, Hardware, load_hardware
 from scalebed.train import memory
 from scalebed.train.distributed.blocks import prepare_blocks
@@ -135,9 +135,10 @@ def test_a_step_on_gpus_takes_its_flops_over_their_rate():
 
 
 def test_wide_jobs_wait_for_as_many_devices():
-    assert makespan([10.0, 10.0], 2, [2, 2]) == 20.0
-    assert makespan([10.0, 4.0, 4.0], 3, [2, 1, 1]) == 10.0
-    assert makespan([10.0, 4.0, 4.0], 2, [2, 1, 1]) == 14.0
+    wide, short = Timed(10.0, 2), Timed(4.0)
+    assert makespan([wide, wide], 2) == 20.0
+    assert makespan([wide, short, short], 3) == 10.0
+    assert makespan([wide, short, short], 2) == 14.0
 
 
 def test_the_largest_model_of_the_paper_has_a_plan_on_a_node_of_a100(capsys, tmp_path, monkeypatch):

@@ -24,7 +24,8 @@ _KINDS = {
     **dict.fromkeys(
         (
             *("extract-corpus", "train-tokenizer", "tokenize-corpus", "build-dataset"),
-            *("build-suite", "train-trunk", "train-cell", "convert-checkpoint", "evaluate-losses"),
+            *("build-suite", "train-trunk", "drop-states", "train-cell", "convert-checkpoint"),
+            "evaluate-losses",
         ),
         "train",
     ),

@@ -15,7 +15,10 @@ from scalebed.laws.forms.base import Array
 
 
 def lines(
-    found: Suggestion, prices: Prices, sizes: Mapping[str, float] | None = None
+    found: Suggestion,
+    prices: Prices,
+    sizes: Mapping[str, float] | None = None,
+    recipe: str | None = None,
 ) -> Iterator[str]:
     """Yield the suggestion.
 
@@ -25,6 +28,8 @@ def lines(
     prices : Prices
     sizes : mapping of str to float, optional
         N of the sizes of a study by name; the rows are then those of its grid.
+    recipe : str, optional
+        Recipe of the study's runs, if they have one.
     """
     curve = found.curve
     yield f"{curve.source}, {curve.dataset}: {curve.law.formula}"
@@ -39,7 +44,7 @@ def lines(
         yield f"\n  {'N':>8} {'D':>8} {'M':>7} {'FLOPs':>9}{hours or ''}  half-width"
     before = found.widths
     for step in found.steps:
-        yield f"  {_row(step, before, prices)}"
+        yield f"  {_row(step, before, prices)}{_trunk(step, found)}"
         before = step.widths
     yield ""
     yield _verdict(found)
@@ -49,7 +54,7 @@ def lines(
     )
     if found.steps:
         yield ""
-        yield from (grid_rows(found, sizes) if sizes is not None else table_rows(found))
+        yield from (grid_rows(found, sizes, recipe) if sizes is not None else table_rows(found))
 
 
 def _row(step: Suggested, before: Array, prices: Prices) -> str:
@@ -62,6 +67,13 @@ def _row(step: Suggested, before: Array, prices: Prices) -> str:
     if run.unique_tokens < run.tokens * 0.999:
         said += f"  ({amount_text(run.unique_tokens)} unique tokens)"
     return text + said
+
+
+def _trunk(step: Suggested, found: Suggestion) -> str:
+    """Say whether a run goes on from a trunk, where runs do."""
+    if found.wanted.cooldown is None:
+        return ""
+    return "  (from its trunk)" if step.branch else "  (a new trunk)"
 
 
 def _counted(found: Suggestion) -> str:
@@ -106,7 +118,9 @@ def table_rows(found: Suggestion) -> Iterator[str]:
         yield ",".join(f"{value:.6g}" for value in columns)
 
 
-def grid_rows(found: Suggestion, sizes: Mapping[str, float]) -> Iterator[str]:
+def grid_rows(
+    found: Suggestion, sizes: Mapping[str, float], recipe: str | None = None
+) -> Iterator[str]:
     """Yield blocks of the grid of a study; a size it does not have yet is named by its N."""
     yield "grid:"
     for step in found.steps:
@@ -114,7 +128,8 @@ def grid_rows(found: Suggestion, sizes: Mapping[str, float]) -> Iterator[str]:
         near = min(sizes, key=lambda name: abs(np.log(sizes[name] / params)), default=None)
         known = near is not None and abs(np.log(sizes[near] / params)) < np.log(1.1)
         name = near if known else amount_text(params, 3).lower().replace(".", "_")
-        seed = f", seeds: [{step.made}]" if step.made else ""
+        seed = f", recipes: [{recipe}]" if recipe else ""
+        seed += f", seeds: [{step.made}]" if step.made else ""
         note = "" if known else "  # a new size, to be declared under sizes"
         ratio = max(round(step.run.multiplier), 1)
         yield (
@@ -123,7 +138,7 @@ def grid_rows(found: Suggestion, sizes: Mapping[str, float]) -> Iterator[str]:
         )
 
 
-def record(found: Suggestion, prices: Prices) -> dict[str, Any]:
+def record(found: Suggestion, prices: Prices, recipe: str | None = None) -> dict[str, Any]:
     """Return the same as built-in values."""
     curve = found.curve
     return {
@@ -139,6 +154,8 @@ def record(found: Suggestion, prices: Prices) -> dict[str, Any]:
                 found.wanted.targets, found.losses, found.widths, strict=True
             )
         ],
+        "recipe": recipe,
+        "cooldown": found.wanted.cooldown,
         "run_half_width": found.scatter,
         "until": found.wanted.until,
         "reached": found.reached if found.wanted.until is not None else None,
@@ -146,6 +163,7 @@ def record(found: Suggestion, prices: Prices) -> dict[str, Any]:
         "runs": [
             step.run._asdict()
             | {"multiplier": step.run.multiplier, "flops": step.cost, "repeat": step.made}
+            | {"trunk": None if found.wanted.cooldown is None else step.branch}
             | {"gpu_hours": prices.hours(step.cost), "half_widths": step.widths.tolist()}
             for step in found.steps
         ],

@@ -10,6 +10,7 @@ import numpy as np
 from scalebed.core.errors import ScalebedError
 from scalebed.decide.curve import Curve
 from scalebed.decide.optimum import at_compute
+from scalebed.decide.suggest.branches import branching
 from scalebed.decide.suggest.designs import (
     Cost,
     Limits,
@@ -50,6 +51,8 @@ class Wanted:
         Of the candidates.
     power : float
         kappa, see `scalebed.decide.suggest.greedy`.
+    cooldown : float, optional
+        Share of its steps that a run cools down over, if runs branch off trunks.
     """
 
     targets: tuple[Run, ...]
@@ -58,6 +61,7 @@ class Wanted:
     count: int = 5
     limits: Limits = field(default_factory=Limits)
     power: float = POWER
+    cooldown: float | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,11 @@ class Suggested:
     cost: float
     made: int
     widths: Array
+
+    @property
+    def branch(self) -> bool:
+        """Whether it goes on from a trunk that there is by then."""
+        return self.cost < self.run.flops * (1 - 1e-9)
 
 
 @dataclass(frozen=True)
@@ -132,15 +141,16 @@ def optimum(curve: Curve, flops: float, unique_tokens: float | None) -> Run:
     return Run(params, tokens, min(tokens, unique_tokens or tokens))
 
 
-def suggestion(curve: Curve, wanted: Wanted, cost: Cost = whole, seed: int = 0) -> Suggestion:
+def suggestion(curve: Curve, wanted: Wanted, cost: Cost | None = None, seed: int = 0) -> Suggestion:
     """Suggest runs.
 
     Parameters
     ----------
     curve : Curve
     wanted : Wanted
-    cost : callable
-        What a candidate costs beside the runs that there are by then.
+    cost : callable, optional
+        What a candidate costs beside the runs that there are by then; 6 N D, or that of a branch
+        where `wanted` has a cool-down, by default.
     seed : int
         Of the draws of further laws.
 
@@ -150,6 +160,8 @@ def suggestion(curve: Curve, wanted: Wanted, cost: Cost = whole, seed: int = 0) 
         If nothing can be narrowed, or nothing is affordable.
     """
     scatter = _checked(curve, wanted)
+    if cost is None:
+        cost = whole if wanted.cooldown is None else branching(wanted.cooldown)
     made = existing(curve)
     found, counted = candidates(curve, _below(wanted), wanted.targets), tuple(rivals(curve, seed))
     pooled = np.concatenate([_drawn(one, [*found, *wanted.targets]) for one in counted])
@@ -209,6 +221,10 @@ def _checked(curve: Curve, wanted: Wanted) -> float:
             f"--until is {wanted.until:.3g}, which is {wanted.until:.3g} x the loss, expected a "
             "half-width such as 1%"
         )
+    if wanted.cooldown is not None and not 0 < wanted.cooldown < 1:
+        raise ScalebedError(
+            f"--cooldown is {wanted.cooldown:g}, expected a share of the steps such as 20%"
+        )
     if wanted.count < 1:
         raise ScalebedError(f"--count is {wanted.count}, expected 1 or more")
     return curve.sigma
@@ -218,7 +234,9 @@ def _below(wanted: Wanted) -> Limits:
     """Limits that no candidate as dear as a target, or as the budget, is within."""
     limits = wanted.limits
     target = min(run.flops for run in wanted.targets)
-    most = min(limits.most, wanted.budget, target * (1 - 1e-6))
+    # A branch may cost less than its run from the first step, so a budget leaves none out.
+    budget = wanted.budget if wanted.cooldown is None else np.inf
+    most = min(limits.most, budget, target * (1 - 1e-6))
     return Limits(limits.sizes, limits.multipliers, most, limits.unique_tokens)
 
 
