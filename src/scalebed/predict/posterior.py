@@ -76,7 +76,8 @@ class Candidate:
         rng = stream(request.seed, "posterior", *names)
         draws = Draws.of(self.posterior, request.draws, rng)
         runs = request.runs
-        new = Points(runs.params, runs.tokens, np.ones(runs.params.size))
+        trunks = () if runs.trunk is None else (runs.trunk,)
+        new = Points(runs.params, runs.tokens, np.ones(runs.params.size), trunks)
         normal = normals(request.seed, runs.cells, request.draws, *names[::2], "new")
         return Drawn(
             draws.theta,

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from scalebed.fit.posterior.beliefs import Beliefs
-from scalebed.fit.posterior.points import Points, same_partition
+from scalebed.fit.posterior.points import Points, same_partition, size_codes
 from scalebed.laws.forms.base import Array, Index
 
 _MOST_SIZES = 300
@@ -106,6 +106,30 @@ class Covariance:
     others: Array
     size_share: float
     log_prior: float
+    kinds: tuple[tuple[int, float], ...] = ()
+    """Place in `Points.groups` of each kind but the sizes, and the variance its groups share."""
+
+    def common(self, rows: Points) -> float:
+        """Variance of the mean of rows of one size that were not fitted, a row having 1."""
+        count = rows.loss.size
+        found = self.size_share + self.own / count
+        for place, part in self.kinds:
+            size = np.unique(rows.groups[place], return_counts=True)[1]
+            found += part * float(size @ size) / count**2
+        return found
+
+    def alike(self, rows: Points, new: Points) -> Array:
+        """Covariance of fitted rows with new ones, (n, m): of one size, and of one group.
+
+        The codes of groups mean the same in both; of kinds that `new` lacks nothing is shared.
+        """
+        sizes, asked = size_codes(rows.params, new.params)
+        found: Array = self.size_share * (sizes[:, None] == asked[None, :])
+        for place, part in self.kinds:
+            if place < len(new.groups):
+                same = rows.groups[place][:, None] == new.groups[place][None, :]
+                found = found + part * same
+        return found
 
     @cached_property
     def _shrink(self) -> Array:
@@ -157,11 +181,15 @@ class Covariance:
 
 def covariances(points: Points, beliefs: Beliefs) -> Iterator[Covariance]:
     """Every covariance the beliefs allow for these rows, with its prior probability."""
-    shared, sizes = points.shared, points.sizes
+    known, sizes = points.kinds, points.sizes
+    shared = list(known.values())
     count = int(sizes.max()) + 1
     by_size = 1 < count < sizes.size and count <= _MOST_SIZES
     by_size &= not any(same_partition(sizes, codes) for codes in shared)
-    kinds = [codes for codes in shared if codes is shared[-1] or codes.max() < _MOST_SIZES]
+    place_of = [
+        place for place, codes in known.items() if codes is shared[-1] or codes.max() < _MOST_SIZES
+    ]
+    kinds = [known[place] for place in place_of]
     ratios = beliefs.repeats if len(kinds) < 2 else beliefs.repeats[1::2]
     each = (1 - beliefs.single) / max(len(beliefs.shared), 1)
     sized = ((0.0, beliefs.single), *((ratio, each) for ratio in beliefs.shared))
@@ -176,6 +204,7 @@ def covariances(points: Points, beliefs: Beliefs) -> Iterator[Covariance]:
             parts: dict[int | str, float] = {k: v / total for k, v in enumerate(variances[:-1])}
             parts["size"] = ratio / total
             others = [np.full(int(codes.max()) + 1, parts[name]) for name, codes in place]
+            shares = (parts[kind] for kind in range(len(kinds)))
             yield Covariance(
                 groups,
                 variances[-1] / total,
@@ -183,6 +212,7 @@ def covariances(points: Points, beliefs: Beliefs) -> Iterator[Covariance]:
                 np.concatenate([np.empty(0), *others]),
                 ratio / total,
                 float(prior),
+                tuple(zip(place_of, shares, strict=True)),
             )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import log_ndtr, ndtri
 
 from scalebed.fit.posterior.grid import Linear, Posterior, columns_of
-from scalebed.fit.posterior.points import Points, size_codes
+from scalebed.fit.posterior.points import Points
 from scalebed.laws.forms.base import Array, Index
 
 _SPARE: Final = 3
@@ -75,21 +75,19 @@ class Draws:
         ----------
         new : Points
             Runs that were not fitted; `loss` is not read. A size among the fitted ones shares what
-            those share.
+            those share, and so does a group: the first of the kinds of groups of the points.
         normal : array (draws, m)
             Standard normals.
         """
         points = self.posterior.points
         result = np.array(normal)
-        sizes, asked = size_codes(points.params, new.params)
-        alike = (sizes[:, None] == asked[None, :]).astype(float)
         for k, part in enumerate(self.posterior.parts):
             rows = np.flatnonzero(self.part == k)
             covariance = part.covariance
             known = np.ones(new.params.size)
             shift = np.zeros((rows.size, new.params.size))
-            if covariance.size_share > 0 and alike.any() and rows.size:
-                shared = covariance.size_share * alike
+            shared = covariance.alike(points, new)
+            if shared.any() and rows.size:
                 solved = covariance.solve(shared)
                 known -= np.einsum("nm,nm->m", shared, solved)
                 shift = self._residuals(rows, solved)
