@@ -85,7 +85,7 @@ class Candidate:
             # The error law is fitted to measured losses: they are not drawn anew.
             factors=np.ones((request.draws, runs.params.size)),
             deviations=draws.deviations(new, normal),
-            sigma=self.sigma(draws),
+            sigma=replace(self.sigma(draws), shared=0.0 if not trunks else draws.shared(0)),
             doubts=self.doubts,
             evidence=self.evidence,
         )

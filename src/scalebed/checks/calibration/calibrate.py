@@ -134,6 +134,10 @@ class _Truth:
         normal = rng.standard_normal((1 + len(self.errors), count))
         if self.loss.point is None or self.loss.sigma is None:
             return runs
+        if runs.trunk is not None:
+            shared = self.loss.sigma.shared
+            luck = rng.standard_normal(int(runs.trunk.max()) + 1)[runs.trunk]
+            normal[0] = np.sqrt(shared) * luck + np.sqrt(1 - shared) * normal[0]
         measured = np.isfinite(runs.loss(name))
         loss = self.loss.point * (1 + self.loss.sigma.value * normal[0])
         errors = dict(runs.errors)

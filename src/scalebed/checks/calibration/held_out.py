@@ -17,7 +17,7 @@ from scalebed.checks.intervals.conformal import upper_quantile
 from scalebed.core.errors import ScalebedError
 from scalebed.fit.result import FitResult
 from scalebed.laws import get_law
-from scalebed.laws.forms.base import Array, Inputs, Mask
+from scalebed.laws.forms.base import Array, Index, Inputs, Mask
 from scalebed.predict.bootstrap import bootstrap
 from scalebed.predict.build import build_stage, law_scatters
 from scalebed.predict.draws import interval_of
@@ -132,6 +132,7 @@ class Evaluation:
             sigma=stage.sigma,
             others=tuple(self._others(i)),
             evaluation=None if given is None else _known(given[used]),
+            clusters=_clusters(runs, used),
             sizes=runs.params[used],
             level=settings.level,
             draws=settings.draws,
@@ -199,6 +200,7 @@ class Evaluation:
             ahead(law, x, self.loss_stages[i].point),
             sigma=stage.sigma,
             evaluation=_known(runs.sampling[stage.response][used]),
+            clusters=_clusters(runs, used),
             sizes=runs.params[used],
             level=settings.level,
             draws=settings.draws,
@@ -264,6 +266,13 @@ class Evaluation:
 
 def _take(x: Inputs, use: Mask) -> Inputs:
     return tuple(column[use] for column in x)
+
+
+def _clusters(runs: Runs, used: Mask) -> Index | None:
+    """Trunks of the points, where several branch off one."""
+    if runs.trunk is None or np.unique(runs.trunk[used]).size == np.count_nonzero(used):
+        return None
+    return runs.trunk[used]
 
 
 def _known(errors: Array) -> Array | None:

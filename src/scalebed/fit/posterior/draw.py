@@ -95,6 +95,11 @@ class Draws:
             result[rows] = shift + scale * normal[rows]
         return result
 
+    def shared(self, place: int) -> float:
+        """Mean part of the variance that rows of one group share, by its place in the groups."""
+        parts = [dict(part.covariance.kinds).get(place, 0.0) for part in self.posterior.parts]
+        return float(np.mean(np.array(parts)[self.part]))
+
     @cached_property
     def _columns(self) -> tuple[Array, Array, Array]:
         """Columns of the points at the nodes of the last grid, and those nodes."""
