@@ -11,6 +11,8 @@ import study_records as records
 from scalebed.core.cells import Cell
 from scalebed.core.errors import ScalebedError
 from scalebed.predict.runs import collect_runs
+from scalebed.report.answer import targets
+from scalebed.report.facts import compute
 from scalebed.tables.declared.database import TABLES
 from scalebed.tables.reader import StudyDatabase
 from scalebed.tables.tabulate import tabulate_cells
@@ -138,14 +140,44 @@ def test_a_fit_costs_each_trunk_once_and_its_branches_are_one_run():
     assert older.spent(older.fit_loss) == pytest.approx(100 * (10 + 20 + 5 + 7))
 
 
-def test_a_database_from_before_trunks_is_read(tmp_path):
-    path = tmp_path / "study.duckdb"
+def database(path, rows, without=()):
+    """Write a database with these rows of its cells and nothing else."""
     with duckdb.connect(str(path)) as connection:
         for table in TABLES:
-            later = ("trunk", "trunk_steps") if table.name == "cells" else ()
+            later = without if table.name == "cells" else ()
             columns = [f'"{c.name}" {c.sql_type}' for c in table.columns if c.name not in later]
             connection.execute(f"CREATE TABLE {table.name} ({', '.join(columns)})")
-        connection.execute("INSERT INTO cells (cell, flops) VALUES ('one', 6.0)")
+        connection.execute("INSERT INTO provenance VALUES ('yardstick', 'loss')")
+        for one in rows:
+            marks = ", ".join("?" * len(one))
+            connection.execute(
+                f"INSERT INTO cells ({', '.join(one)}) VALUES ({marks})", list(one.values())
+            )
+
+
+def test_the_report_counts_a_trunk_once(tmp_path):
+    fit = {"fit_loss": True, "fit_error": True, "params": 1, "seconds": 1.0}
+    asked = fit | {"fit_loss": False, "fit_error": False, "target": True}
+    rows = [
+        row("a", 8, 10) | fit | {"cell": "c0"},
+        row("a", 16, 20) | fit | {"cell": "c1"},
+        row(None, None, 7) | fit | {"cell": "c2"},
+        row("a", 64, 80) | asked | {"cell": "c3"},
+    ]
+    database(tmp_path / "study.duckdb", rows)
+    with StudyDatabase(tmp_path / "study.duckdb") as study:
+        (found,) = compute(study)
+        (target,) = targets(study)
+    # Two steps and twenty of the trunk, seven alone; a target that nothing was trained for.
+    assert (found["fit_cells"], found["targets"], found["trunks"]) == (3, 1, 1)
+    assert found["fit_flops"] == found["fit_loss_flops"] == pytest.approx(2900)
+    assert (found["target_flops"], found["fit_seconds"]) == (8000, 3.0)
+    assert target.cell["fit_ratio"] == pytest.approx(8000 / 2900)
+
+
+def test_a_database_from_before_trunks_is_read(tmp_path):
+    path = tmp_path / "study.duckdb"
+    database(path, [{"cell": "one", "flops": 6.0}], without=("trunk", "trunk_steps"))
     with StudyDatabase(path) as study:
         (found,) = study.rows("SELECT * FROM cells")
         assert (found["cell"], found["flops"]) == ("one", 6.0)

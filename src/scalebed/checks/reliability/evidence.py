@@ -87,8 +87,10 @@ def _apart(s: Stratum) -> list[Stratum]:
         return [s]
     codes, count = np.unique(s.trunk, return_inverse=True, return_counts=True)[1:]
     branches = [_part(s, codes == code) for code in np.flatnonzero(count > 1)]
-    means = (np.bincount(codes, column) / count for column in (s.loss, s.error, s.sampling))
-    return [*branches, Stratum(*means)]
+    loss, error, sampling = (
+        np.bincount(codes, column) / count for column in (s.loss, s.error, s.sampling)
+    )
+    return [*branches, Stratum(loss, error, sampling)]
 
 
 def _pairs(x: Array, y: Array) -> tuple[float, float, float]:
