@@ -133,20 +133,20 @@ def _provenance(
     facts["train_device_seconds"] = sum(row["seconds"] * (row["ranks"] or 1) for row in rows)
     for name in records[0].seconds:
         facts[f"{name}_seconds"] = sum(record.seconds[name] for record in records)
-    _add_trunks(facts, rows, trunks)
+    if begun := {row["trunk"] for row in rows if row["trunk"]}:
+        _add_trunks(facts, trunk_ends(done), begun, trunks)
     facts.update(_runs(run for record in records for run in record.runs.values()))
     return [{"key": key, "value": _word(value)} for key, value in facts.items()]
 
 
-def _add_trunks(facts: dict[str, Any], rows: Sequence[Mapping[str, Any]], trunks: Path) -> None:
-    """Add what the trunks took up to where their last branch leaves them, to what cells took."""
-    ends = trunk_ends(rows)
-    if not ends:
-        return
+def _add_trunks(
+    facts: dict[str, Any], ends: Mapping[str, int], begun: set[str], trunks: Path
+) -> None:
+    """Add what the trunks took up to where their last finished branch leaves them."""
     found = [read_trunk(trunks, trunk, step) for trunk, step in sorted(ends.items())]
     known = [each for each in found if each is not None]
-    facts["trunks"] = len(ends)
-    facts["trunks_of_unknown_time"] = len(found) - len(known)
+    facts["trunks"] = len(begun)
+    facts["trunks_of_unknown_time"] = len(begun) - len(known)
     facts["train_device_seconds"] += sum(each.device_seconds for each in known)
     facts["train_wall_seconds"] += sum(each.wall_seconds for each in known)
 

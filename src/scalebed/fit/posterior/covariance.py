@@ -7,7 +7,7 @@ outside.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -17,8 +17,10 @@ from scipy.linalg import cho_factor, cho_solve
 
 from scalebed.fit.posterior.beliefs import Beliefs
 from scalebed.fit.posterior.points import Points, same_partition, size_codes
-from scalebed.laws.forms.base import Array, Index
+from scalebed.laws.forms.base import Array, Index, Mask
 
+SIZE = -1
+"""Stands for the sizes where kinds go by their place in `Points.groups`."""
 _MOST_SIZES = 300
 """More groups than that share nothing beside the first kind of groups, for the sake of time."""
 
@@ -118,18 +120,11 @@ class Covariance:
             found += part * float(size @ size) / count**2
         return found
 
-    def alike(self, rows: Points, new: Points) -> Array:
-        """Covariance of fitted rows with new ones, (n, m): of one size, and of one group.
-
-        The codes of groups mean the same in both; of kinds that `new` lacks nothing is shared.
-        """
-        sizes, asked = size_codes(rows.params, new.params)
-        found: Array = self.size_share * (sizes[:, None] == asked[None, :])
-        for place, part in self.kinds:
-            if place < len(new.groups):
-                same = rows.groups[place][:, None] == new.groups[place][None, :]
-                found = found + part * same
-        return found
+    def alike(self, same: Mapping[int, Mask]) -> Array | None:
+        """Covariance of rows with new ones, (n, m), from `together`; None if they share nothing."""
+        parts = [(SIZE, self.size_share), *self.kinds]
+        found = [part * same[place] for place, part in parts if place in same and part > 0]
+        return np.sum(found, axis=0) if found else None
 
     @cached_property
     def _shrink(self) -> Array:
@@ -177,6 +172,19 @@ class Covariance:
             return columns / self.own
         pulled = self._shrink[:, None] * self.groups.sum_fine(columns)
         return (columns - pulled[self.groups.fine]) / self.own
+
+
+def together(rows: Points, new: Points) -> dict[int, Mask]:
+    """Pairs of a row and a new one that are of one size or group, (n, m), by `SIZE` and place.
+
+    The codes of groups mean the same in both; kinds that `new` lacks, or that no pair shares, are
+    left out.
+    """
+    sizes, asked = size_codes(rows.params, new.params)
+    found = {SIZE: sizes[:, None] == asked[None, :]}
+    for place, (own, other) in enumerate(zip(rows.groups, new.groups, strict=False)):
+        found[place] = own[:, None] == other[None, :]
+    return {place: same for place, same in found.items() if same.any()}
 
 
 def covariances(points: Points, beliefs: Beliefs) -> Iterator[Covariance]:

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from scipy.special import log_ndtr, ndtri
 
+from scalebed.fit.posterior.covariance import together
 from scalebed.fit.posterior.grid import Linear, Posterior, columns_of
 from scalebed.fit.posterior.points import Points
 from scalebed.laws.forms.base import Array, Index
@@ -75,19 +76,19 @@ class Draws:
         ----------
         new : Points
             Runs that were not fitted; `loss` is not read. A size among the fitted ones shares what
-            those share, and so does a group: the first of the kinds of groups of the points.
+            those share, and so does a group among the fitted ones.
         normal : array (draws, m)
             Standard normals.
         """
-        points = self.posterior.points
+        same = together(self.posterior.points, new)
         result = np.array(normal)
         for k, part in enumerate(self.posterior.parts):
             rows = np.flatnonzero(self.part == k)
             covariance = part.covariance
             known = np.ones(new.params.size)
             shift = np.zeros((rows.size, new.params.size))
-            shared = covariance.alike(points, new)
-            if shared.any() and rows.size:
+            shared = covariance.alike(same)
+            if shared is not None and rows.size:
                 solved = covariance.solve(shared)
                 known -= np.einsum("nm,nm->m", shared, solved)
                 shift = self._residuals(rows, solved)

@@ -22,7 +22,10 @@ FITS = Table(
         _RESPONSE,
         count("points", "Cells the law was fitted to"),
         count("parameters", "Free parameters of the law"),
-        count("degrees_of_freedom", "Independent points - parameters; a trunk counts as one"),
+        count(
+            "degrees_of_freedom",
+            "points - parameters; of a posterior the independent ones, a trunk counting as one",
+        ),
         number(
             "rmse", "Root mean square residual at the fit cells", "nats or fraction", nullable=True
         ),
