@@ -3,6 +3,7 @@
     python benchmarks/coverage.py                                # everything, 200 simulated tables
     python benchmarks/coverage.py --case checkpoints --replicates 20
     python benchmarks/coverage.py --case testbed --interval posterior --workers 2
+    python benchmarks/coverage.py --case trunks, --interval posterior
 
 Every table is written, read and fitted as a user's would be (the paper's cells as a study). Nominal
 coverage is 90 %. The published testbed and the public tables are left out where they are not.

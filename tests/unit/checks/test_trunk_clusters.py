@@ -63,6 +63,24 @@ def test_methods_that_take_runs_for_independent_are_not_valid_for_branches():
     assert not any("not independent" in row["status"] for row in plain)
 
 
+def test_the_standard_error_of_coverage_counts_trunks():
+    told, plain = (
+        {
+            (row["response"], row["dataset"], row["scheme"]): row
+            for row in calibrate_study(study(trunks), simulations=0)
+            if row["method"] == "parametric"
+        }
+        for trunks in (True, False)
+    )
+    runs = study().runs[0]
+    held = ~runs.fit_loss & np.isfinite(runs.loss("yardstick"))
+    ratio = np.sqrt(held.sum() / np.unique(runs.params[held]).size)
+    key = ("yardstick", "one", "other data sets")
+    assert ratio > 1.2
+    assert told[key]["cells"] == plain[key]["cells"] == held.sum()
+    assert told[key]["coverage_error"] == pytest.approx(ratio * plain[key]["coverage_error"])
+
+
 @pytest.mark.parametrize("shared", [0.0, 0.75])
 def test_simulated_branches_share_the_luck_the_posterior_found(shared):
     one = study()

@@ -225,10 +225,13 @@ def winkler(lower: Array, upper: Array, measured: Array, level: float) -> Array:
 
 
 def _coverage_error(several: list[list[Found]], inside: Array) -> float:
-    """Compute the standard error: between simulated studies, or binomial where there is one."""
+    """Compute the standard error: between simulated studies, or binomial where there is one.
+
+    Branches of one trunk are inside or outside together, as if they were one.
+    """
     if len(several) == 1:
         share = (inside.sum() + 1) / (inside.size + 2)
-        return float(np.sqrt(share * (1 - share) / inside.size))
+        return float(np.sqrt(share * (1 - share) / sum(found.units for found in several[0])))
     means = [
         np.mean(np.concatenate([(f.lower <= f.measured) & (f.measured <= f.upper) for f in sample]))
         for sample in several
