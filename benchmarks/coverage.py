@@ -3,6 +3,7 @@
     python benchmarks/coverage.py                                # everything, 200 simulated tables
     python benchmarks/coverage.py --case checkpoints --replicates 20
     python benchmarks/coverage.py --case testbed --interval posterior --workers 2
+    python benchmarks/coverage.py --case trunks, --interval posterior
 
 Every table is written, read and fitted as a user's would be (the paper's cells as a study). Nominal
 coverage is 90 %. The published testbed and the public tables are left out where they are not.
@@ -26,14 +27,17 @@ from pathlib import Path
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.covered import simulated, testbed, zoo
+from benchmarks.covered import simulated, testbed, trunks, zoo
 from benchmarks.covered.measure import WAYS, Part
 
 
 def parts(args: argparse.Namespace) -> Iterator[Part]:
     """All that was asked for."""
     ways = [WAYS[name] for name in args.interval or WAYS]
-    found = [*simulated.parts(ways, args.replicates, args.draws)]
+    found = [
+        *simulated.parts(ways, args.replicates, args.draws),
+        *trunks.parts(ways, args.replicates, args.draws),
+    ]
     for name, room in (("testbed", testbed), ("zoo", zoo)):
         folder = getattr(args, name)
         if folder.is_dir():

@@ -15,6 +15,7 @@ from scipy.special import bdtrc
 from scalebed.fit.posterior import Beliefs, Draws, Points, fit_posterior, known_scatter
 from scalebed.fit.posterior.between import LogDensity
 from scalebed.fit.posterior.centre import LAW
+from scalebed.fit.posterior.covariance import Covariance
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array, Index, Mask
 from scalebed.predict.scatter import normals, stream
@@ -122,6 +123,14 @@ def rungs_of(sizes: Index) -> list[tuple[Mask, Mask]]:
     return [(sizes < size, sizes == size) for size in found][-_MOST:]
 
 
+def _shared(covariance: Covariance, new: Points) -> float:
+    """Variance that all rows would have to share for their mean to vary as it does."""
+    count = new.loss.size
+    if count == 1:
+        return covariance.size_share
+    return (covariance.common(new) - 1 / count) / (1 - 1 / count)
+
+
 def _rung(
     points: Points, below: Mask, here: Mask, given: tuple[Beliefs, LogDensity], level: float
 ) -> Rung:
@@ -134,9 +143,7 @@ def _rung(
     names = tuple(map(str, range(new.loss.size)))
     apart = draws.deviations(new, normals(0, names, _DRAWS, "forward", "own"))
     # What the rows of this size share: one deviation for all of them.
-    parts = [part.covariance for part in draws.posterior.parts]
-    one_run = any(np.unique(group).size == 1 < group.size for group in new.groups)
-    each = [1 - part.own if one_run else part.size_share for part in parts]
+    each = [_shared(part.covariance, new) for part in draws.posterior.parts]
     shared = np.array(each)[draws.part]
     own = stream(0, "forward", "shared").standard_normal(_DRAWS) * draws.scatter * np.sqrt(shared)
     mean: Array = (value * (1 + apart * np.sqrt(1 - shared)[:, None] + own[:, None])).mean(1)

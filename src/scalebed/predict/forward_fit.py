@@ -11,7 +11,7 @@ from scalebed.fit.influence import outlying
 from scalebed.fit.posterior.points import size_codes
 from scalebed.fit.result import FitRefusedError, FitResult
 from scalebed.fit.sensitivity import sensitivity, unit
-from scalebed.laws.forms.base import Array, Mask
+from scalebed.laws.forms.base import Array, Index, Mask
 from scalebed.predict.build import measured_of
 from scalebed.predict.evidence import Evidence, bends, lack_of_fit, reach
 from scalebed.predict.forward import FEW_SIZES, Forward, Rung, rungs_of
@@ -48,7 +48,8 @@ def evidence_of(stage: Stage, runs: Runs, measured: Measured, level: float) -> E
     rest = stage.fit.residuals / unit(stage.fit, stage.fit.fitted)
     count = stage.fit.law.parameters
     design = None if runs.design is None else runs.design[used]
-    tried = forward_fit(measured, params, level)
+    trunk = None if runs.trunk is None else runs.trunk[used]
+    tried = forward_fit(measured, params, level, trunk)
     alone = stage.independent == stage.points
     return Evidence(
         forward=tried,
@@ -71,11 +72,14 @@ def _outlying(fit: FitResult, runs: Runs, used: Mask, rest: Array) -> list[str]:
     return [f"outlying, so left out of the scatter: {', '.join(found)}"] if found else []
 
 
-def forward_fit(measured: Measured, params: Array, level: float = 0.9) -> Forward:
+def forward_fit(
+    measured: Measured, params: Array, level: float = 0.9, trunk: Index | None = None
+) -> Forward:
     """Predict every size from the smaller ones, to first order.
 
     The mean of r rows of a size lies within t sigma sqrt(1/r + h) of its prediction: sigma and its
-    degrees of freedom from the residuals of the smaller sizes, h from their fit.
+    degrees of freedom from the residuals of the smaller sizes, h from their fit. Branches of one
+    trunk deviate together, so of them r is the number of trunks.
 
     Parameters
     ----------
@@ -83,6 +87,7 @@ def forward_fit(measured: Measured, params: Array, level: float = 0.9) -> Forwar
     params : array (n,)
         N of the points.
     level : float
+    trunk : int array (n,), optional
     """
     found, reason = [], FEW_SIZES
     for below, here in rungs_of(size_codes(params)[0]):
@@ -94,13 +99,20 @@ def forward_fit(measured: Measured, params: Array, level: float = 0.9) -> Forwar
         if fit.certificate.degrees_of_freedom < 1:
             reason = "the smaller sizes leave no degree of freedom"
             continue
-        found.append(_rung(fit, measured, (below, here), params[here], level))
+        count = np.unique(np.arange(params.size)[here] if trunk is None else trunk[here]).size
+        found.append(_rung(fit, measured, (below, here), params[here], (level, count)))
     return Forward(tuple(found), level, reason, absolute=measured.law.kind != "loss")
 
 
 def _rung(
-    fit: FitResult, measured: Measured, rows: tuple[Mask, Mask], params: Array, level: float
+    fit: FitResult,
+    measured: Measured,
+    rows: tuple[Mask, Mask],
+    params: Array,
+    asked: tuple[float, int],
 ) -> Rung:
+    """Judge the mean of a size at a level, of which so many rows or trunks are independent."""
+    level, count = asked
     below, new = (measured.take(use) for use in rows)
     predicted = fit.predict(*new.x)
     scattered = scatter_of(fit, below.apart)
@@ -108,7 +120,7 @@ def _rung(
     sigma = np.sqrt(scattered.squares / scattered.dof)
     moves = sensitivity(fit, below.x, new.x).mean(0)
     scale = float(unit(fit, predicted).mean())
-    sd = scale * float(sigma * np.sqrt(1 / new.y.size + moves @ moves))
+    sd = scale * float(sigma * np.sqrt(1 / count + moves @ moves))
     off = float(new.y.mean() - predicted.mean())
     inside = abs(off) <= stdtrit(dof, (1 + level) / 2) * sd
     size = float(np.exp(np.log(params).mean()))

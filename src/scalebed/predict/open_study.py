@@ -28,9 +28,9 @@ COLUMNS = {
     "tasks": ("cell", "task", "error", "error_stderr", "items", "in_average"),
 }
 # Older tables and hand-made ones may lack these. Without `scatter` all cells but the targets
-# estimate the scatter; without `epochs` no data is repeated.
+# estimate the scatter; without `epochs` no data is repeated; without `trunk` no cell is a branch.
 OPTIONAL = {
-    "cells": ("scatter", "epochs"),
+    "cells": ("scatter", "epochs", "steps", "trunk", "trunk_steps"),
     "losses": ("loss_sequences_lower", "loss_sequences_upper"),
     "tasks": ("chance_error",),
 }

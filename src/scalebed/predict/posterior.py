@@ -76,7 +76,8 @@ class Candidate:
         rng = stream(request.seed, "posterior", *names)
         draws = Draws.of(self.posterior, request.draws, rng)
         runs = request.runs
-        new = Points(runs.params, runs.tokens, np.ones(runs.params.size))
+        trunks = () if runs.trunk is None else (runs.trunk,)
+        new = Points(runs.params, runs.tokens, np.ones(runs.params.size), trunks)
         normal = normals(request.seed, runs.cells, request.draws, *names[::2], "new")
         return Drawn(
             draws.theta,
@@ -84,7 +85,7 @@ class Candidate:
             # The error law is fitted to measured losses: they are not drawn anew.
             factors=np.ones((request.draws, runs.params.size)),
             deviations=draws.deviations(new, normal),
-            sigma=self.sigma(draws),
+            sigma=replace(self.sigma(draws), shared=0.0 if not trunks else draws.shared(0)),
             doubts=self.doubts,
             evidence=self.evidence,
         )

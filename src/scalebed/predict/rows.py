@@ -47,7 +47,7 @@ def fit_row(stage: Stage, runs: Runs, kind: str) -> Row:
         "starts": 0,
         "starts_agreeing": 0,
         "bounds_hit": "",
-        "flops": float(runs.flops[stage.used].sum()),
+        "flops": runs.spent(stage.used),
         "status": "refused",
         "reason": stage.reason,
         "numbers": numbers_of(stage, runs),
@@ -152,7 +152,7 @@ def prediction_rows(
     x: Inputs = ()
     if loss is not None:
         x = inputs(stage.fit.law, runs, stage.response, settings)
-    flops = float(runs.flops[used].sum())
+    flops = runs.spent(used)
     words = method(stage, loss, settings, direct)
     intervals = _intervals(stage, settings.level)
     trust = numbers_of(stage, runs)

@@ -52,6 +52,8 @@ class Runs:
     unit, design, trunk : int array (n,), optional
         Codes that are equal for rows of one run, of equal N, D and unique tokens, and of runs that
         branch from one; without them every row has its own.
+    taken : array (n,), optional
+        Part of `flops` that was taken over from the trunk; none without.
     """
 
     dataset: str
@@ -74,6 +76,7 @@ class Runs:
     unit: Index | None = None
     design: Index | None = None
     trunk: Index | None = None
+    taken: Array | None = None
 
     def column(self, name: str, response: str, validation: str) -> Array:
         """Return one input of a law, see `scalebed.laws.forms.base.Law.inputs`, (n,).
@@ -102,11 +105,21 @@ class Runs:
         return ~self.target if self.scatter is None else self.scatter
 
     def independent(self, used: Mask) -> int:
-        """Count the independent runs or designs among some of the cells."""
-        unit, design = (
-            None if codes is None else codes[used] for codes in (self.unit, self.design)
-        )
-        return independent(unit, design, int(np.count_nonzero(used)))
+        """Count the independent runs, designs or trunks among some of the cells."""
+        codes = (self.unit, self.design, self.trunk)
+        known = [code[used] for code in codes if code is not None]
+        return independent(known, int(np.count_nonzero(used)))
+
+    def spent(self, used: Mask) -> float:
+        """Training compute of some cells, every step of a trunk once, in FLOPs."""
+        total = float(self.flops[used].sum())
+        if self.trunk is None or self.taken is None:
+            return total
+        codes, taken = self.trunk[used], self.taken[used]
+        for code in np.unique(codes):
+            of_one = taken[codes == code]
+            total -= float(of_one.sum() - of_one.max())
+        return total
 
     def loss(self, validation: str) -> Array:
         """Return the loss on a validation set; NaN if it was measured nowhere."""
@@ -225,6 +238,8 @@ def _runs(
         chance=_chance(measured, tasks, task_names, averaged),
         unique_tokens=unique,
         design=design_codes(near_codes(unique), params, tokens),
+        trunk=_trunks(kept),
+        taken=_taken(kept),
         absent=tuple(f"{row['cell']} ({row['status']})" for row in absent),
     )
 
@@ -291,6 +306,22 @@ def _unique_tokens(rows: list[Row]) -> Array:
     tokens = _floats(row["tokens"] for row in rows)
     unique: Array = tokens / np.where(epochs > 1, epochs, 1.0)
     return unique
+
+
+def _trunks(rows: list[Row]) -> Index | None:
+    """Codes of the trunks that cells branch off; those without have their own. None if all lack."""
+    names = [row.get("trunk") or "" for row in rows]
+    if not any(names):
+        return None
+    known = {name: code for code, name in enumerate(sorted({*names} - {""}))}
+    codes = [known.get(name, len(known) + i) for i, name in enumerate(names)]
+    return np.array(codes, dtype=np.int64)
+
+
+def _taken(rows: list[Row]) -> Array:
+    """Compute that cells took over from their trunks."""
+    known = [(row["flops"], row.get("trunk_steps") or 0, row.get("steps") or 1) for row in rows]
+    return np.array([flops * taken / steps for flops, taken, steps in known])
 
 
 def _floats(values: Iterable[float | None]) -> Array:

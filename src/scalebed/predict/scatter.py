@@ -66,12 +66,15 @@ class Sigma:
         Where it comes from, for the reader.
     own : bool
         Whether it comes from the residuals of the fit itself.
+    shared : float
+        Part of the variance that branches of one trunk have in common, 0 where nothing tells it.
     """
 
     value: float
     dof: float
     source: str
     own: bool = False
+    shared: float = 0.0
 
     def sample(self, rng: np.random.Generator, draws: int) -> Array:
         """Sigma of each draw: value * sqrt(dof / chi2(dof)).

@@ -72,12 +72,12 @@ class Group:
         return self.table.trunks[self.rows]
 
     def independent(self, response: str) -> int:
-        """Count the independent runs or designs that have a response."""
+        """Count the independent runs, designs or trunks that have a response."""
         table = self.table
         values = (table.losses if response in table.losses else table.errors)[response]
         known = np.isfinite(values[self.rows])
-        units, designs = self.units[known], self.designs[known]
-        return independent(units, designs, int(np.count_nonzero(known)))
+        codes = [code[known] for code in (self.units, self.designs, self.trunks)]
+        return independent(codes, int(np.count_nonzero(known)))
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -167,9 +167,9 @@ def runs_of(group: Group) -> Runs:
         sampling=sampling,
         absent=(),
         unique_tokens=_unique_tokens(table, rows, targets),
-        unit=_with_fresh(table.units[rows], len(targets)),
-        design=_with_fresh(table.designs[rows], len(targets)),
-        trunk=_with_fresh(table.trunks[rows], len(targets)),
+        unit=_with_fresh(table.units, rows, len(targets)),
+        design=_with_fresh(table.designs, rows, len(targets)),
+        trunk=_with_fresh(table.trunks, rows, len(targets)),
     )
 
 
@@ -183,9 +183,9 @@ def _unique_tokens(table: RunTable, rows: Index, targets: tuple[Target, ...]) ->
     return np.append(known[rows], [target.seen for target in targets])
 
 
-def _with_fresh(codes: Index, count: int) -> Index:
-    """Append codes that nothing else has."""
-    return np.append(codes, codes.max(initial=-1) + 1 + np.arange(count))
+def _with_fresh(codes: Index, rows: Index, count: int) -> Index:
+    """Append codes that nothing else in the table has to those of some rows."""
+    return np.append(codes[rows], codes.max(initial=-1) + 1 + np.arange(count))
 
 
 def _cells(table: RunTable, rows: Index) -> Iterator[str]:

@@ -16,10 +16,21 @@ kinds AS (
     SELECT 'loss' AS kind
     UNION SELECT 'error' WHERE EXISTS (FROM tasks WHERE in_average)
 ),
+fitted AS (
+    SELECT *, flops * trunk_steps / steps AS taken
+    FROM cells WHERE (fit_loss OR fit_error) AND status = 'done'
+),
+-- Of a trunk the longest part that is taken over was trained, and nothing twice.
+once AS (
+    SELECT dataset, sum(saved) AS saved
+    FROM (SELECT dataset, sum(taken) - max(taken) AS saved FROM fitted
+          WHERE trunk IS NOT NULL GROUP BY dataset, trunk)
+    GROUP BY dataset
+),
 largest AS (
     SELECT dataset, max(params) AS params, max(token_multiplier) AS M, max(flops) AS flops,
-           sum(flops) AS total
-    FROM cells WHERE (fit_loss OR fit_error) AND status = 'done' GROUP BY dataset
+           sum(flops) - coalesce(any_value(saved), 0) AS total
+    FROM fitted LEFT JOIN once USING (dataset) GROUP BY dataset
 )
 SELECT c.cell, c.dataset, c.size, c.ratio, c.recipe, c.seed, c.params, c.tokens, c.flops,
        c.status, c.reason, k.kind,

@@ -105,8 +105,9 @@ def few_points(evidence: Evidence) -> Iterator[Caution]:
             for fit in thin
         ]
         text = (
-            "With so few points the law passes close to each of them whatever its truth: residuals "
-            "say nothing about the fit, and the intervals rest on scatter estimated elsewhere."
+            "With so few independent points the law passes close to each of them, or to the middle "
+            "of what belongs together, whatever its truth: residuals say little about the fit, and "
+            "the intervals rest on scatter estimated elsewhere."
         )
         yield Caution(True, "Few degrees of freedom", text, items)
 

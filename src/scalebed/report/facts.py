@@ -1,23 +1,16 @@
 """Compute, data, recipe and provenance of a study."""
 
+import itertools
 from typing import Any
 
 from scalebed.report.numbers import count, duration, plural, scientific
 from scalebed.tables.reader import StudyDatabase
+from scalebed.tables.trunks import spent, trunk_ends
 
 _COMPUTE = """
-SELECT dataset,
-       count(*) FILTER (fit_loss OR fit_error) AS fit_cells,
-       coalesce(sum(flops) FILTER (fit_loss AND status = 'done'), 0) AS fit_loss_flops,
-       coalesce(sum(flops) FILTER ((fit_loss OR fit_error) AND status = 'done'), 0) AS fit_flops,
-       coalesce(max(flops) FILTER ((fit_loss OR fit_error) AND status = 'done'), 0) AS largest,
-       coalesce(sum(seconds) FILTER (fit_loss OR fit_error), 0) AS fit_seconds,
-       count(*) FILTER (target) AS targets,
-       coalesce(sum(flops) FILTER (target), 0) AS target_flops,
-       coalesce(sum(seconds) FILTER (target), 0) AS target_seconds,
-       count(*) FILTER (NOT (target OR fit_loss OR fit_error)) AS other_cells,
-       coalesce(sum(flops) FILTER (NOT (target OR fit_loss OR fit_error)), 0) AS other_flops
-FROM cells GROUP BY dataset ORDER BY dataset
+SELECT dataset, fit_loss, fit_loss OR fit_error AS fit, target, status = 'done' AS done,
+       flops, steps, coalesce(seconds, 0) AS seconds, trunk, trunk_steps
+FROM cells ORDER BY dataset, cell
 """
 _SIZES = """
 SELECT DISTINCT size, params, params_no_input_embedding, params_no_embeddings, width, layers,
@@ -44,6 +37,8 @@ _LABELS = {
     "tokens_trained": "Tokens trained on",
     "flops_trained": "Training compute, 6ND",
     "flops_exact_trained": "Training compute with attention",
+    "trunks": "Trunks, each counted once",
+    "trunks_of_unknown_time": "Trunks whose time is not known any more",
     "train_device_seconds": "Time in training steps, all devices",
     "train_wall_seconds": "Wall time of training jobs",
     "evaluate_losses_seconds": "Time evaluating losses",
@@ -52,12 +47,39 @@ _LABELS = {
 
 
 def compute(study: StudyDatabase) -> list[dict[str, Any]]:
-    """Return, by data set, what the fit cost, what the targets cost, and the difference."""
-    rows = study.rows(_COMPUTE)
-    for row in rows:
-        row["saved"] = row["target_flops"] - row["fit_flops"]
-        row["ratio"] = row["target_flops"] / row["fit_flops"] if row["fit_flops"] else None
-    return rows
+    """Return, by data set, what the fit cost, what the targets cost, and the difference.
+
+    Of each of these a trunk counts once.
+    """
+    cells = study.rows(_COMPUTE)
+    return [
+        _computed(name, list(rows))
+        for name, rows in itertools.groupby(cells, key=lambda row: row["dataset"])
+    ]
+
+
+def _computed(dataset: str, cells: list[dict[str, Any]]) -> dict[str, Any]:
+    fit = [row for row in cells if row["fit"]]
+    targets = [row for row in cells if row["target"]]
+    others = [row for row in cells if not (row["fit"] or row["target"])]
+    finished = [row for row in fit if row["done"]]
+    row: dict[str, Any] = {
+        "dataset": dataset,
+        "fit_cells": len(fit),
+        "fit_loss_flops": spent([row for row in finished if row["fit_loss"]]),
+        "fit_flops": spent(finished),
+        "largest": max((row["flops"] for row in finished), default=0),
+        "fit_seconds": sum(row["seconds"] for row in fit),
+        "targets": len(targets),
+        "target_flops": spent(targets),
+        "target_seconds": sum(row["seconds"] for row in targets),
+        "other_cells": len(others),
+        "other_flops": spent(others),
+        "trunks": len(trunk_ends(cells)),
+    }
+    row["saved"] = row["target_flops"] - row["fit_flops"]
+    row["ratio"] = row["target_flops"] / row["fit_flops"] if row["fit_flops"] else None
+    return row
 
 
 def sizes(study: StudyDatabase) -> list[dict[str, Any]]:

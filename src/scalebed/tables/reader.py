@@ -10,6 +10,8 @@ import duckdb
 import pandas as pd
 
 from scalebed.core.errors import ScalebedError
+from scalebed.tables.declared.cells import CELLS
+from scalebed.tables.declared.columns import Table
 from scalebed.tables.declared.database import TABLES
 
 
@@ -43,6 +45,20 @@ class StudyDatabase:
         if missing := [table.name for table in TABLES if table.name not in tables]:
             self.close()
             raise ScalebedError(f"{path} is not the database of a study: no table {missing[0]!r}")
+        self._add_missing(CELLS)
+
+    def _add_missing(self, table: Table) -> None:
+        """Let a table of an older database have the columns that came later, all of them empty."""
+        found = {row["column_name"] for row in self.rows(f"DESCRIBE {table.name}")}
+        later = [name for name in table.names if name not in found]
+        if later:
+            (own,) = self.rows("SELECT current_database() AS name")
+            empty = ", ".join(f"NULL AS {name}" for name in later)
+            # Without its catalog the table would be the view itself.
+            self._connection.execute(
+                f"CREATE TEMP VIEW {table.name} AS "
+                f'SELECT *, {empty} FROM "{own["name"]}".main.{table.name}'
+            )
 
     def frame(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> pd.DataFrame:
         """Return the rows of an SQL query as a data frame."""

@@ -39,14 +39,14 @@ _METRICS = {
         for name in (
             *("tokens", "token_multiplier", "flops", "flops_exact", "steps", "batch_tokens"),
             *("epochs", "train_loss", "seconds", "tokens_per_second", "device", "ranks"),
-            *("peak_bytes", "backend", "weights_sha256"),
+            *("peak_bytes", "backend", "weights_sha256", "trunk", "trunk_steps"),
         )
     },
 }
 # What a trained cell may lack; imported cells lack more, so the schema allows more.
 _ABSENT = (
     *("reason", "epochs", "train_loss", "tokens_per_second", "device", "ranks", "peak_bytes"),
-    "weights_sha256",
+    *("weights_sha256", "trunk", "trunk_steps"),
 )
 _ACCEPTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "str": ("text", lambda value: isinstance(value, str)),

@@ -21,6 +21,7 @@ from scalebed.tables.declared.cells import (
     TASKS,
 )
 from scalebed.tables.records import COORDINATES, CellRecords, read_cell
+from scalebed.tables.trunks import TRUNKS, read_trunk, saved_steps, spent, trunk_ends
 
 FLAGS = ("fit_loss", "fit_error", "target", "scatter")
 _log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def tabulate_cells(params: Mapping[str, Any], cells: Path, out: Path) -> None:
         "fit_error", "target", "scatter"}, …], "tasks_in_average": [task, …], "suite"}``;
         ``suite`` is None for a study without tasks.
     cells
-        Root folder of all cells.
+        Root folder of all cells; that of the trunks lies beside it.
     out
         Folder of the parquet files.
 
@@ -62,7 +63,9 @@ def tabulate_cells(params: Mapping[str, Any], cells: Path, out: Path) -> None:
         CURVES: _curves(records),
         LOSSES: from_rows(LOSSES, (row for record in records for row in record.losses), "losses"),
         TASKS: from_rows(TASKS, tasks, "tasks"),
-        PROVENANCE: from_rows(PROVENANCE, _provenance(rows, records), "provenance"),
+        PROVENANCE: from_rows(
+            PROVENANCE, _provenance(rows, records, cells.parent / TRUNKS), "provenance"
+        ),
         # Only imported studies have these.
         ARGUMENTS: arrow_schema(ARGUMENTS).empty_table(),
         SEARCH: arrow_schema(SEARCH).empty_table(),
@@ -115,20 +118,37 @@ def _tasks(records: Iterable[CellRecords], average: Sequence[str]) -> list[dict[
 
 
 def _provenance(
-    rows: Sequence[Mapping[str, Any]], records: Sequence[CellRecords]
+    rows: Sequence[Mapping[str, Any]], records: Sequence[CellRecords], trunks: Path
 ) -> list[dict[str, Any]]:
     """Return the facts about the making of the cells as key/value rows."""
     facts: dict[str, Any] = {"cells": len(rows)}
     for status in _statuses(rows):
         facts[f"cells_{status}"] = sum(row["status"] == status for row in rows)
-    facts["tokens_trained"] = sum(row["tokens"] for row in rows if row["status"] == "done")
+    done = [row for row in rows if row["status"] == "done"]
+    facts["tokens_trained"] = sum(row["tokens"] for row in done) - sum(
+        row["batch_tokens"] * steps for row, steps in zip(done, saved_steps(done), strict=True)
+    )
     for name in ("flops", "flops_exact"):
-        facts[f"{name}_trained"] = sum(row[name] for row in rows if row["status"] == "done")
+        facts[f"{name}_trained"] = spent(done, name)
     facts["train_device_seconds"] = sum(row["seconds"] * (row["ranks"] or 1) for row in rows)
     for name in records[0].seconds:
         facts[f"{name}_seconds"] = sum(record.seconds[name] for record in records)
+    if begun := {row["trunk"] for row in rows if row["trunk"]}:
+        _add_trunks(facts, trunk_ends(done), begun, trunks)
     facts.update(_runs(run for record in records for run in record.runs.values()))
     return [{"key": key, "value": _word(value)} for key, value in facts.items()]
+
+
+def _add_trunks(
+    facts: dict[str, Any], ends: Mapping[str, int], begun: set[str], trunks: Path
+) -> None:
+    """Add what the trunks took up to where their last finished branch leaves them."""
+    found = [read_trunk(trunks, trunk, step) for trunk, step in sorted(ends.items())]
+    known = [each for each in found if each is not None]
+    facts["trunks"] = len(begun)
+    facts["trunks_of_unknown_time"] = len(begun) - len(known)
+    facts["train_device_seconds"] += sum(each.device_seconds for each in known)
+    facts["train_wall_seconds"] += sum(each.wall_seconds for each in known)
 
 
 def _runs(runs: Iterable[Mapping[str, Any]]) -> dict[str, str]:

@@ -40,23 +40,24 @@ def fitted(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("unit", "design", "count"),
+    ("codes", "count"),
     [
-        (None, None, 5),
-        ([3, 1, 4, 0, 5], [9, 2, 6, 4, 3], 5),
-        ([3, 3, 4, 0, 5], None, 4),
-        (None, [1, 1, 1, 0, 0], 2),
-        ([0, 1, 2, 3, 4], [7, 7, 1, 2, 7], 3),
-        ([0, 0, 1, 1, 2], [0, 1, 1, 2, 3], 2),
+        ([], 5),
+        ([[3, 1, 4, 0, 5], [9, 2, 6, 4, 3]], 5),
+        ([[3, 3, 4, 0, 5]], 4),
+        ([[1, 1, 1, 0, 0]], 2),
+        ([[0, 1, 2, 3, 4], [7, 7, 1, 2, 7]], 3),
+        ([[0, 0, 1, 1, 2], [0, 1, 1, 2, 3]], 2),
+        ([[0, 0, 1, 2, 3], [0, 1, 1, 2, 3], [0, 1, 2, 3, 3]], 2),
+        ([[0, 0, 1, 2, 3], [0, 1, 2, 3, 4], [0, 1, 2, 3, 3]], 3),
     ],
 )
-def test_groups_are_joined_transitively(unit, design, count):
-    codes = (None if code is None else np.array(code) for code in (unit, design))
-    assert independent(*codes, 5) == count
+def test_groups_are_joined_transitively(codes, count):
+    assert independent([np.array(code) for code in codes], 5) == count
 
 
 def test_no_points_are_no_groups():
-    assert independent(np.zeros(0, dtype=int), None, 0) == 0
+    assert independent([np.zeros(0, dtype=int)], 0) == 0
 
 
 def test_runs_of_their_own_are_certified(fitted):
@@ -157,7 +158,8 @@ def test_codes_come_in_canonical_order_and_targets_have_their_own(tmp_path):
     runs = runs_of(group)
     found = [pd.factorize(code)[0].tolist() for code in (runs.unit, runs.design, runs.trunk)]
     assert found == [[0, 1, 2, 3, 3, 4, 5], [0, 0, 1, 2, 3, 4, 5], [0, 1, 2, 1, 1, 3, 4]]
-    assert group.independent("loss") == 3
+    # b and c are of one design, c and a of one trunk.
+    assert group.independent("loss") == 2
     assert len(set(runs.cells[:5])) == 5
     assert runs.cells[:5] == ("run/b", "run/c", "run/d", "run/a", "run/a/9/1")
 

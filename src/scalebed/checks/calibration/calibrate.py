@@ -134,6 +134,10 @@ class _Truth:
         normal = rng.standard_normal((1 + len(self.errors), count))
         if self.loss.point is None or self.loss.sigma is None:
             return runs
+        if runs.trunk is not None:
+            shared = self.loss.sigma.shared
+            luck = rng.standard_normal(int(runs.trunk.max()) + 1)[runs.trunk]
+            normal[0] = np.sqrt(shared) * luck + np.sqrt(1 - shared) * normal[0]
         measured = np.isfinite(runs.loss(name))
         loss = self.loss.point * (1 + self.loss.sigma.value * normal[0])
         errors = dict(runs.errors)
@@ -221,10 +225,13 @@ def winkler(lower: Array, upper: Array, measured: Array, level: float) -> Array:
 
 
 def _coverage_error(several: list[list[Found]], inside: Array) -> float:
-    """Compute the standard error: between simulated studies, or binomial where there is one."""
+    """Compute the standard error: between simulated studies, or binomial where there is one.
+
+    Branches of one trunk are inside or outside together, as if they were one.
+    """
     if len(several) == 1:
         share = (inside.sum() + 1) / (inside.size + 2)
-        return float(np.sqrt(share * (1 - share) / inside.size))
+        return float(np.sqrt(share * (1 - share) / sum(found.units for found in several[0])))
     means = [
         np.mean(np.concatenate([(f.lower <= f.measured) & (f.measured <= f.upper) for f in sample]))
         for sample in several

@@ -12,12 +12,13 @@ from functools import cached_property
 
 import numpy as np
 
+from scalebed.checks.calibration.points import clusters, known, take, units
 from scalebed.checks.intervals import NAMES, Interval, Other, Problem, choose, get_method
 from scalebed.checks.intervals.conformal import upper_quantile
 from scalebed.core.errors import ScalebedError
 from scalebed.fit.result import FitResult
 from scalebed.laws import get_law
-from scalebed.laws.forms.base import Array, Inputs, Mask
+from scalebed.laws.forms.base import Array, Mask
 from scalebed.predict.bootstrap import bootstrap
 from scalebed.predict.build import build_stage, law_scatters
 from scalebed.predict.draws import interval_of
@@ -38,6 +39,8 @@ class Found:
     dataset, response, kind, method, status : str
     default : bool
     measured, lower, upper : array (m,)
+    units : int
+        How many of them are independent: branches of one trunk are one.
     """
 
     dataset: str
@@ -49,6 +52,7 @@ class Found:
     measured: Array
     lower: Array
     upper: Array
+    units: int
 
 
 class Evaluation:
@@ -88,7 +92,7 @@ class Evaluation:
             held = self.held(runs, stage.used, runs.loss(self.settings.loss))
             measured = runs.loss(self.settings.loss)[held]
             if self.settings.interval == POSTERIOR:
-                yield from self._own(stage, "loss", held, measured)
+                yield from self._own(runs, stage, "loss", held, measured)
                 continue
             problem = self.loss_problem(i)
             default, _ = choose(problem.design)
@@ -97,14 +101,17 @@ class Evaluation:
                 if limits is not None and measured.size:
                     status = get_method(name).status(problem.design)
                     words = (runs.dataset, self.settings.loss, "loss", name, status)
-                    yield Found(*words, name == default, measured, *limits)
+                    apart = units(runs, held)
+                    yield Found(*words, name == default, measured, *limits, apart)
 
-    def _own(self, stage: Stage, kind: str, held: Mask, measured: Array) -> Iterator[Found]:
+    def _own(
+        self, runs: Runs, stage: Stage, kind: str, held: Mask, measured: Array
+    ) -> Iterator[Found]:
         """Intervals of the draws of a stage itself."""
         limits = _quantiles(stage, held, self.settings.level)
         if limits is not None and measured.size:
             words = (stage.dataset, stage.response, kind, POSTERIOR, "valid")
-            yield Found(*words, True, measured, *limits)
+            yield Found(*words, True, measured, *limits, units(runs, held))
 
     def loss_problem(self, i: int) -> Problem:
         """Points of the loss law of one data set, all of its runs as targets."""
@@ -126,12 +133,13 @@ class Evaluation:
         given = runs.loss_sampling.get(settings.loss)
         return Problem(
             law,
-            _take(x, used),
+            take(x, used),
             loss[used],
             x,
             sigma=stage.sigma,
             others=tuple(self._others(i)),
-            evaluation=None if given is None else _known(given[used]),
+            evaluation=None if given is None else known(given[used]),
+            clusters=clusters(runs, used),
             sizes=runs.params[used],
             level=settings.level,
             draws=settings.draws,
@@ -153,8 +161,8 @@ class Evaluation:
             if j == i or stage.fit is None or not new.any():
                 continue
             x = inputs(law, runs, settings.loss, settings)
-            known = self._known_fit(stage, "loss")
-            yield Other(_take(x, stage.used), loss[stage.used], _take(x, new), loss[new], known)
+            fit = self._known_fit(stage, "loss")
+            yield Other(take(x, stage.used), loss[stage.used], take(x, new), loss[new], fit)
 
     def _limits(self, name: str, i: int, stage: Stage, held: Mask) -> tuple[Array, Array] | None:
         """Limits for the held-out runs; None where the method has none."""
@@ -177,7 +185,7 @@ class Evaluation:
             held = self.held(runs, stage.used, runs.errors[response])
             measured = runs.errors[response][held]
             if self.settings.interval == POSTERIOR:
-                yield from self._own(stage, "error", held, measured)
+                yield from self._own(runs, stage, "error", held, measured)
                 continue
             problem = self._error_problem(i, stage)
             default, _ = choose(problem.design)
@@ -186,7 +194,8 @@ class Evaluation:
                 if limits is not None and measured.size:
                     status = self._chained_status(name, i, problem)
                     words = (runs.dataset, response, "error", name, status)
-                    yield Found(*words, name == default, measured, *limits)
+                    apart = units(runs, held)
+                    yield Found(*words, name == default, measured, *limits, apart)
 
     def _error_problem(self, i: int, stage: Stage) -> Problem:
         runs, used, settings = self.sets[i], stage.used, self.settings
@@ -194,11 +203,12 @@ class Evaluation:
         x = inputs(law, runs, stage.response, settings)
         return Problem(
             law,
-            _take(x, used),
+            take(x, used),
             runs.errors[stage.response][used],
             ahead(law, x, self.loss_stages[i].point),
             sigma=stage.sigma,
-            evaluation=_known(runs.sampling[stage.response][used]),
+            evaluation=known(runs.sampling[stage.response][used]),
+            clusters=clusters(runs, used),
             sizes=runs.params[used],
             level=settings.level,
             draws=settings.draws,
@@ -260,15 +270,6 @@ class Evaluation:
             return None
         half = upper_quantile(joined, self.settings.level)
         return np.clip(point - half, 0, 1)[held], np.clip(point + half, 0, 1)[held]
-
-
-def _take(x: Inputs, use: Mask) -> Inputs:
-    return tuple(column[use] for column in x)
-
-
-def _known(errors: Array) -> Array | None:
-    """Return the sampling errors, if all of them are known."""
-    return errors if np.all(np.isfinite(errors) & (errors > 0)) else None
 
 
 def worst(statuses: Iterable[str]) -> str:

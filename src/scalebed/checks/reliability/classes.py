@@ -90,7 +90,8 @@ def _strata(sets: Sequence[Runs], loss: str, task: str) -> list[Stratum]:
     for runs in sets:
         x, y = runs.loss(loss), runs.errors[task]
         use = runs.same_recipe & np.isfinite(x) & np.isfinite(y)
-        found.append(Stratum(x[use], y[use], np.nan_to_num(runs.sampling[task][use])))
+        trunk = None if runs.trunk is None else runs.trunk[use]
+        found.append(Stratum(x[use], y[use], np.nan_to_num(runs.sampling[task][use]), trunk))
     return [stratum for stratum in found if stratum.loss.size]
 
 

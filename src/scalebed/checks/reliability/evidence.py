@@ -1,7 +1,8 @@
 """The tests behind the class of a task: trend, chance, shape, and how much of it is noise.
 
 Every test takes strata, one a data set: pairs are compared within a data set only, as the same loss
-means different errors after different training data.
+means different errors after different training data. Branches of one trunk are compared with each
+other, and the means of trunks with each other: neither is moved by what a trunk's branches share.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scalebed.checks.reliability.kendall import kendall
-from scalebed.laws.forms.base import Array, Mask
+from scalebed.laws.forms.base import Array, Index, Mask
 
 # Where a curve may turn, as shares of its runs.
 _TURNS = (1 / 3, 1 / 2, 2 / 3)
@@ -22,11 +23,15 @@ _BEST = 3
 
 @dataclass(frozen=True)
 class Stratum:
-    """Runs of one data set: loss, error and its sampling error, each (n,)."""
+    """Runs of one data set: loss, error and its sampling error, each (n,).
+
+    Those of one trunk have the same code; without codes all are independent.
+    """
 
     loss: Array
     error: Array
     sampling: Array
+    trunk: Index | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ def trend(strata: Sequence[Stratum]) -> Trend:
     """
     from scipy.special import ndtr
 
+    strata = [part for s in strata for part in _apart(s)]
     usable = [s for s in strata if s.loss.size > 1 and np.ptp(s.error) > 0 and np.ptp(s.loss) > 0]
     if not usable:
         return Trend(0.0, 1.0, 1.0)
@@ -70,6 +76,21 @@ def trend(strata: Sequence[Stratum]) -> Trend:
     # One step of the pair count is the continuity correction.
     rising, falling = ndtr(-(total - 1) / spread), ndtr((total + 1) / spread)
     return Trend(total / scale, float(rising), float(falling))
+
+
+def _apart(s: Stratum) -> list[Stratum]:
+    """Split into strata whose runs are exchangeable where error has nothing to do with the loss.
+
+    These are the branches of each trunk, and the means of all trunks.
+    """
+    if s.trunk is None:
+        return [s]
+    codes, count = np.unique(s.trunk, return_inverse=True, return_counts=True)[1:]
+    branches = [_part(s, codes == code) for code in np.flatnonzero(count > 1)]
+    loss, error, sampling = (
+        np.bincount(codes, column) / count for column in (s.loss, s.error, s.sampling)
+    )
+    return [*branches, Stratum(loss, error, sampling)]
 
 
 def _pairs(x: Array, y: Array) -> tuple[float, float, float]:
@@ -174,4 +195,5 @@ def noise(strata: Sequence[Stratum], increasing: bool) -> Noise:
 
 
 def _part(s: Stratum, use: Mask) -> Stratum:
-    return Stratum(s.loss[use], s.error[use], s.sampling[use])
+    trunk = None if s.trunk is None else s.trunk[use]
+    return Stratum(s.loss[use], s.error[use], s.sampling[use], trunk)

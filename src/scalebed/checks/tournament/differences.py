@@ -1,7 +1,8 @@
 """Paired differences between entries, with a bootstrap over clusters of cells.
 
-Data sets share their designs, and runs of the same N and M deviate alike, so what is resampled are
-the distinct (N, M), each with all of its predictions. All predictions of a split share its fits:
+Data sets share their designs, runs of the same N and M deviate alike, and branches share what their
+trunk is off, so what is resampled are the distinct (N, M), or the sizes that trunks join them to,
+each with all of its predictions. All predictions of a split share its fits:
 what the noise of the fitted runs does to the difference no resample shows, so it is added.
 """
 

@@ -12,7 +12,7 @@ from scalebed.checks.tournament.pool import Field, Job, play_all
 from scalebed.checks.tournament.redraw import redraws_of
 from scalebed.checks.tournament.rows import Group, Row, group_rows
 from scalebed.checks.tournament.scores import Score, joined
-from scalebed.checks.tournament.splits import Split, cell_numbers, make_splits
+from scalebed.checks.tournament.splits import Split, cluster_numbers, make_splits
 from scalebed.checks.tournament.trials import predict_losses
 from scalebed.core.errors import ScalebedError
 from scalebed.laws import get_law
@@ -213,8 +213,8 @@ def _stacked(parts: Sequence[Played]) -> Played:
 def _clusters(
     sets: Sequence[Runs], tests: Sequence[Mask], known: Sequence[Sequence[Array]]
 ) -> Index:
-    """Return the number of the (N, M) of every prediction, in the order of a score's errors."""
-    numbers = cell_numbers(sets)
+    """Return the number of the cluster of every prediction, in the order of a score's errors."""
+    numbers = cluster_numbers(sets)
     found = [
         number[test & np.isfinite(value)]
         for values in known

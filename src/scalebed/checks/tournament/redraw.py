@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scalebed.checks.tournament.splits import cell_numbers
+from scalebed.checks.tournament.splits import cluster_numbers
 from scalebed.fit.result import FitResult
 from scalebed.fit.robust import mean_square
 from scalebed.fit.sensitivity import sensitivity, unit
@@ -57,7 +57,7 @@ class Noise:
     sd : float
         Relative to the loss, or absolute for an error; 0 if nothing is left to estimate it from.
     shared : float
-        Correlation of the deviations of two runs of the same (N, M), 0 .. 1.
+        Correlation of the deviations of two runs of the same (N, M) or trunk, 0 .. 1.
     dof : float
         Points minus parameters.
     """
@@ -74,9 +74,10 @@ class Redraws:
     Attributes
     ----------
     numbers : tuple of int array (n,)
-        Number of the (N, M) of every cell of each data set.
+        Number of the (N, M) of every cell of each data set, or of what trunks make of them, see
+        `scalebed.checks.tournament.splits.cluster_numbers`.
     designs : array (draws, designs)
-        What runs of one (N, M) have in common.
+        What runs of one number have in common.
     cells : tuple of array (draws, n)
         What every run has of its own.
     """
@@ -93,7 +94,7 @@ class Redraws:
     def noise(self, fits: Sequence[Fitted]) -> Noise:
         """Scatter of one law, its fits to all data sets pooled.
 
-        The correlation is the mean product of the residuals of two runs of the same (N, M) over the
+        The correlation is the mean product of the residuals of two runs of the same number over the
         mean square of all residuals, where it is positive.
         """
         parts = [one.fit.residuals / unit(one.fit, one.fit.fitted) for one in fits]
@@ -164,7 +165,7 @@ def redraws_of(sets: Sequence[Runs], seed: int, kind: str, draws: int = REDRAWS)
         What deviates.
     draws : int, optional
     """
-    numbers = cell_numbers(sets)
+    numbers = cluster_numbers(sets)
     sizes = [number.size for number in numbers]
     _, joined = np.unique(np.concatenate(numbers), return_inverse=True)
     names = ("tournament", "redraws", kind)

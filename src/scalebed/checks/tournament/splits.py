@@ -16,6 +16,7 @@ from itertools import pairwise
 import numpy as np
 
 from scalebed.laws.forms.base import Array, Index, Mask
+from scalebed.predict.independent import joined
 from scalebed.predict.runs import Runs
 
 FAMILIES = ("N", "C", "M", "design")
@@ -24,7 +25,8 @@ FAMILIES = ("N", "C", "M", "design")
 # Sizes and multipliers are rounded to whole layers and steps, so equal ones differ a little.
 _SAME = 1.03
 _MOST_CUTS = 6
-# Fewer cells or sizes say nothing about which law extrapolates; neither does one predicted design.
+# Fewer cells or sizes say nothing about which law extrapolates; neither does one predicted design,
+# or one trunk.
 _LEAST_CELLS, _LEAST_SIZES, _LEAST_DESIGNS = 6, 3, 2
 
 Masks = tuple[Mask, ...]
@@ -117,7 +119,7 @@ def make_splits(sets: Sequence[Runs]) -> tuple[Split, ...]:
     if not any(runs.same_recipe.any() for runs in sets):
         return ()
     grid = grid_of(sets)
-    numbers = cell_numbers(sets)
+    numbers = cluster_numbers(sets)
     found = (*_by_size(grid), *_by_compute(grid), *_by_ratio(grid))
     kept = [split for split in found if _designs(numbers, split.test) >= _LEAST_DESIGNS]
     cut = [_some([split for split in kept if split.family == family]) for family in FAMILIES]
@@ -142,6 +144,25 @@ def cell_numbers(sets: Sequence[Runs]) -> tuple[Index, ...]:
         np.searchsorted(sizes, params) * ratios.size + np.searchsorted(ratios, ratio)
         for params, ratio in columns
     )
+
+
+def cluster_numbers(sets: Sequence[Runs]) -> tuple[Index, ...]:
+    """Return a number for every cell, equal for those that deviate from a law alike.
+
+    These are cells of one (N, M), and branches of one trunk, joined transitively: in a study of one
+    trunk a size all cells of that size.
+    """
+    numbers = cell_numbers(sets)
+    if all(runs.trunk is None for runs in sets):
+        return numbers
+    trunks, start = [], 0
+    for runs in sets:
+        own = np.arange(len(runs.cells)) if runs.trunk is None else runs.trunk
+        trunks.append(start + own)
+        start += int(own.max(initial=-1)) + 1
+    ends = np.cumsum([number.size for number in numbers])
+    found = joined((np.concatenate(numbers), np.concatenate(trunks)), int(ends[-1]))
+    return tuple(np.split(found, ends[:-1]))
 
 
 def _distinct(values: Array) -> Array:

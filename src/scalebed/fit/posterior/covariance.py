@@ -7,7 +7,7 @@ outside.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -16,9 +16,11 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from scalebed.fit.posterior.beliefs import Beliefs
-from scalebed.fit.posterior.points import Points, same_partition
-from scalebed.laws.forms.base import Array, Index
+from scalebed.fit.posterior.points import Points, same_partition, size_codes
+from scalebed.laws.forms.base import Array, Index, Mask
 
+SIZE = -1
+"""Stands for the sizes where kinds go by their place in `Points.groups`."""
 _MOST_SIZES = 300
 """More groups than that share nothing beside the first kind of groups, for the sake of time."""
 
@@ -106,6 +108,23 @@ class Covariance:
     others: Array
     size_share: float
     log_prior: float
+    kinds: tuple[tuple[int, float], ...] = ()
+    """Place in `Points.groups` of each kind but the sizes, and the variance its groups share."""
+
+    def common(self, rows: Points) -> float:
+        """Variance of the mean of rows of one size that were not fitted, a row having 1."""
+        count = rows.loss.size
+        found = self.size_share + self.own / count
+        for place, part in self.kinds:
+            size = np.unique(rows.groups[place], return_counts=True)[1]
+            found += part * float(size @ size) / count**2
+        return found
+
+    def alike(self, same: Mapping[int, Mask]) -> Array | None:
+        """Covariance of rows with new ones, (n, m), from `together`; None if they share nothing."""
+        parts = [(SIZE, self.size_share), *self.kinds]
+        found = [part * same[place] for place, part in parts if place in same and part > 0]
+        return np.sum(found, axis=0) if found else None
 
     @cached_property
     def _shrink(self) -> Array:
@@ -155,13 +174,30 @@ class Covariance:
         return (columns - pulled[self.groups.fine]) / self.own
 
 
+def together(rows: Points, new: Points) -> dict[int, Mask]:
+    """Pairs of a row and a new one that are of one size or group, (n, m), by `SIZE` and place.
+
+    The codes of groups mean the same in both; kinds that `new` lacks, or that no pair shares, are
+    left out.
+    """
+    sizes, asked = size_codes(rows.params, new.params)
+    found = {SIZE: sizes[:, None] == asked[None, :]}
+    for place, (own, other) in enumerate(zip(rows.groups, new.groups, strict=False)):
+        found[place] = own[:, None] == other[None, :]
+    return {place: same for place, same in found.items() if same.any()}
+
+
 def covariances(points: Points, beliefs: Beliefs) -> Iterator[Covariance]:
     """Every covariance the beliefs allow for these rows, with its prior probability."""
-    shared, sizes = points.shared, points.sizes
+    known, sizes = points.kinds, points.sizes
+    shared = list(known.values())
     count = int(sizes.max()) + 1
     by_size = 1 < count < sizes.size and count <= _MOST_SIZES
     by_size &= not any(same_partition(sizes, codes) for codes in shared)
-    kinds = [codes for codes in shared if codes is shared[-1] or codes.max() < _MOST_SIZES]
+    place_of = [
+        place for place, codes in known.items() if codes is shared[-1] or codes.max() < _MOST_SIZES
+    ]
+    kinds = [known[place] for place in place_of]
     ratios = beliefs.repeats if len(kinds) < 2 else beliefs.repeats[1::2]
     each = (1 - beliefs.single) / max(len(beliefs.shared), 1)
     sized = ((0.0, beliefs.single), *((ratio, each) for ratio in beliefs.shared))
@@ -176,6 +212,7 @@ def covariances(points: Points, beliefs: Beliefs) -> Iterator[Covariance]:
             parts: dict[int | str, float] = {k: v / total for k, v in enumerate(variances[:-1])}
             parts["size"] = ratio / total
             others = [np.full(int(codes.max()) + 1, parts[name]) for name, codes in place]
+            shares = (parts[kind] for kind in range(len(kinds)))
             yield Covariance(
                 groups,
                 variances[-1] / total,
@@ -183,6 +220,7 @@ def covariances(points: Points, beliefs: Beliefs) -> Iterator[Covariance]:
                 np.concatenate([np.empty(0), *others]),
                 ratio / total,
                 float(prior),
+                tuple(zip(place_of, shares, strict=True)),
             )
 
 

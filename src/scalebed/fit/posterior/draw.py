@@ -14,8 +14,9 @@ from typing import Final
 import numpy as np
 from scipy.special import log_ndtr, ndtri
 
+from scalebed.fit.posterior.covariance import together
 from scalebed.fit.posterior.grid import Linear, Posterior, columns_of
-from scalebed.fit.posterior.points import Points, size_codes
+from scalebed.fit.posterior.points import Points
 from scalebed.laws.forms.base import Array, Index
 
 _SPARE: Final = 3
@@ -75,27 +76,30 @@ class Draws:
         ----------
         new : Points
             Runs that were not fitted; `loss` is not read. A size among the fitted ones shares what
-            those share.
+            those share, and so does a group among the fitted ones.
         normal : array (draws, m)
             Standard normals.
         """
-        points = self.posterior.points
+        same = together(self.posterior.points, new)
         result = np.array(normal)
-        sizes, asked = size_codes(points.params, new.params)
-        alike = (sizes[:, None] == asked[None, :]).astype(float)
         for k, part in enumerate(self.posterior.parts):
             rows = np.flatnonzero(self.part == k)
             covariance = part.covariance
             known = np.ones(new.params.size)
             shift = np.zeros((rows.size, new.params.size))
-            if covariance.size_share > 0 and alike.any() and rows.size:
-                shared = covariance.size_share * alike
+            shared = covariance.alike(same)
+            if shared is not None and rows.size:
                 solved = covariance.solve(shared)
                 known -= np.einsum("nm,nm->m", shared, solved)
                 shift = self._residuals(rows, solved)
             scale = self.scatter[rows, None] * np.sqrt(np.maximum(known, 1e-6))
             result[rows] = shift + scale * normal[rows]
         return result
+
+    def shared(self, place: int) -> float:
+        """Mean part of the variance that rows of one group share, by its place in the groups."""
+        parts = [dict(part.covariance.kinds).get(place, 0.0) for part in self.posterior.parts]
+        return float(np.mean(np.array(parts)[self.part]))
 
     @cached_property
     def _columns(self) -> tuple[Array, Array, Array]:

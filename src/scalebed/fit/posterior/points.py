@@ -26,7 +26,7 @@ class Points:
     ----------
     params, tokens, loss : array (n,)
     groups : tuple of int arrays (n,)
-        Which rows share more than their size: designs, trunks, runs. Rows with the same code do.
+        Which rows share more than their size: trunks, runs, designs. Rows with the same code do.
     """
 
     params: Array
@@ -63,16 +63,24 @@ class Points:
         return size_codes(self.params)[0]
 
     @property
-    def shared(self) -> list[Index]:
-        """Groups that say something, from the coarsest to the finest, each once."""
-        found: list[Index] = []
-        for group in self.groups:
+    def kinds(self) -> dict[int, Index]:
+        """Groups that say something, from the coarsest to the finest, each once.
+
+        By their place in `groups`, with codes from 0 on.
+        """
+        found: dict[int, Index] = {}
+        for place, group in enumerate(self.groups):
             codes = np.unique(group, return_inverse=True)[1]
             count = int(codes.max(initial=-1)) + 1
-            if count == codes.size or any(same_partition(codes, other) for other in found):
+            if count == codes.size or any(same_partition(codes, o) for o in found.values()):
                 continue
-            found.append(codes)
-        return sorted(found, key=lambda codes: int(codes.max()))
+            found[place] = codes
+        return dict(sorted(found.items(), key=lambda item: int(item[1].max())))
+
+    @property
+    def shared(self) -> list[Index]:
+        """Codes of `kinds`."""
+        return list(self.kinds.values())
 
 
 def size_codes(params: Array, new: Array | None = None) -> tuple[Index, Index]:

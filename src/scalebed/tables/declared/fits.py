@@ -22,7 +22,10 @@ FITS = Table(
         _RESPONSE,
         count("points", "Cells the law was fitted to"),
         count("parameters", "Free parameters of the law"),
-        count("degrees_of_freedom", "points - parameters"),
+        count(
+            "degrees_of_freedom",
+            "points - parameters; of a posterior the independent ones, a trunk counting as one",
+        ),
         number(
             "rmse", "Root mean square residual at the fit cells", "nats or fraction", nullable=True
         ),
@@ -53,7 +56,7 @@ FITS = Table(
         count("starts", "Starting points tried"),
         count("starts_agreeing", "Starting points that ended in the same optimum"),
         text("bounds_hit", "Parameters at a bound, comma separated; empty if none"),
-        number("flops", "Compute of all fit cells", "FLOPs", nullable=True),
+        number("flops", "Compute of all fit cells, a trunk once", "FLOPs", nullable=True),
         text("status", "fitted or refused"),
         text("reason", "Why the fit was refused", nullable=True),
         text("numbers", "found, doubtful or refused, and why", nullable=True),
@@ -162,7 +165,12 @@ PREDICTIONS = Table(
             "nats/token or fraction",
             nullable=True,
         ),
-        number("fit_flops", "Compute of the cells the prediction rests on", "FLOPs", nullable=True),
+        number(
+            "fit_flops",
+            "Compute of the cells the prediction rests on, a trunk once",
+            "FLOPs",
+            nullable=True,
+        ),
         number("target_flops", "Compute of the predicted cell", "FLOPs", nullable=True),
         number("flops_ratio", "target_flops / fit_flops", nullable=True),
         text("method", "What the interval contains", nullable=True),
