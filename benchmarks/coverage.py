@@ -27,7 +27,7 @@ from pathlib import Path
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.covered import simulated, testbed, trunks, zoo
+from benchmarks.covered import simulated, testbed, trunk_errors, trunks, zoo
 from benchmarks.covered.measure import WAYS, Part
 
 
@@ -37,6 +37,7 @@ def parts(args: argparse.Namespace) -> Iterator[Part]:
     found = [
         *simulated.parts(ways, args.replicates, args.draws),
         *trunks.parts(ways, args.replicates, args.draws),
+        *trunk_errors.parts(ways, args.replicates, args.draws),
     ]
     for name, room in (("testbed", testbed), ("zoo", zoo)):
         folder = getattr(args, name)

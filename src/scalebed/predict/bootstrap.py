@@ -53,7 +53,12 @@ def _errors(request: Request, scale: Array, loss: Stage | None) -> Drawn:
         x = ahead(law, x, request.runs.losses[loss.response][used] * loss.factors[:, used])
     cells = tuple(cell for cell, inside in zip(request.runs.cells, used, strict=True) if inside)
     normal = normals(request.seed, cells, request.draws, "error", request.response, "fit")
-    noise = np.hypot(scale, request.measured.sampling) * normal
+    alone = np.sqrt(1 - request.shared) * scale
+    noise = np.hypot(alone, request.measured.sampling) * normal
+    if request.shared and request.groups is not None:
+        named = tuple(str(group) for group in range(int(request.groups.max()) + 1))
+        common = normals(request.seed, named, request.draws, "error", request.response, "shared")
+        noise += np.sqrt(request.shared) * scale * common[:, request.groups]
     y = np.clip(law.predict(request.fit.theta, x) + noise, 0.0, 1.0)
     return Drawn(_refit(request, x, y), METHOD)
 

@@ -14,6 +14,7 @@ import numpy as np
 from scalebed.fit.result import FitRefusedError, FitResult
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array, Inputs, Law, Mask
+from scalebed.predict.clusters import clustered
 from scalebed.predict.draws import error_parts, loss_parts, scatter_factors
 from scalebed.predict.runs import Runs
 from scalebed.predict.scatter import Scatter, choose_sigma, normals, scatter, scatter_of, stream
@@ -66,6 +67,10 @@ def build_stage(
     if isinstance(fit, str):
         return replace(stage, reason=fit)
     sigma = choose_sigma(runs.dataset, scatters, scatter_of(fit, measured.apart))
+    groups = runs.groups(used)
+    if sigma is not None and sigma.own and kind == "error" and apart < measured.y.size:
+        together = clustered(sigma, fit, measured.apart, groups)
+        sigma, stage = together or sigma, replace(stage, clustered=together is not None)
     settled = measured if fitted else measured.against(fit, sigma)
     if settings.weights[kind] == "evaluation":
         settled = settled.weighted(fit, sigma)
@@ -77,7 +82,9 @@ def build_stage(
         names = ("sigma", kind, runs.dataset, response)
         scale = sigma.sample(stream(seed, *names), count)[:, None]
     stage = replace(stage, fit=fit, point=_point(fit, whole.x, loss))
-    drawn = way(Request(runs, response, kind, used, measured, fit, scale, loss, count, seed))
+    shared = sigma.shared if sigma else 0.0
+    asked = Request(runs, response, kind, used, measured, fit, scale, loss, count, seed)
+    drawn = way(replace(asked, groups=groups, shared=shared))
     if drawn is None:
         return stage
     stage = replace(

@@ -10,7 +10,7 @@ import numpy as np
 
 from scalebed.core.errors import ScalebedError
 from scalebed.laws.forms.base import Array, Index, Mask
-from scalebed.predict.independent import independent
+from scalebed.predict.independent import independent, joined
 from scalebed.tables.designs import design_codes, near_codes
 
 AVERAGE = "average"
@@ -109,6 +109,12 @@ class Runs:
         codes = (self.unit, self.design, self.trunk)
         known = [code[used] for code in codes if code is not None]
         return independent(known, int(np.count_nonzero(used)))
+
+    def groups(self, used: Mask) -> Index:
+        """Codes of some cells, from 0 on, equal for those that share a run, a design or a trunk."""
+        codes = (self.unit, self.design, self.trunk)
+        known = [code[used] for code in codes if code is not None]
+        return joined(known, int(np.count_nonzero(used)))
 
     def spent(self, used: Mask) -> float:
         """Training compute of some cells, every step of a trunk once, in FLOPs."""

@@ -15,7 +15,7 @@ import numpy as np
 from scalebed.fit.options import Options
 from scalebed.fit.result import LEAST_SCATTER, FitResult, fit_law
 from scalebed.fit.sensitivity import unit
-from scalebed.laws.forms.base import Array, Inputs, Law, Mask
+from scalebed.laws.forms.base import Array, Index, Inputs, Law, Mask
 from scalebed.predict.evidence import Evidence
 from scalebed.predict.runs import Runs
 from scalebed.predict.scatter import Sigma
@@ -58,6 +58,8 @@ class Stage:
         Why the numbers may be wrong, where the way to draw says it; see `Drawn.doubts`.
     evidence : Evidence or None
         What the data say of the law; None where it was not asked.
+    clustered : bool
+        Whether `sigma` and the draws know which points go together.
     """
 
     dataset: str
@@ -79,6 +81,7 @@ class Stage:
     parts: dict[str, Array] = field(default_factory=dict)
     doubts: tuple[str, ...] | None = None
     evidence: Evidence | None = None
+    clustered: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,10 @@ class Request:
     loss : Stage or None
         Loss law of the data set that was drawn before (error laws).
     draws, seed : int
+    groups : int array (points,), optional
+        Codes from 0 on, equal for points that go together.
+    shared : float
+        Part of the variance of the scatter that these share.
     """
 
     runs: Runs
@@ -171,6 +178,8 @@ class Request:
     loss: Stage | None
     draws: int
     seed: int
+    groups: Index | None = None
+    shared: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ def numbers_of(stage: Stage, runs: Runs) -> str:
     if stage.fit is None:
         return f"refused: {stage.reason}"
     doubts = list(stage.fit.certificate.doubts if stage.doubts is None else stage.doubts)
-    if stage.doubts is None and stage.independent < stage.points:
+    if stage.doubts is None and not stage.clustered and stage.independent < stage.points:
         doubts.append(
             f"{stage.points} points are {stage.independent} independent runs or designs: "
             "intervals of this method take them for independent"
