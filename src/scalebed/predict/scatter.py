@@ -213,15 +213,16 @@ def choose_sigma(dataset: str, grids: dict[str, Scatter | None], own: Scatter) -
     """
     if own.dof >= OWN_DOF:
         return _sigma([own], "this fit's own residuals", own=True)
+    # Fewer trunks than parameters leave less than none.
     others = {
-        name: found for name, found in grids.items() if name != dataset and found and found.dof
+        name: found for name, found in grids.items() if name != dataset and found and found.dof > 0
     }
     if others:
         names, parts = ", ".join(sorted(others)), list(others.values())
         what = "errors on held-out cells" if all(part.held_out for part in parts) else "scatter"
         return _sigma(parts, f"{what} pooled over the other data sets ({names})")
     grid = grids.get(dataset)
-    if grid is not None and grid.dof and (grid.held_out or grid.points > own.points):
+    if grid is not None and grid.dof > 0 and (grid.held_out or grid.points > own.points):
         where = "held-out cells" if grid.held_out else "wider grid"
         return _sigma([grid], f"this data set's own {where}, as no other data set has one")
     if own.dof > 0:

@@ -15,6 +15,7 @@ from scalebed.predict.forward import _shared
 from scalebed.predict.forward_fit import forward_fit
 from scalebed.predict.loss_stages import loss_stages
 from scalebed.predict.runs import collect_runs
+from scalebed.predict.scatter import Scatter, choose_sigma
 from scalebed.predict.stages import Measured
 from scalebed.predict.words import numbers_of
 
@@ -151,3 +152,9 @@ def test_intervals_of_a_few_studies_are_as_wide_as_their_misses():
         width.append(found.width.mean())
     assert np.mean(inside) >= 0.75
     assert np.mean(score) < 2 * np.mean(width)
+
+
+def test_fewer_trunks_than_parameters_leave_no_scatter_to_lend():
+    """Their degrees of freedom are negative, which is not the same as some."""
+    few = Scatter(1e-5, -1, 12, 0.0)
+    assert choose_sigma("a", {"a": few, "b": few}, few) is None
