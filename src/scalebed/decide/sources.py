@@ -211,7 +211,6 @@ class _AskStudy:
 def _outcome(one: Carried, at: int, target: Target, settings: Settings) -> Outcome:
     runs, stage, kind, loss = one
     reason = stage.reason or (None if loss is None else loss.reason)
-    flops = 6 * target.params * target.tokens
     limits: list[float | None] = [None, None]
     quantiles = None
     if stage.draws is not None:
@@ -226,7 +225,7 @@ def _outcome(one: Carried, at: int, target: Target, settings: Settings) -> Outco
         lower=limits[0],
         upper=limits[1],
         numbers=numbers_of(stage, runs),
-        evidence=evidence_words(stage, flops),
+        evidence=evidence_words(stage, (target.params, target.tokens)),
         reason=reason,
         contains=method(stage, loss, settings, direct),
         quantiles=quantiles,

@@ -15,6 +15,7 @@ from scipy.special import fdtrc
 from scalebed.fit.posterior.points import size_codes
 from scalebed.laws.forms.base import Array, Index
 from scalebed.predict.forward import Forward, rungs_of
+from scalebed.predict.over import Over
 
 _RARE: Final = 0.01
 _FEWEST: Final = 3
@@ -37,6 +38,8 @@ class Evidence:
         Rows that were left out, and how far off they lie.
     findings : tuple of str
         What speaks against the law, in words.
+    over : Over or None
+        What the data say of larger M, where that was asked.
     """
 
     forward: Forward
@@ -44,6 +47,7 @@ class Evidence:
     tried: float
     outlying: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
+    over: Over | None = None
 
     @property
     def words(self) -> str:
@@ -55,8 +59,12 @@ class Evidence:
             found.append(f"{rows} left out: {', '.join(self.outlying)}")
         return "; ".join(found)
 
-    def at(self, flops: float) -> str:
-        """Return the same for a target, with how far it lies beyond the data."""
+    def at(self, flops: float, multiplier: float) -> str:
+        """Return the same for a target of some compute and M, with how far it lies beyond."""
+        said = self._far(flops)
+        return said if self.over is None else self.over.words(multiplier, said)
+
+    def _far(self, flops: float) -> str:
         times = flops / self.largest
         if not times > _FAR:
             return f"{self.words}; within the compute of the data"

@@ -26,6 +26,7 @@ from scalebed.laws.forms.base import Array
 from scalebed.predict.evidence import Evidence, bends, lack_of_fit, reach
 from scalebed.predict.forward import forward
 from scalebed.predict.outlying import outlying
+from scalebed.predict.over import over
 from scalebed.predict.scatter import Sigma, normals, stream
 from scalebed.predict.settings import Settings
 from scalebed.predict.stages import Drawn, Request
@@ -154,6 +155,7 @@ def _candidate(
         tried=reach(points.params, points.tokens, tried),
         outlying=tuple(f"{given.names[i]} ({off[i]:+.1%})" for i in np.flatnonzero(left)),
         findings=(*_bends(points, rest[~left]), *_lack(points, rest[~left])),
+        over=over(points, beliefs, known, level),
     )
     return Candidate(posterior, told, evidence, fit)
 

@@ -186,7 +186,7 @@ def prediction_rows(
             "flops_ratio": float(runs.flops[i]) / flops,
             "method": words,
             "numbers": trust,
-            "evidence": _evidence(stage, loss, float(runs.flops[i])),
+            "evidence": _evidence(stage, loss, (float(runs.params[i]), float(runs.tokens[i]))),
         }
         row["verdict"] = verdict(trust, row["evidence"])
         if truth is not None and low is not None and high is not None:
@@ -195,10 +195,10 @@ def prediction_rows(
     return rows
 
 
-def _evidence(stage: Stage, loss: Stage | None, flops: float) -> str | None:
+def _evidence(stage: Stage, loss: Stage | None, run: tuple[float, float]) -> str | None:
     """Evidence at a target; an error has that of both laws."""
-    own = evidence_words(stage, flops)
-    before = None if loss is None else evidence_words(loss, flops)
+    own = evidence_words(stage, run)
+    before = None if loss is None else evidence_words(loss, run)
     if own is None or before is None:
         return own
     return f"loss law {before}; error law {stage.evidence.words if stage.evidence else own}"

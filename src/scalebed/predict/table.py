@@ -279,6 +279,6 @@ def _predictions(group: Group, one: Carried, settings: Settings) -> Iterator[Rec
             "upper": limits[1],
             "level": settings.level,
             "numbers": numbers_of(stage, runs),
-            "evidence": evidence_words(stage, flops),
+            "evidence": evidence_words(stage, (target.params, target.tokens)),
             "reason": reason,
         }

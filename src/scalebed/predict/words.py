@@ -25,11 +25,14 @@ def numbers_of(stage: Stage, runs: Runs) -> str:
     return f"doubtful: {'; '.join(doubts)}" if doubts else FOUND
 
 
-def evidence_words(stage: Stage, flops: float | None = None) -> str | None:
-    """Return what the data say of the law, at a target of some compute; None if not asked."""
+def evidence_words(stage: Stage, run: tuple[float, float] | None = None) -> str | None:
+    """Return what the data say of the law, at a run of some N and D; None if not asked."""
     if stage.evidence is None:
         return None
-    return stage.evidence.words if flops is None else stage.evidence.at(flops)
+    if run is None:
+        return stage.evidence.words
+    params, tokens = run
+    return stage.evidence.at(6 * params * tokens, tokens / params)
 
 
 def verdict(numbers: str, evidence: str | None) -> str:
