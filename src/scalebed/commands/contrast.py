@@ -4,9 +4,9 @@ Without data sets every pair is compared, without --target every target of the s
 """
 
 import argparse
-import math
 from pathlib import Path
-from typing import Any
+
+from scalebed.commands.targets import read_target
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Compare, print and write."""
     from scalebed.checks.contrasts import text
-    from scalebed.checks.contrasts.compare import contrast_all
+    from scalebed.checks.contrasts.compare import Target, contrast_all
     from scalebed.checks.contrasts.table import TABLE
     from scalebed.core.errors import ScalebedError
     from scalebed.predict.open_study import open_study
@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> None:
     if len(args.datasets) not in (0, 2):
         raise ScalebedError(f"{len(args.datasets)} data sets are named, expected two or none")
     study = open_study(args.study)
-    targets = tuple(_target(text) for text in args.target) or None
+    named = [read_target(text, ()) for text in args.target]
+    targets = tuple(Target(one.params, one.tokens) for one in named) or None
     pairs = (tuple(args.datasets),) if args.datasets else None
     other = open_study(args.other) if args.other else None
     rows = contrast_all(study, pairs, targets, tuple(args.response) or None, other)
@@ -60,25 +61,3 @@ def run(args: argparse.Namespace) -> None:
     if args.out:
         write_rows(TABLE, rows, args.out / "contrasts.parquet")
         print(f"written: {args.out / 'contrasts.parquet'}")
-
-
-def _target(text: str) -> Any:
-    """Read one --target."""
-    from scalebed.checks.contrasts.compare import Target
-    from scalebed.core.errors import ScalebedError
-
-    found: dict[str, float] = {}
-    for word in text.split(","):
-        key, _, value = (part.strip() for part in word.partition("="))
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if key not in ("params", "tokens") or key in found or not 0 < number < math.inf:
-            raise ScalebedError(
-                f"--target {text}: cannot read {word!r}, expected params=N,tokens=D"
-            )
-        found[key] = number
-    if len(found) != 2:
-        raise ScalebedError(f"--target {text}: expected both params=N and tokens=D")
-    return Target(found["params"], found["tokens"])

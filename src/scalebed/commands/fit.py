@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
+from scalebed.commands.targets import read_target
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -94,7 +96,7 @@ def run(args: argparse.Namespace) -> None:
     options = Options(args.objective, args.delta, fixed=fixed, priors=priors)
     if args.out.resolve() == args.table.resolve():
         raise ScalebedError(f"--out is {args.out}, the table itself, expected another file")
-    targets = tuple(_target(text) for text in args.target)
+    targets = tuple(read_target(text, ("unique", "dataset")) for text in args.target)
     table = read_runs(args.table, parse_columns(args.column))
     settings = table_settings(
         table,
@@ -132,29 +134,6 @@ def _numbers(option: str, count: int) -> Callable[[str], tuple[str, tuple[float,
         return name, values
 
     return read
-
-
-def _target(text: str) -> Any:
-    """Read one --target."""
-    from scalebed.core.errors import ScalebedError
-    from scalebed.core.quantities import read_amount
-    from scalebed.predict.table import Target
-
-    expected = "expected params=N,tokens=D and perhaps unique=U and dataset=NAME"
-    found: dict[str, str] = {}
-    for word in text.split(","):
-        key, equals, value = (part.strip() for part in word.partition("="))
-        if key not in ("params", "tokens", "unique", "dataset") or not equals or not value:
-            raise ScalebedError(f"--target {text}: cannot read {word!r}, {expected}")
-        if key in found:
-            raise ScalebedError(f"--target {text}: {key} is given twice, {expected}")
-        found[key] = value
-    dataset = found.pop("dataset", None)
-    for key in ("params", "tokens"):
-        if key not in found:
-            raise ScalebedError(f"--target {text}: {key} is missing, {expected}")
-    numbers = {key: read_amount(value, f"--target {text}: {key}") for key, value in found.items()}
-    return Target(numbers["params"], numbers["tokens"], dataset, numbers.get("unique"))
 
 
 def _lines(record: dict[str, Any], warned: str) -> list[str]:

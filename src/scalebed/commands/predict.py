@@ -7,12 +7,9 @@ written 7B or 1.4T.
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
 from scalebed.commands.source_options import curves_of, source_arguments
-
-if TYPE_CHECKING:
-    from scalebed.predict.table_runs import Target
+from scalebed.commands.targets import read_target
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,31 +39,3 @@ def run(args: argparse.Namespace) -> None:
     for curve in curves:
         for line in lines(curve, targets):
             print(line)
-
-
-def read_target(text: str) -> Target:
-    """Read one --target.
-
-    Raises
-    ------
-    ScalebedError
-        If it does not name N and D once each, as amounts above 0.
-    """
-    from scalebed.core.errors import ScalebedError
-    from scalebed.core.quantities import PARAMS, TOKENS, read_amount
-    from scalebed.predict.table_runs import Target
-
-    kinds = {"params": PARAMS, "tokens": TOKENS, "unique": TOKENS}
-    found: dict[str, float] = {}
-    for word in text.split(","):
-        key, equals, value = (part.strip() for part in word.partition("="))
-        if key not in kinds or not equals or key in found:
-            raise ScalebedError(
-                f"--target {text}: cannot read {word!r}, expected params=N,tokens=D and perhaps "
-                "unique=U, each once"
-            )
-        found[key] = read_amount(value, f"--target {text}: {key}", kinds[key])
-    for key in ("params", "tokens"):
-        if key not in found:
-            raise ScalebedError(f"--target {text}: {key} is missing, expected params=N,tokens=D")
-    return Target(found["params"], found["tokens"], None, found.get("unique"))

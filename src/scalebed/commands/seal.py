@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from scalebed.commands.predict import read_target
 from scalebed.commands.source_options import curve_of, source_arguments
+from scalebed.commands.targets import read_target
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _wanted(args: argparse.Namespace, curve: Curve) -> Wanted:
-    from scalebed.commands.predict import read_target
+    from scalebed.commands.targets import read_target
     from scalebed.core.errors import ScalebedError
     from scalebed.core.quantities import FLOPS, read_amount
     from scalebed.decide.suggest.designs import Run

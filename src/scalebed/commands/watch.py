@@ -104,7 +104,7 @@ def _target(
     args: argparse.Namespace, seal: dict[str, Any] | None
 ) -> tuple[tuple[float, float], str | None]:
     """Return N, D and the response that is forecast."""
-    from scalebed.commands.predict import read_target
+    from scalebed.commands.targets import read_target
     from scalebed.core.errors import ScalebedError
 
     if (seal is None) == (args.target is None):

@@ -125,9 +125,9 @@ def test_contrast_prints_and_writes(study, tmp_path, capsys):
     ("words", "message"),
     [
         (["contrast", "one"], "1 data sets are named, expected two or none"),
-        (["contrast", "one", "two", "--target", "params=1e9"], "expected both params=N and tokens"),
-        (["contrast", "one", "two", "--target", "params=x,tokens=1"], "cannot read 'params=x'"),
-        (["contrast", "--target", "params=1,params=2"], "cannot read 'params=2'"),
+        (["contrast", "one", "two", "--target", "params=1e9"], "tokens is missing"),
+        (["contrast", "one", "two", "--target", "params=x,tokens=1e9"], "params is 'x'"),
+        (["contrast", "--target", "params=1,params=2"], "params is given twice"),
         (["compare", "--draws", "5"], "--draws is 5, expected 100 .. 1000000"),
         (["compare", "--workers", "0"], "--workers is 0, expected 1 .. 256"),
         (["compare", "--law", "newton"], "law 'newton' is unknown"),

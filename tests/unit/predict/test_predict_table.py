@@ -256,12 +256,16 @@ def test_too_few_runs_are_refused_by_name(tmp_path, monkeypatch, capsys):
     [
         (["--target", "7e9"], "cannot read '7e9'"),
         (["--target", "params=7e9"], "tokens is missing"),
-        (["--target", "params=7e9,tokens=x"], "tokens is 'x', expected a number above 0"),
+        (["--target", "params=7e9,tokens=x"], "tokens is 'x', expected tokens such as 1.4T"),
         (["--target", "params=-1,tokens=1"], "params is '-1'"),
         (["--target", "params=nan,tokens=1"], "params is 'nan'"),
         (["--target", "params=1,params=2,tokens=1"], "params is given twice"),
+        (["--target", "params=7,tokens=140B"], "is a unit missing, as in 7B?"),
         (["--target", "params=1,tokens=1,size=7"], "cannot read 'size=7'"),
-        (["--target", "params=1,tokens=1,dataset=pile"], "no data set 'pile', expected one of all"),
+        (
+            ["--target", "params=1M,tokens=1M,dataset=pile"],
+            "no data set 'pile', expected one of",
+        ),
         (["--level", "1"], "--level is 1.0"),
         (["--draws", "3"], "--draws is 3"),
         (["--loss-law", "decay"], "expected a law of loss"),
