@@ -3,13 +3,14 @@
     python benchmarks/cooling.py [--study config/config.yaml] [--sizes NAME NAME] [--ratios 5 20 80]
         [--seeds 3] [--dataset NAME] [--cores 2] [--results results]
 
-Trains the given sizes of a study (its two smallest when left out) on one data set, as branches of a
-trunk by the study's first recipe with `schedule: wsd`, and on a cosine of its own for each cell,
-with the same seeds, so the same first weights and batches. The cosine has twice the rate of the
-trunk at its peak, since half of the best peak is what a trunk should have (Hägele et al., arXiv
-2405.18392), and ends at a hundredth of it; everything else is the same. Texts and tokens are taken
-from `--results`, where the study has run. Printed are, per size and M, the mean loss of both on the
-study's main validation text, and the mean of their differences with its standard error over seeds.
+Trains the given sizes of a study with trunks (its two smallest when left out) on one data set, as
+branches of a trunk by the study's first recipe with `schedule: wsd`, and on a cosine of its own
+for each cell, with the same seeds, so the same first weights and batches. The cosine has twice the
+rate of the trunk at its peak, since half of the best peak is what a trunk should have (Hägele et
+al., arXiv 2405.18392), and ends at a hundredth of it; everything else is the same. Texts and
+tokens are taken from `--results`, where the study has run. Printed are, per size and M, the mean
+loss of both on the study's main validation text, and the mean of their differences with its
+standard error over seeds.
 """
 
 import argparse
@@ -22,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from overhead import copy_checkout
 
 from scalebed.core.arithmetic import count_params
 from scalebed.core.files import read_json
 from scalebed.study.load import load_any
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("Snakefile", "workflow", "profiles", "config", "envs", "src")
 DATA = ("corpora", "tokenizers", "tokens", "datasets")
 
 
@@ -56,12 +57,7 @@ def compared(values: dict[str, Any], args: argparse.Namespace, sizes: list[str])
 
 def train(study: dict[str, Any], folder: Path, args: argparse.Namespace) -> None:
     """Train and evaluate the cells in a copy of this checkout."""
-    for part in PARTS:
-        source = ROOT / part
-        if source.is_dir():
-            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, folder / part)
+    copy_checkout(folder)
     for part in DATA:
         shutil.copytree(args.results / part, folder / "results" / part)
     (folder / "study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
@@ -85,6 +81,8 @@ def main() -> None:
     params = {name: count_params(size).total for name, size in loaded.sizes.items()}
     sizes = args.sizes or sorted(params, key=params.__getitem__)[:2]
     args.dataset = args.dataset or next(iter(loaded.datasets))
+    if not any(recipe.schedule == "wsd" for recipe in loaded.recipes.values()):
+        parser.error(f"{args.study} has no recipe with schedule: wsd, expected one to compare")
     study = compared(yaml.safe_load(args.study.read_text(encoding="utf-8")), args, sizes)
     loss = study["fit"]["loss"]
     with tempfile.TemporaryDirectory(prefix="scalebed-cooling-") as name:

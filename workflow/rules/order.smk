@@ -8,7 +8,7 @@ WAITING_LEGS = sealing.waiting_legs(CELLS, WAITING) if WAITING else []
 WAITING_STATES = {leg.path for leg in WAITING_LEGS}
 BEGUN = sealing.begun({path: CELLS[path] for path in WAITING}, WAITING_LEGS, Path())
 SEAL_PARAMS = canonical_json(sealing.seal(STUDY)) if WAITING else ""
-SEAL_CODE = code_digest("scalebed.watch.sealed_study")
+SEAL_CODE = code_digest("scalebed.watch.sealed_study") if WAITING else ""
 # Once a target has begun a seal is a fact: no rule makes it, so no edit replaces it.
 SEALED = Path(SEAL).exists() and bool(BEGUN)
 JUDGED = "results/studies/{study}/judged.parquet" if WAITING else []

@@ -12,10 +12,7 @@ from typing import Literal
 
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json, write_json
-from scalebed.core.trunks import Leg, Trunk
-
-RECORD = "state.json"
-"""Record of a state, in the folder of the state."""
+from scalebed.core.trunks import RECORD, Leg, Trunk
 
 LIST = "trunks.json"
 """List of the states that a study leaves at, in the folder of the study."""

@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 from scalebed.core.provenance import digest
 
+RECORD = "state.json"
+"""Record of a state, in the folder of the state."""
+
 COOLING = ("schedule", "cooldown", "shape")
 """Keys of a recipe that cells on a cosine lack."""
 
@@ -98,7 +101,7 @@ def trunk_of(spec: Mapping[str, Any]) -> Trunk | None:
 
 def state_path(trunk: Trunk, step: int) -> str:
     """Return the record of a state of a trunk, below ``results/trunks``."""
-    return f"{trunk.path}/step={step}/state.json"
+    return f"{trunk.path}/step={step}/{RECORD}"
 
 
 def legs_beyond(

@@ -9,8 +9,8 @@ from scalebed.core import arithmetic
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json
 from scalebed.core.provenance import state_digest
-from scalebed.core.trunk_files import RECORD, Kept, size_of, state_folders, states_of
-from scalebed.core.trunks import Leg, Trunk, legs, state_path, trunk_of, with_steps
+from scalebed.core.trunk_files import Kept, size_of, state_folders, states_of
+from scalebed.core.trunks import RECORD, Leg, Trunk, legs, state_path, trunk_of, with_steps
 from scalebed.core.trunks import leaves_at as leaving
 from scalebed.plan.estimates import Calibration
 from scalebed.plan.site import spread_out, step_time

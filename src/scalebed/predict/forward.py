@@ -66,9 +66,9 @@ class Forward:
         if not self.rungs:
             return UNTRIED
         outside = sum(not rung.inside for rung in self.rungs)
-        rare = bdtrc(outside - 1, len(self.rungs), 1 - self.level)
+        rare = improbable(outside, len(self.rungs), self.level)
         # The largest size is the nearest to what is asked, so it counts by itself.
-        missed = outside and (rare < _DOUBTED or not self.rungs[-1].inside)
+        missed = outside and (rare or not self.rungs[-1].inside)
         return MISSED if missed else HELD
 
     @property
@@ -85,6 +85,11 @@ class Forward:
 
     def _off(self, deviation: float) -> str:
         return f"{100 * deviation:+.2f} points" if self.absolute else f"{deviation:+.2%}"
+
+
+def improbable(outside: int, count: int, level: float) -> bool:
+    """Tell whether so many of a count would rarely lie outside intervals of a level."""
+    return bool(outside and bdtrc(outside - 1, count, 1 - level) < _DOUBTED)
 
 
 def forward(

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.special import bdtrc
 
 from scalebed.fit.posterior import Beliefs, Draws, Points, fit_posterior
 from scalebed.fit.posterior.between import LogDensity
@@ -18,14 +17,13 @@ from scalebed.fit.posterior.centre import LAW
 from scalebed.fit.posterior.points import size_codes
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Mask
-from scalebed.predict.forward import MISSED
+from scalebed.predict.forward import MISSED, improbable
 from scalebed.predict.scatter import normals, stream
 
 _FEWEST: Final = 5
 _FEWEST_SIZES: Final = 3
 _MOST: Final = 3
 _DRAWS: Final = 1000
-_DOUBTED: Final = 0.05
 _BEYOND: Final = 1.05
 
 
@@ -54,8 +52,7 @@ class Over:
     @property
     def missed(self) -> bool:
         """Whether so few inside would be rare."""
-        outside = self.rows - self.inside
-        return bool(outside and bdtrc(outside - 1, self.rows, 1 - self.level) < _DOUBTED)
+        return improbable(self.rows - self.inside, self.rows, self.level)
 
     def at(self, multiplier: float) -> str | None:
         """Return what is said of a target of this M; None within the M of the data."""

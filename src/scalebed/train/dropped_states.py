@@ -12,8 +12,8 @@ from typing import Any
 
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json, write_json
-from scalebed.core.trunk_files import RECORD, list_states, listed_states, size_of, state_folders
-from scalebed.core.trunks import Trunk
+from scalebed.core.trunk_files import list_states, listed_states, size_of, state_folders
+from scalebed.core.trunks import RECORD, Trunk
 from scalebed.train.checkpoint import LOCK, open_state
 
 _TRUNKS = "trunks"

@@ -12,7 +12,7 @@ import safetensors.torch
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import atomic_path, quarantine, read_json, write_json
 from scalebed.core.provenance import state_digest
-from scalebed.core.trunks import leaves_at, trunk_spec
+from scalebed.core.trunks import RECORD, leaves_at, trunk_spec
 from scalebed.model.saved import save_tensors
 from scalebed.train.checkpoint import Saved, StateFolder
 from scalebed.train.finished import copy
@@ -159,6 +159,6 @@ def latest(job: Job, own: Saved | None) -> Saved | None:
         if found is not None and found.facts.get("lineage") == job.lineage:
             return found
     if job.keep is None and job.begins and own is None:
-        record = job.begins[0] / "state.json"
+        record = job.begins[0] / RECORD
         quarantine(record, f"{record} has no whole state of the trunk on these data beside it")
     return own
