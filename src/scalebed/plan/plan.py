@@ -12,6 +12,7 @@ from scalebed.plan.budgets import combined, over_budget, unchecked
 from scalebed.plan.cautions import refusals, warnings
 from scalebed.plan.estimates import Calibration, Timed, makespan
 from scalebed.plan.evaluation import Evaluation, Job, estimate_evaluation
+from scalebed.plan.sealing import Barrier, barrier
 from scalebed.plan.site import not_installed, spread_out, step_time
 from scalebed.plan.states import State, Upstream, judge, upstream
 from scalebed.plan.trunks import Disk, Piece, disk, pieces_of, state_of
@@ -83,6 +84,8 @@ class Plan(NamedTuple):
     """The pieces of trunks that its cells branch off."""
     disk: Disk = Disk(0, 0, 0, 0)
     """What states of trunks take."""
+    seal: Barrier | None = None
+    """What waits until predictions are sealed; None where nothing does."""
 
     @property
     def to_train(self) -> list[Row]:
@@ -108,16 +111,11 @@ class Plan(NamedTuple):
     @property
     def wall_seconds(self) -> float | None:
         """Seconds of training on all devices together; None when any are unknown."""
-        work = self.work
-        if any(part.seconds is None for part in work):
-            return None
-        ends = {piece.leg.path: i for i, piece in enumerate(work) if isinstance(piece, Piece)}
-        jobs = []
-        for part in work:
-            before = part.before if isinstance(part, Piece) else part.trunk
-            width = min(part.layout.ranks if part.layout else 1, self.devices)
-            jobs.append(Timed(part.seconds or 0.0, width, ends.get(before or "")))
-        return makespan(jobs, self.devices)
+        held = self.seal.waiting if self.seal else frozenset()
+        first = [part for part in self.work if _path(part) not in held]
+        then = [part for part in self.work if _path(part) in held]
+        times = [_makespan(work, self.devices) for work in (first, then)]
+        return None if None in times else sum(time for time in times if time is not None)
 
     @property
     def money(self) -> float | None:
@@ -148,9 +146,27 @@ class Plan(NamedTuple):
             "devices": self.devices,
             "evaluation_seconds": self.evaluation._asdict(),
             "trunk_bytes": self.disk._asdict(),
+            "waiting_for_seal": self.seal.cells if self.seal else 0,
             "warnings": self.warnings,
             "refusals": self.refusals,
         }
+
+
+def _path(part: Row | Piece) -> str:
+    return part.leg.path if isinstance(part, Piece) else part.cell.path
+
+
+def _makespan(work: Sequence[Row | Piece], devices: int) -> float | None:
+    """Return the seconds that some work takes on all devices; None when any are unknown."""
+    if any(part.seconds is None for part in work):
+        return None
+    ends = {piece.leg.path: i for i, piece in enumerate(work) if isinstance(piece, Piece)}
+    jobs = []
+    for part in work:
+        before = part.before if isinstance(part, Piece) else part.trunk
+        width = min(part.layout.ranks if part.layout else 1, devices)
+        jobs.append(Timed(part.seconds or 0.0, width, ends.get(before or "")))
+    return makespan(jobs, devices)
 
 
 def make_plan(
@@ -196,7 +212,8 @@ def make_plan(
     pieces = pieces_of(cells, data, root, calibration, hardware)
     told = warnings(trained, pieces)
     space = disk(pieces, root, study.trunk_states)
-    plan = Plan(study.name, rows, devices, evaluation, told, [], hardware, pieces, space)
+    held = barrier(study, {path: spec for path, (spec, _) in cells.items()}, root)
+    plan = Plan(study.name, rows, devices, evaluation, told, [], hardware, pieces, space, held)
     budget = combined(study.budget, budget)
     plan.warnings.extend(unchecked(plan, budget))
     used = {study.recipes[row.cell.recipe].backend for row in plan.to_train}

@@ -4,6 +4,7 @@ from scalebed.core.quantities import amount_text
 from scalebed.plan.durations import duration
 from scalebed.plan.plan import Plan, Row
 from scalebed.plan.render_trunks import trunk_lines
+from scalebed.plan.sealing import Barrier
 
 _HEADER = ("cell", "N", "D", "M", "steps", "FLOPs", "time", "epochs", "role", "state")
 _LEFT = {"cell", "role", "state"}
@@ -102,10 +103,18 @@ def _totals(plan: Plan) -> list[str]:
         lines.append(
             f"evaluation on one core: losses {_about(losses)}, tasks {_about(tasks)}{_share(plan)}"
         )
+    if plan.seal:
+        lines.append(_sealed(plan.seal))
     if plan.lost_seconds:
         lost = duration(plan.lost_seconds, True)
         lines.append(f"trainings that diverged or failed have cost {lost} already")
     return lines
+
+
+def _sealed(seal: Barrier) -> str:
+    many = "target trains" if seal.cells == 1 else "targets train"
+    there = "is there" if seal.there else "is made before any of them begins"
+    return f"{seal.cells} {many} after predictions are sealed: {seal.path} {there}"
 
 
 def _training(plan: Plan, measured: bool) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from scalebed.core import arithmetic
 from scalebed.core.errors import ScalebedError
@@ -14,6 +14,47 @@ from scalebed.study.trained import Study, roles
 
 PLANNED = "planned"
 """Status of a target that is yet to be trained."""
+
+
+class Barrier(NamedTuple):
+    """What a seal holds back in the plan of a study.
+
+    Attributes
+    ----------
+    path : Path
+        The seal, below the root folder.
+    there : bool
+        Whether it is made.
+    cells : int
+        How many cells wait for it, or waited.
+    waiting : frozenset of str
+        Paths of the cells and records of the pieces of trunks that are not begun before it is made.
+    """
+
+    path: Path
+    there: bool
+    cells: int
+    waiting: frozenset[str]
+
+
+def barrier(study: Study, cells: Mapping[str, dict[str, Any]], root: Path) -> Barrier | None:
+    """Return what the seal of a study holds back; None where nothing is sealed.
+
+    Parameters
+    ----------
+    study
+        The study.
+    cells
+        Parameters of its trained cells by path.
+    root
+        Folder that holds ``results``.
+    """
+    held = targets(study)
+    if not held:
+        return None
+    path = Path("results/studies") / study.name / "sealed.json"
+    pieces = (leg.path for leg in waiting_legs(cells, held))
+    return Barrier(path, (root / path).exists(), len(held), frozenset([*held, *pieces]))
 
 
 def seal(study: Study) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What is sealed, what it is made of, and what waits for it."""
 
 import copy
+from pathlib import Path
 
 import pytest
 from small_study import study_values
@@ -11,6 +12,9 @@ from scalebed.core.files import sha256_file, write_json
 from scalebed.core.provenance import state_digest
 from scalebed.core.trunks import legs, legs_beyond, trunk_of
 from scalebed.plan import rule_params, sealing
+from scalebed.plan.estimates import Calibration, Estimate
+from scalebed.plan.plan import make_plan
+from scalebed.plan.render import render
 from scalebed.study.load import parse_any
 
 MODEL = {"width": 8, "layers": 1, "heads": 1, "vocab": 300, "context": 32, "ffn_multiple": 8}
@@ -140,6 +144,40 @@ def test_what_cannot_be_sealed_is_refused(edit, said):
     edit(values)
     with pytest.raises(ScalebedError, match=said):
         parse_any(values, "the study")
+
+
+class OneSecond(Calibration):
+    """A calibration that knows: a step of any model takes a second."""
+
+    def __init__(self):
+        pass
+
+    def step(self, model, recipe):
+        return Estimate(1.0, True)
+
+
+def test_a_plan_says_what_waits_and_counts_its_time_after_the_rest(tmp_path):
+    study = parse_any(sealed_values(), "the study")
+    plain, sealed = (
+        make_plan(parse_any(values, ""), tmp_path, OneSecond(), 3)
+        for values in (study_values(), sealed_values())
+    )
+    targets = [row for row in sealed.rows if row.roles["target"]]
+    others = [row for row in sealed.rows if not row.roles["target"]]
+    assert len(targets) == 2 and len({row.steps for row in targets}) == 1
+    assert sealed.seconds == plain.seconds
+    # Two equal targets side by side, after all that trains before them; the third core is idle then.
+    before = plain._replace(rows=others).wall_seconds
+    assert sealed.wall_seconds == before + targets[0].steps
+    assert plain.wall_seconds < sealed.wall_seconds
+    assert sealed.summary()["waiting_for_seal"] == 2
+    assert plain.summary()["waiting_for_seal"] == 0
+    path = Path("results/studies") / study.name / "sealed.json"
+    said = f"2 targets train after predictions are sealed: {path} "
+    assert said + "is made before any of them begins" in render(sealed)
+    write_json(tmp_path / path, {})
+    assert said + "is there" in render(make_plan(study, tmp_path, OneSecond(), 2))
+    assert "sealed" not in render(plain)
 
 
 def test_imported_cells_cannot_be_sealed():
