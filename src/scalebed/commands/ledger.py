@@ -19,12 +19,23 @@ def run(args: argparse.Namespace) -> None:
 
     from scalebed.core.errors import ScalebedError
     from scalebed.watch.judging import ledger_lines, ledger_record, read_entries
+    from scalebed.watch.study_ledger import (
+        is_study_seal,
+        read_studies,
+        study_lines,
+        study_records,
+    )
 
-    entries, refused = read_entries(args.seals)
+    studies, edited = read_studies(args.seals)
+    single = [path for path in args.seals if path.is_dir() or not is_study_seal(path)]
+    entries, refused = read_entries(single, bool(studies or edited))
+    refused += edited
     if args.json:
-        print(json.dumps(ledger_record(entries, refused), indent=1, allow_nan=False))
+        record = ledger_record(entries, refused) | {"studies": study_records(studies)}
+        print(json.dumps(record, indent=1, allow_nan=False))
     else:
-        for line in ledger_lines(entries):
+        lines = ledger_lines(entries) if entries or not studies else iter(())
+        for line in (*lines, *study_lines(studies)):
             print(line)
     if refused:
         raise ScalebedError("; ".join(refused))

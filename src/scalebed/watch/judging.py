@@ -121,13 +121,15 @@ def judgement_text(record: Mapping[str, Any], judgement: Mapping[str, Any]) -> I
     yield from despite(record)
 
 
-def read_entries(paths: Sequence[Path]) -> tuple[list[Entry], list[str]]:
+def read_entries(paths: Sequence[Path], may_be_none: bool = False) -> tuple[list[Entry], list[str]]:
     """Read seals and their judgements, and name the edited ones.
 
     Parameters
     ----------
     paths : sequence of Path
         Seals, or folders with seals anywhere below.
+    may_be_none : bool
+        Whether it is no error if there is none.
 
     Returns
     -------
@@ -138,7 +140,7 @@ def read_entries(paths: Sequence[Path]) -> tuple[list[Entry], list[str]]:
     Raises
     ------
     ScalebedError
-        If there is no seal.
+        If there is no seal and there has to be one.
     """
     entries, refused = [], []
     for path in _seals(paths):
@@ -148,7 +150,7 @@ def read_entries(paths: Sequence[Path]) -> tuple[list[Entry], list[str]]:
             refused.append(str(error))
             continue
         entries.append(Entry(path, seal, _judgement(path, seal)))
-    if not entries and not refused:
+    if not entries and not refused and not may_be_none:
         raise ScalebedError(f"there is no seal in {', '.join(map(str, paths))}")
     return sorted(entries, key=lambda one: (one.seal["date"], str(one.path))), refused
 

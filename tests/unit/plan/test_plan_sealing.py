@@ -166,7 +166,7 @@ def test_a_plan_says_what_waits_and_counts_its_time_after_the_rest(tmp_path):
     others = [row for row in sealed.rows if not row.roles["target"]]
     assert len(targets) == 2 and len({row.steps for row in targets}) == 1
     assert sealed.seconds == plain.seconds
-    # Two equal targets side by side, after all that trains before them; the third core is idle then.
+    # Two equal targets side by side, after all that trains before them; the third core idles.
     before = plain._replace(rows=others).wall_seconds
     assert sealed.wall_seconds == before + targets[0].steps
     assert plain.wall_seconds < sealed.wall_seconds

@@ -1,12 +1,14 @@
 """Predictions of a study that are sealed before its targets train, and what came of them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
 import study_records as records
 
+from scalebed.commands.cli import main
 from scalebed.core.arithmetic import count_params, flops
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json, write_json, write_parquet
@@ -20,7 +22,7 @@ from scalebed.tables.reader import StudyDatabase
 from scalebed.tables.tabulate import tabulate_cells
 from scalebed.watch.judged_study import changes, judge_study, judged_row
 from scalebed.watch.sealed_study import read_study_seal, seal_study
-from scalebed.watch.seals import EditedSealError
+from scalebed.watch.seals import EditedSealError, seal_digest
 
 CODE = "0123456789abcdef"
 
@@ -212,3 +214,41 @@ def test_a_study_without_a_seal_has_no_such_section(tmp_path_factory):
     with StudyDatabase(records.shared_study(tmp_path_factory, "whole")) as database:
         assert judged(database) is None
         assert database.rows("SELECT count(*) AS n FROM judged") == [{"n": 0}]
+
+
+def test_the_ledger_has_a_line_a_study_and_kind(folder, tmp_path, capsys):
+    place = tmp_path / "studies/x"
+    place.mkdir(parents=True)
+    shutil.copy(folder / "seal.json", place / "sealed.json")
+    assert main(["ledger", str(tmp_path)]) == 0
+    # Two losses on two data sets, four tasks and two averages on two; two targets each.
+    said = capsys.readouterr().out
+    assert "study x, 6 targets, 8 predictions of the loss: not judged yet" in said
+    judgement(folder, place / "judged.parquet")
+    rows = read_table(JUDGED, place / "judged.parquet").to_pylist()
+    inside = {kind: [r["inside"] for r in rows if r["kind"] == kind] for kind in ("loss", "error")}
+    # The seal itself, or a folder anywhere above: the same.
+    for path in (tmp_path, place / "sealed.json"):
+        assert main(["ledger", str(path)]) == 0
+        said = capsys.readouterr().out
+        for kind, found in inside.items():
+            assert (
+                f"{len(found)} predictions of the {kind}: {sum(found)} of {len(found)} inside, "
+                "nominal 0.9"
+            ) in said
+        assert "no track record" in said
+    assert main(["ledger", str(tmp_path), "--json"]) == 0
+    (one,) = json.loads(capsys.readouterr().out)["studies"]
+    assert [kind["inside"] for kind in one["kinds"]] == [sum(inside["loss"]), sum(inside["error"])]
+
+
+def test_the_ledger_refuses_an_edited_seal_and_a_judgement_of_another(folder, tmp_path, capsys):
+    record = read_json(folder / "seal.json")
+    judgement(folder, tmp_path / "judged.parquet")
+    other = record | {"date": "2020-01-01T00:00:00+00:00"}
+    write_json(tmp_path / "sealed.json", other)
+    assert main(["ledger", str(tmp_path)]) == 2
+    assert "was edited after it was sealed" in capsys.readouterr().err
+    write_json(tmp_path / "sealed.json", other | {"digest": seal_digest(other)})
+    assert main(["ledger", str(tmp_path)]) == 2
+    assert "judges another seal" in capsys.readouterr().err
