@@ -46,7 +46,7 @@ dependencies:
 BUILD = ["setuptools>=77", "wheel"]
 # Their own lock file, as they are installed first.
 _BUILT_WITH = ("setuptools", "wheel")
-EXTRAS = ["report", "slurm"]
+EXTRAS = ["train", "eval", "workflow", "report", "slurm"]
 DEV_EXTRAS = ["dev", "tensorboard"]
 
 
@@ -99,7 +99,7 @@ def main() -> None:
     project = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     wanted = [*project["dependencies"], *BUILD]
-    wanted += [item for name in EXTRAS for item in extras[name]]
+    wanted += [item for name in EXTRAS for item in extras[name] if not item.startswith("scalebed[")]
     dev = [item for name in DEV_EXTRAS for item in extras[name]]
 
     parts = ("-build", "", "-dev", "-open_lm")

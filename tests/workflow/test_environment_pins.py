@@ -12,6 +12,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from scalebed.commands.extras import EXTRAS
+
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "requirements"
 LOCKS = ("lock-build.txt", "lock.txt", "lock-dev.txt")
@@ -61,11 +63,23 @@ def test_no_package_is_locked_twice():
 
 def test_the_lock_satisfies_the_project():
     extras = PROJECT["optional-dependencies"]
-    wanted = [*PROJECT["dependencies"], *extras["report"], *extras["slurm"]]
+    names = ("train", "eval", "workflow", "report", "slurm")
+    wanted = [*PROJECT["dependencies"], *(text for name in names for text in extras[name])]
     for text in wanted:
         requirement = Requirement(text)
+        if requirement.name == "scalebed":
+            assert requirement.extras <= set(names)
+            continue
         version = LOCKED[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), text
+
+
+def test_what_is_said_of_a_missing_package_names_the_extra_that_has_it():
+    distributions = packages_distributions()
+    for extra, modules in EXTRAS.items():
+        named = {Requirement(text).name for text in PROJECT["optional-dependencies"][extra]}
+        found = {canonicalize_name(distributions[module][0]) for module in modules}
+        assert found == {canonicalize_name(name) for name in named - {"scalebed"}}
 
 
 def test_the_lock_of_the_tools_satisfies_the_project():

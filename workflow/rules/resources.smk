@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from scalebed.commands.progress.work import expect
 from scalebed.core.trunks import marginal
 from scalebed.plan import resources as needs
 
@@ -86,3 +87,15 @@ if not IMPORTED:
     SLICES = max((needs.slices(cell, HARDWARE) for cell in TO_TRAIN), default=1)
     if SLICES > 1:
         TRAIN_RETRIES = SLICES + 3
+    # What is printed says how long the trainings will take still.
+    expect(
+        {
+            f"results/cells/{path}/metrics.json": needs.training_flops(marginal(cell))
+            for path, cell in CELLS.items()
+            if "checkpoint" not in cell
+        }
+        | {
+            f"results/trunks/{path}": needs.training_flops(leg.own)
+            for path, leg in LEGS.items()
+        }
+    )

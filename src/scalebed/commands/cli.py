@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 import scalebed
+from scalebed.commands.extras import advice
 from scalebed.commands.rules import RULES
 from scalebed.core.errors import ScalebedError
 
@@ -28,7 +29,7 @@ PEOPLE = {
     "calibrate": "default",
     "contrast": "default formal mixture",
     "generate": '--prompt "The river" --cell '
-    "results/cells/dataset=mixture/size=279k/ratio=10/recipe=base/seed=0",
+    "results/cells/dataset=mixture/size=279k/ratio=10/recipe=base/seed=1",
 }
 """What people type, with an example each, in the order of help."""
 CONTRIBUTORS = {"write-schema": "--check"}
@@ -108,6 +109,12 @@ def main(argv: list[str] | None = None) -> int:
     chosen.arguments(parser)
     try:
         return chosen.run(parser.parse_args(words)) or 0
+    except ModuleNotFoundError as error:
+        said = advice(error)
+        if said is None:
+            raise
+        print(f"scalebed {verb}: error: this {said}", file=sys.stderr)
+        return 2
     except BrokenPipeError:
         # Whoever reads us, `head` for one, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
