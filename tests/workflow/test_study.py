@@ -190,6 +190,26 @@ def test_a_corpus_smaller_than_the_cell_needs_is_refused(tokenized: Project) -> 
     assert "ratio=500" in result.stderr
 
 
+def test_too_few_tokens_stop_the_study_before_anything_trains(project: Project) -> None:
+    study = json.loads(json.dumps(STUDY))
+    study["grid"][2]["ratios"] = [500]
+    project.write_study(study)
+    # The plan cannot know yet.
+    result = project.scalebed("plan", "--study", "study.yaml", "--no-calibration")
+    assert result.returncode == 0, result.stderr
+    result = project.snakemake("cells")
+    assert result.returncode != 0
+    said = [line for line in (result.stdout + result.stderr).splitlines() if "study tiny: " in line]
+    for dataset in ("tales", "both"):
+        cell = f"dataset={dataset}/size=15k/ratio=500/recipe=base/seed=0 needs"
+        assert any(cell in line and f"data set {dataset} has" in line for line in said), said
+    assert not (project.root / "results/cells").exists()
+    assert not (project.root / "logs/train_cell").exists()
+    study["allow_repeats"] = True
+    project.write_study(study)
+    assert "check_tokens" not in project.planned("cells")
+
+
 def test_an_unknown_key_stops_the_workflow_before_anything_runs(project: Project) -> None:
     study = json.loads(json.dumps(STUDY))
     study["recipes"]["base"]["learning_rate"] = 1
