@@ -86,9 +86,9 @@ def run(args: argparse.Namespace) -> None:
     from scalebed.fit.options import Options, Prior
     from scalebed.predict.ask import table_settings
     from scalebed.predict.table import fit_table
-    from scalebed.tables.runs_file import read_runs
     from scalebed.tables.runs_names import parse_columns
     from scalebed.tables.runs_notes import repeats_note
+    from scalebed.tables.runs_units import read_counted
 
     fixed = {name: value[0] for name, value in map(_numbers("--fix", 1), args.fix)}
     priors = {name: Prior(*pair) for name, pair in map(_numbers("--prior", 2), args.prior)}
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> None:
     out = args.out or Path(f"{args.table.stem}.fit.json")
     replaced = _replaced(out, args.table)
     targets = tuple(read_target(text, ("unique", "dataset")) for text in args.target)
-    table = read_runs(args.table, parse_columns(args.column))
+    table = read_counted(args.table, parse_columns(args.column))
     settings = table_settings(
         table,
         loss_law=args.loss_law,

@@ -51,10 +51,12 @@ def expand(search: Search) -> Expanded:
     sizes = _sizes(search)
     runs = [run for name, size in sizes.items() for run in _runs(search, name, size)]
     for index, left in enumerate(search.exclude):
-        _check_values(runs, left, f"search.exclude[{index}]")
         kept = [run for run in runs if not _matches(run, left)]
+        where = f"search.exclude[{index}]"
+        where += " matches no run of the search" if len(kept) == len(runs) else ""
+        _check_values(runs, left, where)
         if len(kept) == len(runs):
-            raise ValueError(f"search.exclude[{index}] matches no run of the search")
+            raise ValueError(where)
         runs = kept
     if not runs:
         raise ValueError("search.exclude leaves no run of the search")
@@ -157,7 +159,7 @@ def _check_values(runs: list[Run], left: RunSelector, where: str) -> None:
         missing = [f"{value:g}" for value in allowed if value not in there]
         if missing:
             known = ", ".join(f"{value:g}" for value in sorted(there))
-            raise ValueError(f"{where}.{key}: no run has {', '.join(missing)}; there is {known}")
+            raise ValueError(f"{where}: {key} of no run is {', '.join(missing)}; there is {known}")
 
 
 def _recipe(search: Search, run: Run) -> Recipe:

@@ -31,7 +31,6 @@ from scalebed.tables.runs_rows import (
     refuse_contradictions,
 )
 from scalebed.tables.runs_table import ALL, RunTable
-from scalebed.tables.runs_units import refuse_units
 
 if TYPE_CHECKING:
     import pyarrow
@@ -71,7 +70,6 @@ def read_runs(path: str | Path, columns: Mapping[str, str] = _NO_NAMES) -> RunTa
     if "status" in words:
         counts &= is_finished(words["status"])
     naming, read = _checked(path, naming, read, counts)
-    refuse_units(path, naming, np.arange(counts.size) + 1, read, counts)
     compared = {name: found for name, found in words.items() if name in ("dataset", "run")}
     first = first_equal(table, compared)
     own = first == np.arange(first.size)

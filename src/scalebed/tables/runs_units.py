@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
 from scalebed.core.errors import ScalebedError
 from scalebed.core.quantities import PARAMS, TOKENS, Amount, amount_text
-from scalebed.laws.forms.base import Array, Index, Mask
-from scalebed.tables.runs_names import Naming
+from scalebed.laws.forms.base import Array
+from scalebed.tables.runs_file import read_runs
 from scalebed.tables.runs_table import RunTable
 
 _COUNTS: Final = {"params": PARAMS, "tokens": TOKENS, "unique_tokens": TOKENS}
@@ -33,56 +34,57 @@ _RATIOS: Final = (1e-2, 1e6)
 """D/N of all runs outside of this is most likely a unit: no language model is known there."""
 
 
-def refuse_units(
-    path: Path, naming: Naming, rows: Index, read: dict[str, Array], counts: Mask
-) -> None:
-    """Refuse columns of N and D that do not count parameters and tokens.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    naming : Naming
-    rows : int array (n,)
-        Where the rows stand in it, from 1.
-    read : dict of array (n,)
-    counts : bool array (n,)
-        Rows that count; no others are looked at.
+def read_counted(path: str | Path, columns: Mapping[str, str] = MappingProxyType({})) -> RunTable:
+    """Read a table of runs, see `read_runs`, and refuse what does not count parameters and tokens.
 
     Raises
     ------
     ScalebedError
-        Naming the column, its values and what was expected.
+        If it cannot be read, or N or D of runs that count are in another unit; names the column,
+        its values and what was expected.
     """
-    if not counts.any():
+    table = read_runs(path, columns)
+    for key, values in _counted(table):
+        _refuse(table, key, values[table.finished])
+    return table
+
+
+def _counted(table: RunTable) -> Iterator[tuple[str, Array]]:
+    yield "params", table.params
+    yield "tokens", table.tokens
+    if table.unique_tokens is not None:
+        yield "unique_tokens", table.unique_tokens
+
+
+def _refuse(table: RunTable, key: str, values: Array) -> None:
+    """Raise ScalebedError if the numbers of one column are in another unit."""
+    if not values.size:
         return
-    for key, amount in _COUNTS.items():
-        if key not in read:
-            continue
-        values, column = read[key][counts], naming.columns.get(key, key)
-        unit = _UNIT.search(column)
-        if unit is not None and values.max() < _SCALED_BELOW:
-            raise ScalebedError(_all(path, column, values, f"its name says {unit[1]}", key, naming))
-        small = values < amount.least
-        if small.all():
-            why = f"fewer than {amount.least:,.0f} {amount.what}"
-            raise ScalebedError(_all(path, column, values, why, key, naming))
-        if small.any():
-            value = values[small][0]
-            raise ScalebedError(
-                f"{path} row {rows[counts][small][0]}: {column} is {value:.6g}, which is "
-                f"{value:.6g} {amount.what}, while others are up to "
-                f"{amount_text(float(values.max()))}: is a unit missing? {_expected(amount)}"
-            )
+    amount, column = _COUNTS[key], table.naming.columns.get(key, key)
+    unit = _UNIT.search(column)
+    small = values < amount.least
+    if unit is not None and values.max() < _SCALED_BELOW:
+        raise ScalebedError(_all(table, key, values, f"and its name says {unit[1]}"))
+    if small.all():
+        why = f"fewer than {amount.least:,.0f} {amount.what}"
+        raise ScalebedError(_all(table, key, values, why))
+    if small.any():
+        value = f"{values[small][0]:.6g}"
+        raise ScalebedError(
+            f"{table.path} row {table.rows[table.finished][small][0]}: {column} is {value}, which "
+            f"is {value} {amount.what}, while others are up to "
+            f"{amount_text(float(values.max()))}: is a unit missing? {_expected(amount)}"
+        )
 
 
-def _all(path: Path, column: str, values: Array, why: str, key: str, naming: Naming) -> str:
+def _all(table: RunTable, key: str, values: Array, why: str) -> str:
     low, high = float(values.min()), float(values.max())
     span = f"{low:.6g}" if low == high else f"{low:.6g} .. {high:.6g}"
-    other = f" (--column {key}=NAME reads another column)" if key in naming.guessed else ""
+    other = f" (--column {key}=NAME reads another column)" if key in table.naming.guessed else ""
     return (
-        f"{path}: {column} is {span} in all {values.size} runs that count, {why}: is it in "
-        f"thousands, millions or billions? {_expected(_COUNTS[key])}{other}"
+        f"{table.path}: {table.naming.columns.get(key, key)} is {span} in all {values.size} runs "
+        f"that count, {why}: is it in thousands, millions or billions? "
+        f"{_expected(_COUNTS[key])}{other}"
     )
 
 
