@@ -54,6 +54,10 @@ def test_a_second_run_does_nothing(finished: Project) -> None:
 STUDY_EDITS: dict[str, tuple[Callable[[dict[str, Any]], None], Counter[str]]] = {
     "add a ratio": (
         lambda study: study["grid"].append({"sizes": ["6k"], "ratios": [6]}),
+        cells(2) + AFTER_CELLS + Counter(list_cells=1),
+    ),
+    "add a ratio that needs more tokens than any": (
+        lambda study: study["grid"].append({"sizes": ["6k"], "ratios": [8]}),
         cells(2) + AFTER_CELLS + Counter(list_cells=1, check_tokens=1),
     ),
     "remove a cell": (

@@ -66,6 +66,12 @@ TAKEN = (
 )
 # Pieces of trunks by the record of the state each ends in.
 LEGS = {leg.path: leg for leg in legs(CELLS.values())}
+# Cells by the record of the state they leave their trunk at.
+BRANCHES = {}
+for path, spec in CELLS.items():
+    if trunk_of(spec) is not None:
+        leaving = state_path(trunk_of(spec), leaves_at(spec))
+        BRANCHES.setdefault(leaving, []).append(path)
 TRAINED = rf"(?!({TAKEN})/){NAME}"
 # What tells that tokens suffice; nothing is trained again because it is new.
 ENOUGH_PARAMS = {} if IMPORTED else rule_params.enough(STUDY)
@@ -154,25 +160,26 @@ def dataset_tokens(wildcards):
     ]
 
 
-def waits_for_tokens(spec, record):
-    """Return the check of the tokens, but for what was trained when there was no such check.
+def waits_for_tokens(paths):
+    """Return the check of the tokens, but for cells that were trained when there was none.
 
     To Snakemake even an ancient file that is missing makes all that waits for it out of date.
     """
-    old = not Path(ENOUGH).exists() and is_recorded(spec, record)
+    old = not Path(ENOUGH).exists() and all(
+        is_recorded(CELLS[path], Path("results/cells", path, "metrics.json"))
+        for path in paths
+    )
     return [] if old or not NEEDED else ancient(ENOUGH)
 
 
 def cell_enough(wildcards):
     """Return what tells that tokens suffice, before a cell is trained."""
-    path = cell_path(wildcards)
-    return waits_for_tokens(CELLS[path], Path("results/cells", path, "metrics.json"))
+    return waits_for_tokens([cell_path(wildcards)])
 
 
 def leg_enough(wildcards):
-    """Return the same, before a piece of a trunk is trained."""
-    leg = trunk_leg(wildcards)
-    return waits_for_tokens(leg.spec, Path("results/trunks", leg.path))
+    """Return the same, before a piece of a trunk is trained; its state may be dropped by now."""
+    return waits_for_tokens(BRANCHES[trunk_leg(wildcards).path])
 
 
 def trunk_leg(wildcards):

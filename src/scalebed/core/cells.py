@@ -125,9 +125,9 @@ def _unmatched(
             return None
         known = [x for cell in cells if (x := amounts(cell)[key]) is not None]
         shown = "{:.3g}".format if key == "flops" else amount_text
-        there = f"{shown(min(known))} .. {shown(max(known))}" if known else "none"
+        span = f"{shown(min(known))} .. {shown(max(known))}" if known else "none"
         ends = ("null" if end is None else shown(end) for end in value)
-        return f"[{', '.join(ends)}] matches", there
+        return f"[{', '.join(ends)}] matches", span
     there = {getattr(cell, key.removesuffix("s")) for cell in cells}
     missing = [repr(item) for item in value if item not in there]
     if not missing:
