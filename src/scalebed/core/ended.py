@@ -18,7 +18,7 @@ def ended_words(status: str, reason: str | None) -> str:
     return f"{status}: {reason or 'no reason recorded'}" if status in ENDED else status
 
 
-def ended_lines(rows: Iterable[Mapping[str, Any]], total: int) -> list[str]:
+def ended_lines(rows: Iterable[Mapping[str, Any]], total: int, trained: bool = True) -> list[str]:
     """Return a line for every cell that ended without a model, below one that counts them.
 
     Parameters
@@ -27,16 +27,15 @@ def ended_lines(rows: Iterable[Mapping[str, Any]], total: int) -> list[str]:
         ``cell``, ``status`` and ``reason`` of each.
     total
         Number of cells of the study.
+    trained
+        Whether they were trained here, so that they can be again.
     """
     named = [f"  {row['cell']}: {ended_words(row['status'], row['reason'])}" for row in rows]
     if not named:
         return []
     are = "is" if len(named) == 1 else "are"
-    return [
-        f"{len(named)} of {total} cells {are} without a model and enter no fit; a changed recipe, "
-        "or deleting metrics.json, trains anew:",
-        *named,
-    ]
+    again = "; a changed recipe, or deleting metrics.json, trains anew" if trained else ""
+    return [f"{len(named)} of {total} cells {are} without a model and enter no fit{again}:", *named]
 
 
 def recorded_ends(cells: Iterable[str], folder: Path) -> Iterator[dict[str, Any]]:

@@ -44,7 +44,8 @@ def _statements(row: dict[str, Any]) -> list[str]:
 def unfinished_text(study: StudyDatabase) -> str:
     """Return the cells that failed or diverged with their reasons, "" if there are none."""
     (total,) = study.rows("SELECT count(*) AS cells FROM cells")
-    return "\n".join(ended_lines(study.rows(_UNFINISHED), total["cells"]))
+    trained = "importer" not in study.facts()
+    return "\n".join(ended_lines(study.rows(_UNFINISHED), total["cells"], trained))
 
 
 def _row(target: answer.Target, row: dict[str, Any]) -> tuple[str, ...]:

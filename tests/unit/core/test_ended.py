@@ -34,7 +34,12 @@ def test_records_tell_which_cells_ended(tmp_path: Path) -> None:
     ends = list(recorded_ends("abcdef", tmp_path))
     assert [end["cell"] for end in ends] == ["a", "b"]
     head, *named = ended_lines(ends, 6)
-    assert head.startswith("2 of 6 cells are without a model")
+    assert head == (
+        "2 of 6 cells are without a model and enter no fit; a changed recipe, or deleting "
+        "metrics.json, trains anew:"
+    )
+    # What was imported cannot be trained anew.
+    assert ended_lines(ends, 6, trained=False)[0].endswith("and enter no fit:")
     assert named == ["  a: diverged: loss is nan", "  b: failed: why not"]
     assert ended_lines(ends[:1], 6)[0].startswith("1 of 6 cells is without")
     assert ended_lines([], 6) == []
