@@ -1,6 +1,7 @@
 """After an edit, exactly the jobs that depend on it run again."""
 
 import copy
+import json
 import os
 import shutil
 from collections import Counter
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from project import STUDY, Project
 
+from scalebed.core.permission import NOT_ALLOWED
 from scalebed.study.figures import FIGURES
 
 CELLS = 12
@@ -54,6 +56,10 @@ STUDY_EDITS: dict[str, tuple[Callable[[dict[str, Any]], None], Counter[str]]] = 
         lambda study: study["grid"].append({"sizes": ["6k"], "ratios": [6]}),
         cells(2) + AFTER_CELLS + Counter(list_cells=1),
     ),
+    "add a ratio that needs more tokens than any": (
+        lambda study: study["grid"].append({"sizes": ["6k"], "ratios": [8]}),
+        cells(2) + AFTER_CELLS + Counter(list_cells=1, check_tokens=1),
+    ),
     "remove a cell": (
         lambda study: study.update(exclude=[{"datasets": ["both"], "sizes": ["15k"]}]),
         AFTER_CELLS + Counter(list_cells=1),
@@ -81,6 +87,10 @@ STUDY_EDITS: dict[str, tuple[Callable[[dict[str, Any]], None], Counter[str]]] = 
     "change an option of a figure": (
         lambda study: study.update(figures={"training_curves": {"width": 400}}),
         Counter(plot_figure=1, write_report=1),
+    ),
+    "allow repeats": (
+        lambda study: study.update(allow_repeats=True),
+        AFTER_FIT,
     ),
     "allow a dearer study": (
         lambda study: study.update(budget={"core_hours": 2}),
@@ -158,6 +168,25 @@ def test_a_fresh_clone_over_existing_results_reruns_nothing(
     shutil.copytree(finished.root / "text", clone.root / "text")
     shutil.copytree(finished.root / "results", clone.root / "results")
     assert clone.planned() == Counter()
+
+
+def test_results_of_before_tokens_were_checked_rerun_nothing(checkout: Project) -> None:
+    (checkout.root / "results/studies/tiny/tokens.json").unlink()
+    assert checkout.planned() == Counter()
+
+
+def test_permission_to_repeat_retrains_only_what_was_refused(checkout: Project) -> None:
+    record = checkout.cell("both", "8k", 4) / "metrics.json"
+    facts = json.loads(record.read_text())
+    refused = f"the cell needs 2 tokens, but data set both has 1 and {NOT_ALLOWED}"
+    record.write_text(json.dumps(facts | {"status": "failed", "reason": refused}))
+    checkout.write_study(edited_study(lambda study: study.update(allow_repeats=True)))
+    assert checkout.planned() == cells(1) + AFTER_CELLS
+    plan = checkout.scalebed("plan", "--study", "study.yaml", "--no-calibration", "--json")
+    stale = [cell for cell in json.loads(plan.stdout)["cells"] if cell["state"] == "stale"]
+    assert [(cell["dataset"], cell["reason"]) for cell in stale] == [
+        ("both", "allow_repeats: none -> true")
+    ]
 
 
 def test_deleting_the_output_of_one_cell_retrains_that_cell_alone(checkout: Project) -> None:

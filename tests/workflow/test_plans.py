@@ -38,6 +38,7 @@ def test_plan_of_a_shipped_study(path: Path, project: Project) -> None:
         train_tokenizer=len({tokenizer for tokenizer, _ in pairs}),
         tokenize_corpus=len(pairs),
         build_dataset=len({cell.dataset for cell in study.cells()}),
+        check_tokens=int(bool(rule_params.enough(study)["needed"])),
         build_suite=int(study.tasks is not None and study.tasks.corpus is not None),
         train_trunk=len(pieces),
         drop_states=int(bool(pieces)),

@@ -251,7 +251,7 @@ AFTER = {
 JOBS = {
     *AFTER["fit_laws"],
     *AFTER["gather_study"],
-    *("list_cells", "build_suite", "tabulate_cells", "fit_laws", "gather_study"),
+    *("list_cells", "check_tokens", "build_suite", "tabulate_cells", "fit_laws", "gather_study"),
     *("bundle_script", "write_report"),
 }
 

@@ -118,7 +118,7 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], None], Counter[str]]] = {
     ),
     "add a width": (
         lambda study: study["search"]["architectures"][0]["widths"].append(24),
-        Counter(train_cell=2, evaluate_losses=2, list_cells=1) + AFTER_CELLS,
+        Counter(train_cell=2, evaluate_losses=2, list_cells=1, check_tokens=1) + AFTER_CELLS,
     ),
     "leave a run out": (
         lambda study: study["search"].update(exclude=[{"widths": [8], "lr": [1e3]}]),

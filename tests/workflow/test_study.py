@@ -18,6 +18,8 @@ from project import STUDY, Project
 from scalebed.commands.shared_process import lifetime
 from scalebed.study.figures import FIGURES
 
+DATABASE = "results/studies/tiny/study.duckdb"
+
 
 def test_the_study_ends_in_a_report_and_a_database(finished: Project) -> None:
     folder = finished.root / "results/studies/tiny"
@@ -86,10 +88,10 @@ def test_long_cells_are_trained_first(finished: Project) -> None:
 
 
 def test_predictions_are_printed(finished: Project) -> None:
-    database = "results/studies/tiny/study.duckdb"
-    result = finished.scalebed("show-predictions", "--database", database)
+    result = finished.scalebed("show-predictions", "--database", DATABASE)
     assert result.returncode == 0, result.stderr
     assert "15k" in result.stdout
+    assert "without a model" not in result.stdout
     assert "report.html" in result.stdout
 
 
@@ -190,6 +192,26 @@ def test_a_corpus_smaller_than_the_cell_needs_is_refused(tokenized: Project) -> 
     assert "ratio=500" in result.stderr
 
 
+def test_too_few_tokens_stop_the_study_before_anything_trains(project: Project) -> None:
+    study = json.loads(json.dumps(STUDY))
+    study["grid"][2]["ratios"] = [500]
+    project.write_study(study)
+    # The plan cannot know yet.
+    result = project.scalebed("plan", "--study", "study.yaml", "--no-calibration")
+    assert result.returncode == 0, result.stderr
+    result = project.snakemake("cells")
+    assert result.returncode != 0
+    said = [line for line in (result.stdout + result.stderr).splitlines() if "study tiny: " in line]
+    for dataset in ("tales", "both"):
+        cell = f"dataset={dataset}/size=15k/ratio=500/recipe=base/seed=0 needs"
+        assert any(cell in line and f"data set {dataset} has" in line for line in said), said
+    assert not (project.root / "results/cells").exists()
+    assert not (project.root / "logs/train_cell").exists()
+    study["allow_repeats"] = True
+    project.write_study(study)
+    assert "check_tokens" not in project.planned("cells")
+
+
 def test_an_unknown_key_stops_the_workflow_before_anything_runs(project: Project) -> None:
     study = json.loads(json.dumps(STUDY))
     study["recipes"]["base"]["learning_rate"] = 1
@@ -234,7 +256,16 @@ def test_a_diverged_cell_does_not_stop_the_study(tmp_path: Path, finished: Proje
     project.write_study(study)
     result = project.snakemake()
     assert result.returncode == 0, result.stdout + result.stderr
-    path = str(project.root / "results/studies/tiny/study.duckdb")
+    shown = project.scalebed("show-predictions", "--database", DATABASE)
+    assert shown.returncode == 0, shown.stderr
+    # Named with their reasons by both, at their ends.
+    named = r"2 of 12 cells are without a model.*\n(  dataset=\w+/size=15k/.*: diverged: .*\n){2}"
+    assert re.search(named + r"Complete log", result.stderr)
+    assert re.search(rf"database .*\n\n{named}\Z", shown.stdout)
+    rows = [line for line in shown.stdout.splitlines() if re.match(r"(both|tales) +15k", line)]
+    assert len(rows) == 4
+    assert all(re.search(r"diverged: the loss or gradient of step \d+ is not", row) for row in rows)
+    path = str(project.root / DATABASE)
     with duckdb.connect(path, read_only=True) as database:
         rows = database.execute(
             "select size, status, count(*) from cells group by all order by all"

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+from snakemake.logging import logger
+
 from scalebed.core.cells import CELL, NAME
+from scalebed.core.ended import ended_lines, recorded_ends
+from scalebed.core.permission import as_trained, is_recorded
 from scalebed.plan import rule_params
 from scalebed.study.imported import ImportedStudy
 from scalebed.study.load import load_any, parse_any
@@ -25,7 +29,8 @@ TESTBED = config.pop("testbed", None)
 # So is what jobs may ask for.
 HARDWARE_FILE = config.pop("hardware", None)
 HARDWARE = load_hardware(HARDWARE_FILE) if HARDWARE_FILE else LAPTOP
-DECLARED = parse_any(config, "the study") if config else load_any(DEFAULT)
+STUDY_FILE = " and ".join(map(str, workflow.configfiles)) or "the study"
+DECLARED = parse_any(config, STUDY_FILE) if config else load_any(DEFAULT)
 SEARCH = DECLARED if isinstance(DECLARED, SearchStudy) else None
 # The runs of a search are the cells of an ordinary study.
 STUDY = DECLARED if SEARCH is None else SEARCH.study()
@@ -61,7 +66,17 @@ TAKEN = (
 )
 # Pieces of trunks by the record of the state each ends in.
 LEGS = {leg.path: leg for leg in legs(CELLS.values())}
+# Cells by the record of the state they leave their trunk at.
+BRANCHES = {}
+for path, spec in CELLS.items():
+    if trunk_of(spec) is not None:
+        leaving = state_path(trunk_of(spec), leaves_at(spec))
+        BRANCHES.setdefault(leaving, []).append(path)
 TRAINED = rf"(?!({TAKEN})/){NAME}"
+# What tells that tokens suffice; nothing is trained again because it is new.
+ENOUGH_PARAMS = {} if IMPORTED else rule_params.enough(STUDY)
+NEEDED = sorted({row["dataset"] for row in ENOUGH_PARAMS.get("needed", [])})
+ENOUGH = f"results/studies/{STUDY.name}/tokens.json"
 TASK_PARAMS = "" if IMPORTED else canonical_json(rule_params.tasks(STUDY))
 EVALUATIONS = ["losses"] if IMPORTED or not STUDY.tasks else ["losses", "tasks"]
 CELL_RECORDS = collect(
@@ -145,6 +160,28 @@ def dataset_tokens(wildcards):
     ]
 
 
+def waits_for_tokens(paths):
+    """Return the check of the tokens, but for cells that were trained when there was none.
+
+    To Snakemake even an ancient file that is missing makes all that waits for it out of date.
+    """
+    old = not Path(ENOUGH).exists() and all(
+        is_recorded(CELLS[path], Path("results/cells", path, "metrics.json"))
+        for path in paths
+    )
+    return [] if old or not NEEDED else ancient(ENOUGH)
+
+
+def cell_enough(wildcards):
+    """Return what tells that tokens suffice, before a cell is trained."""
+    return waits_for_tokens([cell_path(wildcards)])
+
+
+def leg_enough(wildcards):
+    """Return the same, before a piece of a trunk is trained; its state may be dropped by now."""
+    return waits_for_tokens(BRANCHES[trunk_leg(wildcards).path])
+
+
 def trunk_leg(wildcards):
     """Return the piece of a trunk a job is about."""
     return LEGS[f"{TRUNK.format(**wildcards)}/step={wildcards.step}/state.json"]
@@ -152,7 +189,8 @@ def trunk_leg(wildcards):
 
 def trunk_params(wildcards):
     """Return everything that defines a state of a trunk."""
-    return canonical_json(trunk_leg(wildcards).spec)
+    leg = trunk_leg(wildcards)
+    return canonical_json(as_trained(leg.spec, Path("results/trunks", leg.path)))
 
 
 def trunk_before(wildcards):
@@ -172,7 +210,9 @@ def cell_trunk(wildcards):
 
 def cell_params(wildcards):
     """Return everything that defines the numbers of a cell."""
-    return canonical_json(CELLS[cell_path(wildcards)])
+    path = cell_path(wildcards)
+    record = Path("results/cells", path, "metrics.json")
+    return canonical_json(as_trained(CELLS[path], record))
 
 
 def cell_checkpoint(wildcards):
@@ -276,3 +316,18 @@ onstart:
     if LEGS and workflow.is_main_process:
         # Before anything trains, lest another study that ends meanwhile drops what this one needs.
         list_states(Path("results/studies", STUDY.name), states_of(LEGS.values()))
+
+
+def say_what_ended():
+    """Say which cells failed or diverged, and why: the study goes on without them."""
+    ends = recorded_ends(CELLS, Path("results/cells"))
+    for line in ended_lines(ends, len(CELLS)):
+        logger.warning(line)
+
+
+onsuccess:
+    say_what_ended()
+
+
+onerror:
+    say_what_ended()

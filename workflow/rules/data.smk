@@ -85,3 +85,23 @@ rule build_dataset:
     shell:
         "exec python -m scalebed build-dataset --params {params.spec:q} --tokens {input.tokens:q}"
         " --out {output:q} > {log:q} 2>&1"
+
+
+rule check_tokens:
+    """Refuse the study if a data set is too small for its cells, before any of them trains."""
+    input:
+        datasets=collect("results/datasets/{dataset}/manifest.json", dataset=NEEDED),
+    output:
+        "results/studies/{study}/tokens.json",
+    log:
+        "logs/check_tokens/{study}.log",
+    localrule: True
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    params:
+        spec=canonical_json(ENOUGH_PARAMS),
+        code=code_digest("scalebed.data.enough"),
+    shell:
+        "exec python -m scalebed check-tokens --params {params.spec:q} --datasets {input.datasets:q}"
+        " --out {output:q} > {log:q} 2>&1"

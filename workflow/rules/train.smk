@@ -13,6 +13,7 @@ rule train_trunk:
     """Train a trunk from one state to the next; resumes from state/ when it was interrupted."""
     input:
         dataset="results/datasets/{dataset}/manifest.json",
+        enough=leg_enough,
         trunk=trunk_before,
         seal=leg_seal,
     output:
@@ -60,6 +61,7 @@ rule train_cell:
     """Train one cell; resumes from state/ when it was interrupted."""
     input:
         dataset="results/datasets/{dataset}/manifest.json",
+        enough=cell_enough,
         trunk=cell_trunk,
         seal=cell_seal,
     output:

@@ -7,6 +7,8 @@ not fitted, with the scatter of the other data sets; and with the largest models
 import argparse
 from pathlib import Path
 
+from scalebed.commands.written import written
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -38,5 +40,6 @@ def run(args: argparse.Namespace) -> None:
         print(f"note: {sentence}")
     if args.out:
         path = args.out / "calibration.parquet"
+        before = path.exists()
         write_rows(TABLE, rows, path)
-        print(f"written: {path}")
+        print(written(path, before))

@@ -7,6 +7,8 @@ them. With --out tables tournament and reliability are written.
 import argparse
 from pathlib import Path
 
+from scalebed.commands.written import written
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -68,8 +70,12 @@ def run(args: argparse.Namespace) -> None:
     for line in ("", *reliability_text.lines(tasks)) if tasks else ():
         print(line)
     if args.out and plays:
-        write_rows(table.TABLE, rows, args.out / "tournament.parquet")
-        print(f"\nwritten: {args.out / 'tournament.parquet'}")
+        path = args.out / "tournament.parquet"
+        before = path.exists()
+        write_rows(table.TABLE, rows, path)
+        print(f"\n{written(path, before)}")
     if args.out and judges:
-        write_rows(reliability_table.TABLE, tasks, args.out / "reliability.parquet")
-        print(f"\nwritten: {args.out / 'reliability.parquet'}")
+        path = args.out / "reliability.parquet"
+        before = path.exists()
+        write_rows(reliability_table.TABLE, tasks, path)
+        print(f"\n{written(path, before)}")

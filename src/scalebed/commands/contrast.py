@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from scalebed.commands.targets import read_target
+from scalebed.commands.written import written
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,5 +60,7 @@ def run(args: argparse.Namespace) -> None:
     for line in text.lines(study.name, rows):
         print(line)
     if args.out:
-        write_rows(TABLE, rows, args.out / "contrasts.parquet")
-        print(f"written: {args.out / 'contrasts.parquet'}")
+        path = args.out / "contrasts.parquet"
+        before = path.exists()
+        write_rows(TABLE, rows, path)
+        print(written(path, before))

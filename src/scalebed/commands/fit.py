@@ -39,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "unique_tokens, flops, error or stderr, where its name does not say so; may be given "
         "several times",
     )
-    add("--out", type=Path, default=Path("runs.fit.json"), help="JSON to write (runs.fit.json)")
+    add("--out", type=Path, help="JSON to write (<name of the table>.fit.json in this folder)")
     add(
         "--level",
         type=float,
@@ -82,22 +82,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Fit, print and write."""
-    from scalebed.core.errors import ScalebedError
     from scalebed.core.files import write_json
     from scalebed.fit.options import Options, Prior
     from scalebed.predict.ask import table_settings
     from scalebed.predict.table import fit_table
-    from scalebed.tables.runs_file import read_runs
     from scalebed.tables.runs_names import parse_columns
     from scalebed.tables.runs_notes import repeats_note
+    from scalebed.tables.runs_units import read_counted
 
     fixed = {name: value[0] for name, value in map(_numbers("--fix", 1), args.fix)}
     priors = {name: Prior(*pair) for name, pair in map(_numbers("--prior", 2), args.prior)}
     options = Options(args.objective, args.delta, fixed=fixed, priors=priors)
-    if args.out.resolve() == args.table.resolve():
-        raise ScalebedError(f"--out is {args.out}, the table itself, expected another file")
+    out = args.out or Path(f"{args.table.stem}.fit.json")
+    replaced = _replaced(out, args.table)
     targets = tuple(read_target(text, ("unique", "dataset")) for text in args.target)
-    table = read_runs(args.table, parse_columns(args.column))
+    table = read_counted(args.table, parse_columns(args.column))
     settings = table_settings(
         table,
         loss_law=args.loss_law,
@@ -112,10 +111,37 @@ def run(args: argparse.Namespace) -> None:
     if warning:
         print(f"scalebed fit: warning: {warning}", file=sys.stderr)
     record = fit_table(table, targets, settings)
-    write_json(args.out, record)
+    write_json(out, record)
     for line in _lines(record, warning):
         print(line)
-    print(f"written: {args.out}")
+    print(f"written: {out}{replaced}")
+
+
+def _replaced(out: Path, table: Path) -> str:
+    """Return what is said of the file that is written over, "" if there is none.
+
+    Raises
+    ------
+    ScalebedError
+        If it is the table, or anything but a fit.
+    """
+    from scalebed.core.errors import ScalebedError
+    from scalebed.core.files import read_json
+
+    if out.resolve() == table.resolve():
+        raise ScalebedError(f"--out is {out}, the table itself, expected another file")
+    if not out.exists():
+        return ""
+    try:
+        record = read_json(out)
+        if record["schema"] == "scalebed.fit":
+            return f", in place of the fit of {record['table']['path']} that was there"
+    except (ScalebedError, KeyError, TypeError):
+        pass
+    raise ScalebedError(
+        f"{out} exists and is no fit of scalebed, so it is not written over; expected --out with "
+        "another name"
+    )
 
 
 def _numbers(option: str, count: int) -> Callable[[str], tuple[str, tuple[float, ...]]]:

@@ -90,6 +90,13 @@ RULES: dict[str, Rule | None] = {
         option("--tokens", "manifests of token shards", nargs="+"),
         _MANIFEST,
     ),
+    "check-tokens": Rule(
+        "Refuse a study whose data sets are too small for its cells, before any of them trains.",
+        "scalebed.data.enough:check_enough",
+        keys("study needed"),
+        option("--datasets", "manifests of the data sets", nargs="+"),
+        option("--out", "record to write"),
+    ),
     "train-trunk": None,
     "drop-states": Rule(
         "Drop the states of trunks that no study lists any more.",

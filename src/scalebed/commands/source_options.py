@@ -90,10 +90,10 @@ def _table_curves(args: argparse.Namespace) -> list[Curve]:
 
     from scalebed.decide.sources import table_curves
     from scalebed.predict.ask import table_settings
-    from scalebed.tables.runs_file import read_runs
     from scalebed.tables.runs_names import parse_columns
+    from scalebed.tables.runs_units import read_counted
 
-    table = read_runs(Path(args.source), parse_columns(args.column))
+    table = read_counted(Path(args.source), parse_columns(args.column))
     given: dict[str, Any] = {"seed": args.seed, "loss_law": args.law, "interval": args.interval}
     given |= {"level": args.level, "draws": args.draws}
     return table_curves(table, table_settings(table, **given))

@@ -9,6 +9,7 @@ kept where a cell leaves it, and a cell is a branch: that state, cooled down (HÃ
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from scalebed.core.permission import KEY
 from scalebed.core.provenance import digest
 
 RECORD = "state.json"
@@ -89,7 +90,7 @@ def trunk_spec(spec: Mapping[str, Any], step: int) -> dict[str, Any]:
     shared = {"model": spec["model"], "recipe": recipe, "numerics": spec["numerics"]}
     names = {name: spec["cell"][name] for name in ("dataset", "size", "seed")}
     tokens = step * recipe["batch_sequences"] * spec["model"]["context"]
-    repeats = {"allow_repeats": True} if spec.get("allow_repeats") else {}
+    repeats = {KEY: True} if spec.get(KEY) else {}
     trunk = {**names, "trunk": digest({**names, **shared})}
     return {"trunk": trunk, **shared, "steps": step, "tokens": tokens, **repeats}
 

@@ -22,7 +22,7 @@ from scalebed.predict.stages import Carried, Stage
 from scalebed.predict.study_laws import StudyLaws, cell_of
 from scalebed.predict.table import TableLaws, refused
 from scalebed.predict.table_runs import Target
-from scalebed.predict.words import evidence_words, method, numbers_of
+from scalebed.predict.words import method, numbers_of, prediction_words
 from scalebed.tables.runs_table import RunTable
 
 GIVEN: Final = "given: constants without draws, so there is no interval"
@@ -217,6 +217,7 @@ def _outcome(one: Carried, at: int, target: Target, settings: Settings) -> Outco
         limits = interval_of(stage.draws[:, at], settings.level).tolist()
         quantiles = tuple(np.quantile(stage.draws[:, at], np.linspace(0, 1, 101)).tolist())
     direct = get_law(stage.law).kind == "direct"
+    numbers, evidence = prediction_words(stage, loss, runs, (target.params, target.tokens))
     return Outcome(
         response=stage.response,
         kind=kind,
@@ -224,8 +225,8 @@ def _outcome(one: Carried, at: int, target: Target, settings: Settings) -> Outco
         predicted=None if stage.point is None else float(stage.point[at]),
         lower=limits[0],
         upper=limits[1],
-        numbers=numbers_of(stage, runs),
-        evidence=evidence_words(stage, (target.params, target.tokens)),
+        numbers=numbers,
+        evidence=evidence,
         reason=reason,
         contains=method(stage, loss, settings, direct),
         quantiles=quantiles,

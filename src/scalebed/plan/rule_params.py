@@ -8,6 +8,7 @@ from typing import Any
 
 from scalebed.core import arithmetic
 from scalebed.core.cells import Cell
+from scalebed.core.permission import KEY, plain
 from scalebed.core.provenance import digest
 from scalebed.core.trunk_files import states_of
 from scalebed.core.trunks import COOLING, legs
@@ -86,7 +87,7 @@ def cell(study: Study, cell: Cell) -> dict[str, Any]:
         "tokens": steps * batch_tokens,
         "numerics": arithmetic.NUMERICS,
         # Absent where it is off, so that studies which differ in it share what they can.
-        **({"allow_repeats": True} if study.allow_repeats and path is None else {}),
+        **({KEY: True} if study.allow_repeats and path is None else {}),
         **({} if path is None else {"checkpoint": path}),
     }
 
@@ -95,6 +96,25 @@ def checkpoint(study: Study, cell: Cell) -> str | None:
     """Return the file a cell is taken from; None for a cell that is trained."""
     pattern = study.recipes[cell.recipe].checkpoint
     return None if pattern is None else pattern.format(**cell._asdict())
+
+
+def enough(study: Study) -> dict[str, Any]:
+    """Return the parameters of ``check_tokens``: what the largest cells need of each data set.
+
+    Nothing is needed where data may be repeated, nor by cells that were trained elsewhere.
+    """
+    most: dict[tuple[str, int], dict[str, Any]] = {}
+    for item in [] if study.allow_repeats else study.cells():
+        if checkpoint(study, item) is None:
+            at = item.dataset, study.sizes[item.size].context
+            tokens = cell(study, item)["tokens"]
+            if at not in most or tokens > most[at]["tokens"]:
+                most[at] = {"cell": item.path, "tokens": tokens}
+    needed = [
+        {"dataset": dataset, "context": context, **row}
+        for (dataset, context), row in sorted(most.items())
+    ]
+    return {"study": study.name, "needed": needed}
 
 
 def kept_states(study: Study) -> dict[str, Any]:
@@ -155,7 +175,7 @@ def tables(study: Study) -> dict[str, Any]:
     names = ("cell", *Cell._fields, "fit_loss", "fit_error", "target", "scatter")
     cells = [{name: row[name] for name in names} for row in cell_rows(study)]
     for row, item in zip(cells, roles(study), strict=True):
-        row["params_digest"] = digest(cell(study, item))
+        row["params_digest"] = digest(plain(cell(study, item)))
     spec = study.tasks
     average = spec.average if spec else []
     if average is None:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from scalebed.core import arithmetic
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json, sha256_file
-from scalebed.core.provenance import digest, state_digest
+from scalebed.core.permission import plain
+from scalebed.core.provenance import state_digest
 from scalebed.core.trunks import Leg, leaves_at, legs_beyond, total, trunk_of
 from scalebed.plan import rule_params
 from scalebed.study.trained import Study, roles
@@ -154,7 +155,7 @@ def begun(waiting: Mapping[str, dict[str, Any]], pieces: Iterable[Leg], root: Pa
     found = [root / "results/trunks" / leg.path for leg in pieces]
     for path, spec in waiting.items():
         record = root / "results/cells" / path / "metrics.json"
-        if record.is_file() and _params_digest(record) == digest(spec):
+        if record.is_file() and _trained(record) == plain(spec):
             found.append(record)
         manifest = root / "results/datasets" / spec["cell"]["dataset"] / "manifest.json"
         if manifest.is_file():
@@ -162,9 +163,9 @@ def begun(waiting: Mapping[str, dict[str, Any]], pieces: Iterable[Leg], root: Pa
     return sorted(str(path) for path in found if path.exists())
 
 
-def _params_digest(record: Path) -> str | None:
-    """Return the digest of the parameters in a record; None for one that is not readable."""
+def _trained(record: Path) -> dict[str, Any] | None:
+    """Return the parameters in a record, permission apart; None for one that is not readable."""
     try:
-        return digest(read_json(record)["params"])
-    except (ScalebedError, KeyError, TypeError):
+        return plain(read_json(record)["params"])
+    except (ScalebedError, KeyError, TypeError, AttributeError):
         return None

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json, sha256_file
+from scalebed.core.permission import settled
 from scalebed.core.provenance import state_digest
+from scalebed.data.enough import epoch_tokens
 from scalebed.data.localfiles import path_digest
 from scalebed.data.readers import source_digest
 from scalebed.plan import rule_params
@@ -43,14 +45,10 @@ class Upstream(NamedTuple):
     """How the data on disk differ from what the study asks for."""
 
     def epoch_tokens(self, context: int) -> int | None:
-        """Return the tokens that one epoch trains on, or None when unknown.
-
-        A sequence needs one token more than it trains on, and the end of a source that does not
-        fill one is left out.
-        """
+        """Return the tokens that one epoch trains on, or None when unknown."""
         if self.sources is None:
             return None
-        return sum(max(0, tokens - 1) // context * context for tokens in self.sources)
+        return epoch_tokens(self.sources, context)
 
 
 def differences(old: Any, new: Any, key: str = "") -> list[str]:
@@ -154,7 +152,7 @@ def judge(spec: dict[str, Any], path: str, data: Upstream, root: Path) -> State:
         old, sha256, status = metrics["params"], metrics["dataset_sha256"], metrics["status"]
     except (ScalebedError, KeyError, TypeError):
         return State("missing", f"{file.name} is not a readable record")
-    reasons = differences(old, spec)
+    reasons = differences(old, settled(spec, metrics))
     if "checkpoint" in spec:  # trained elsewhere, so text on disk says nothing of it
         if path_digest(Path(spec["checkpoint"])) != (metrics.get("checkpoint") or {}).get("digest"):
             reasons.append("checkpoint: it is another file")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from scalebed.core import arithmetic
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json
+from scalebed.core.permission import settled
 from scalebed.core.provenance import state_digest
 from scalebed.core.trunk_files import Kept, size_of, state_folders, states_of
 from scalebed.core.trunks import RECORD, Leg, Trunk, legs, state_path, trunk_of, with_steps
@@ -197,7 +198,7 @@ def judge_state(leg: Leg, data: Upstream, root: Path) -> State:
     if record is None:
         begun = root / "state" / "trunks" / leg.trunk.path / kin
         return State("missing", "a part is trained and will be resumed" if begun.is_dir() else "")
-    reasons = differences(record["params"], leg.spec)
+    reasons = differences(record["params"], settled(leg.spec, record))
     if data.changes:
         reasons.append(f"data: {'; '.join(data.changes)}")
     elif data.sha256 is not None and record["lineage"] != kin:

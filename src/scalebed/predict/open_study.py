@@ -65,16 +65,18 @@ def open_study(text: str | Path) -> StudyFit:
     Parameters
     ----------
     text : str or Path
-        A folder such as ``results/studies/default``, or the name of a study in ``results/studies``.
+        The name of a study in ``results/studies``, or a folder such as ``results/studies/default``.
+        Where there are both, the name counts; ``./default`` is the folder.
 
     Raises
     ------
     ScalebedError
         If there is no such study, or its laws were not fitted yet.
     """
-    folder = Path(text)
-    if not folder.is_dir():
-        folder = Path("results") / "studies" / str(text)
+    named = Path("results") / "studies" / str(text)
+    is_name = isinstance(text, str) and Path(text).name == text
+    folder = named if is_name and named.is_dir() else Path(text)
+    folder = folder if folder.is_dir() else named
     if not folder.is_dir():
         raise ScalebedError(
             f"there is no study {str(text)!r}, expected the name of a study in results/studies, "
@@ -123,7 +125,7 @@ def read_tables(folder: Path) -> dict[str, list[Row]]:
             raise ScalebedError(f"cannot read {path}: {error}") from error
         missing = [column for column in columns if column not in table.column_names]
         if missing:
-            raise ScalebedError(f"{path} has no column {missing[0]!r}")
+            raise ScalebedError(f"{path} has no column {', '.join(map(repr, missing))}")
         more = [column for column in OPTIONAL[name] if column in table.column_names]
         tables[name] = table.select([*columns, *more]).to_pylist()
     return tables

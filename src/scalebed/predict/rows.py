@@ -13,7 +13,7 @@ from scalebed.predict.draws import PARTS, interval_of, number_or_none, one_sigma
 from scalebed.predict.runs import Runs
 from scalebed.predict.settings import Settings
 from scalebed.predict.stages import Stage, chained, inputs
-from scalebed.predict.words import evidence_words, method, numbers_of, verdict
+from scalebed.predict.words import evidence_words, method, numbers_of, prediction_words, verdict
 
 Row = dict[str, Any]
 
@@ -155,15 +155,14 @@ def prediction_rows(
     flops = runs.spent(used)
     words = method(stage, loss, settings, direct)
     intervals = _intervals(stage, settings.level)
-    trust = numbers_of(stage, runs)
-    if loss is not None and trust != numbers_of(loss, runs):
-        trust = f"loss law {numbers_of(loss, runs)}; error law {trust}"
     rows = []
     for i in map(int, np.flatnonzero(runs.same_recipe)):
         role = "fit" if stage.used[i] else "target" if runs.target[i] else "held_out"
         predicted = float(stage.point[i])
         low, high, of_fit, of_noise = (number_or_none(column[i]) for column in intervals)
         truth = number_or_none(measured[i])
+        run = (float(runs.params[i]), float(runs.tokens[i]))
+        numbers, evidence = prediction_words(stage, loss, runs, run)
         row: Row = {
             "cell": runs.cells[i],
             "dataset": runs.dataset,
@@ -185,23 +184,14 @@ def prediction_rows(
             "target_flops": float(runs.flops[i]),
             "flops_ratio": float(runs.flops[i]) / flops,
             "method": words,
-            "numbers": trust,
-            "evidence": _evidence(stage, loss, (float(runs.params[i]), float(runs.tokens[i]))),
+            "numbers": numbers,
+            "evidence": evidence,
+            "verdict": verdict(numbers, evidence),
         }
-        row["verdict"] = verdict(trust, row["evidence"])
         if truth is not None and low is not None and high is not None:
             row["covered"] = low <= truth <= high
         rows.append(row | _second_stage(stage, runs, x, i, truth))
     return rows
-
-
-def _evidence(stage: Stage, loss: Stage | None, run: tuple[float, float]) -> str | None:
-    """Evidence at a target; an error has that of both laws."""
-    own = evidence_words(stage, run)
-    before = None if loss is None else evidence_words(loss, run)
-    if own is None or before is None:
-        return own
-    return f"loss law {before}; error law {stage.evidence.words if stage.evidence else own}"
 
 
 def _second_stage(stage: Stage, runs: Runs, x: Inputs, i: int, truth: float | None) -> Row:

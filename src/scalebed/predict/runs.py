@@ -186,7 +186,10 @@ def collect_runs(
             raise ScalebedError(f"fit.averages: {average!r} is the name of a task already")
         averaged[average] = names if members is None else sorted(members)
         if names and (unknown := sorted(set(averaged[average]) - set(names))):
-            raise ScalebedError(f"fit.averages.{average}: no task is called {unknown[0]!r}")
+            raise ScalebedError(
+                f"fit.averages.{average}: no task is called {', '.join(map(repr, unknown))}; "
+                f"there is {', '.join(names)}"
+            )
     return [
         _runs(dataset, by_dataset[dataset], losses, tasks, (validations, names, averaged))
         for dataset in sorted(by_dataset)

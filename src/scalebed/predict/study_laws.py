@@ -55,9 +55,13 @@ class StudyLaws:
         tables = dict(study.tables)
         tables["cells"] = [*tables["cells"], *_rows(study, targets)]
         sets = collect_runs(tables, settings.averages)
-        losses = loss_stages(sets, settings.loss, settings, found=self._posteriors)
+        found = loss_stages(sets, settings.loss, settings, found=self._posteriors)
+        losses = [
+            self._with_evidence(stage, runs, "loss")
+            for runs, stage in zip(sets, found, strict=True)
+        ]
         for runs, stage in zip(sets, losses, strict=True):
-            yield Carried(runs, self._with_evidence(stage, runs, "loss"), "loss", None)
+            yield Carried(runs, stage, "loss", None)
         names = [AVERAGE] if any(row["in_average"] for row in tables["tasks"]) else []
         names += list(settings.averages) if tables["tasks"] else []
         for name in names if tasks else ():

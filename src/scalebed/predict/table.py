@@ -30,7 +30,7 @@ from scalebed.predict.scatter import scatter_of
 from scalebed.predict.settings import Settings
 from scalebed.predict.stages import Carried, Measured, Stage
 from scalebed.predict.table_runs import Group, Target, groups_of, runs_of
-from scalebed.predict.words import evidence_words, numbers_of
+from scalebed.predict.words import prediction_words, verdict
 from scalebed.tables.runs_notes import about, notes
 from scalebed.tables.runs_table import RunTable
 
@@ -265,6 +265,7 @@ def _predictions(group: Group, one: Carried, settings: Settings) -> Iterator[Rec
         if stage.draws is not None:
             limits = interval_of(stage.draws[:, i], settings.level).tolist()
         flops = 6 * target.params * target.tokens
+        numbers, evidence = prediction_words(stage, loss, runs, (target.params, target.tokens))
         yield {
             "dataset": group.dataset,
             "kind": kind,
@@ -278,7 +279,8 @@ def _predictions(group: Group, one: Carried, settings: Settings) -> Iterator[Rec
             "lower": limits[0],
             "upper": limits[1],
             "level": settings.level,
-            "numbers": numbers_of(stage, runs),
-            "evidence": evidence_words(stage, (target.params, target.tokens)),
+            "numbers": numbers,
+            "evidence": evidence,
+            "verdict": verdict(numbers, evidence),
             "reason": reason,
         }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from scalebed.laws import get_law
 from scalebed.predict.runs import Runs
 from scalebed.predict.scatter import OWN_DOF
 from scalebed.predict.settings import Settings
-from scalebed.predict.stages import Stage
+from scalebed.predict.stages import Stage, chained
 
 FOUND = "found"
 
@@ -33,6 +34,32 @@ def evidence_words(stage: Stage, run: tuple[float, float] | None = None) -> str 
         return stage.evidence.words
     params, tokens = run
     return stage.evidence.at(6 * params * tokens, tokens / params)
+
+
+def prediction_words(
+    stage: Stage, loss: Stage | None, runs: Runs, run: tuple[float, float]
+) -> tuple[str, str | None]:
+    """Return both statements on a prediction: an error behind a loss has those of both laws.
+
+    Parameters
+    ----------
+    stage : Stage
+        The law that predicts.
+    loss : Stage or None
+        The loss law before it; passed over where the law takes no loss.
+    runs : Runs
+    run : pair of float
+        N and D.
+    """
+    numbers, evidence = numbers_of(stage, runs), evidence_words(stage, run)
+    if loss is None or stage.fit is None or not chained(get_law(stage.law)):
+        return numbers, evidence
+    if numbers != (before := numbers_of(loss, runs)):
+        numbers = f"loss law {before}; error law {numbers}"
+    first = evidence_words(loss, run)
+    if evidence is not None and first is not None:
+        evidence = f"loss law {first}; error law {evidence_words(stage)}"
+    return numbers, evidence
 
 
 def verdict(numbers: str, evidence: str | None) -> str:

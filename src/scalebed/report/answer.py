@@ -39,7 +39,7 @@ SELECT c.cell, c.dataset, c.size, c.ratio, c.recipe, c.seed, c.params, c.tokens,
        p.numbers, p.evidence, p.verdict,
        p.predicted_from_measured_loss, p.relative_error_from_measured_loss,
        p.share_fit, p.share_noise, p.share_loss_fit, p.share_error_fit, p.share_run,
-       p.share_evaluation, f.fit IS NOT NULL AS refused,
+       p.share_evaluation, f.fit IS NOT NULL AS refused, f.reason AS refusal,
        c.params / b.params AS params_ratio, c.token_multiplier / b.M AS M_ratio,
        c.flops / b.flops AS largest_ratio, c.flops / b.total AS fit_ratio
 FROM cells c CROSS JOIN kinds k

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from scalebed.core.ended import ended_lines, ended_words
 from scalebed.report import answer
 from scalebed.report.numbers import count, fixed, percent, times
 from scalebed.tables.reader import StudyDatabase
@@ -12,6 +13,9 @@ _HEADINGS = (
     *("deviation", ""),
 )
 _LEFT = (0, 1, 5, 10)
+_UNFINISHED = """
+SELECT cell, status, reason FROM cells WHERE status IN ('failed', 'diverged') ORDER BY cell
+"""
 
 
 def predictions_text(study: StudyDatabase) -> str:
@@ -19,20 +23,41 @@ def predictions_text(study: StudyDatabase) -> str:
     targets = answer.targets(study)
     if not targets:
         return "This study names no targets; laws and held-out cells are in the report.\n"
-    rows = [_row(target, row) for target in targets for row in (target.loss, target.error) if row]
+    rows = [(t, row) for t in targets for row in (t.loss, t.error) if row]
+    head, *table = align([_HEADINGS, *(_row(target, row) for target, row in rows)], _LEFT)
+    lines = [head]
+    for line, (_, row) in zip(table, rows, strict=True):
+        lines += [line, *_statements(row)]
     kinds = (("loss", [t.loss for t in targets]), ("error", [t.error for t in targets]))
-    lines = [_summary(answer.summary(found, kind)) for kind, found in kinds]
-    return "\n".join([*align([_HEADINGS, *rows], _LEFT), "", *filter(None, lines), ""])
+    said = [_summary(answer.summary(found, kind)) for kind, found in kinds]
+    return "\n".join([*lines, "", *filter(None, said), ""])
+
+
+def _statements(row: dict[str, Any]) -> list[str]:
+    """Return the two statements on a prediction, or why its fit was refused, a line each."""
+    if row["predicted"] is None:
+        return [f"    numbers: refused: {row['refusal']}"] if row["refusal"] else []
+    said = [f"    numbers: {row['numbers']}"]
+    return [*said, f"    evidence: {row['evidence']}"] if row["evidence"] else said
+
+
+def unfinished_text(study: StudyDatabase) -> str:
+    """Return the cells that failed or diverged with their reasons, "" if there are none."""
+    (total,) = study.rows("SELECT count(*) AS cells FROM cells")
+    trained = "importer" not in study.facts()
+    return "\n".join(ended_lines(study.rows(_UNFINISHED), total["cells"], trained))
 
 
 def _row(target: answer.Target, row: dict[str, Any]) -> tuple[str, ...]:
     cell = target.cell
     first = (cell["dataset"], cell["size"], str(cell["ratio"]), count(cell["params"]))
     measured = fixed(row["measured"], 4)
+    ended = ended_words(cell["status"], cell["reason"])
     if row["predicted"] is None:
         why = "fit refused" if row["refused"] else "no prediction"
+        why = why if cell["status"] == "done" else f"{why}; {ended}"
         return (*first, times(cell["fit_ratio"]), row["kind"], "–", "–", measured, "–", why)
-    inside = {True: "inside", False: "OUTSIDE", None: cell["status"]}[row["covered"]]
+    inside = {True: "inside", False: "OUTSIDE", None: ended}[row["covered"]]
     return (
         *first,
         times(cell["fit_ratio"]),
@@ -41,7 +66,7 @@ def _row(target: answer.Target, row: dict[str, Any]) -> tuple[str, ...]:
         f"{fixed(row['lower'], 4)} to {fixed(row['upper'], 4)}",
         measured,
         percent(row["deviation"], 2, signed=True),
-        inside if inside != "done" else "not measured",
+        inside,
     )
 
 

@@ -179,6 +179,8 @@ def _type(spec: dict[str, Any]) -> str:
     if "enum" in spec or "const" in spec:
         return ", ".join(f"`{value}`" for value in spec.get("enum", [spec.get("const")]))
     if spec.get("type") == "array":
+        if spec.get("minItems") == spec.get("maxItems") == 2:
+            return "[lowest, highest]"
         return f"list of {_type(spec['items'])}"
     if "patternProperties" in spec:
         (value,) = spec["patternProperties"].values()

@@ -2,31 +2,48 @@
 
 from collections.abc import Mapping
 
-from scalebed.core.cells import Cell, matches
+from scalebed.core.cells import Amounts, Cell, choose
 from scalebed.core.errors import ScalebedError
 from scalebed.study.sections import Fit, Recipe, Selector
 
 
-def cell_roles(cells: list[Cell], fit: Fit) -> dict[Cell, dict[str, bool]]:
+def cell_roles(
+    cells: list[Cell], fit: Fit, amounts: Amounts | None = None
+) -> dict[Cell, dict[str, bool]]:
     """Return, for each cell in order, what it is there for.
 
     The roles are ``fit_loss``, ``fit_error``, ``target`` and ``scatter``.
 
+    Parameters
+    ----------
+    cells, fit
+    amounts
+        N, D and C of the cells, for selectors that choose by ranges.
+
     Raises
     ------
     ScalebedError
-        If a selector of `fit` matches no cell, or a cell is both fitted to and a target.
+        If a selector of `fit` or a value in it matches no cell, or a cell is both fitted to and a
+        target.
     """
+
+    def select(selectors: list[Selector], where: str) -> set[Cell]:
+        return {
+            cell
+            for index, selector in enumerate(selectors)
+            for cell in choose(cells, selector.model_dump(), f"{where}[{index}]", amounts)
+        }
+
     chosen = {
-        "fit_loss": _select(cells, fit.loss_cells, "fit.loss_cells"),
-        "target": _select(cells, fit.targets, "fit.targets"),
+        "fit_loss": select(fit.loss_cells, "fit.loss_cells"),
+        "target": select(fit.targets, "fit.targets"),
     }
     chosen["scatter"] = set(cells) - chosen["target"]
     if fit.scatter_cells is not None:
-        chosen["scatter"] = _select(cells, fit.scatter_cells, "fit.scatter_cells")
+        chosen["scatter"] = select(fit.scatter_cells, "fit.scatter_cells")
     chosen["fit_error"] = chosen["fit_loss"]
     if fit.error_cells is not None:
-        chosen["fit_error"] = _select(cells, fit.error_cells, "fit.error_cells")
+        chosen["fit_error"] = select(fit.error_cells, "fit.error_cells")
     both = sorted(chosen["target"] & (chosen["fit_loss"] | chosen["fit_error"]))
     if both:
         raise ScalebedError(f"fit: the cell {both[0].path} is a target and fitted to as well")
@@ -67,13 +84,3 @@ def check_seal(
                 f"fit.seal is true, but the target {cell.path} is taken from a checkpoint, which "
                 "was trained before anything could be sealed"
             )
-
-
-def _select(cells: list[Cell], selectors: list[Selector], where: str) -> set[Cell]:
-    found = set()
-    for index, selector in enumerate(selectors):
-        some = {cell for cell in cells if matches(cell, selector.model_dump())}
-        if not some:
-            raise ScalebedError(f"{where}[{index}] matches no cell of the grid")
-        found |= some
-    return found

@@ -52,8 +52,11 @@ def expand(search: Search) -> Expanded:
     runs = [run for name, size in sizes.items() for run in _runs(search, name, size)]
     for index, left in enumerate(search.exclude):
         kept = [run for run in runs if not _matches(run, left)]
+        where = f"search.exclude[{index}]"
+        where += " matches no run of the search" if len(kept) == len(runs) else ""
+        _check_values(runs, left, where)
         if len(kept) == len(runs):
-            raise ValueError(f"search.exclude[{index}] matches no run of the search")
+            raise ValueError(where)
         runs = kept
     if not runs:
         raise ValueError("search.exclude leaves no run of the search")
@@ -141,10 +144,22 @@ def _runs(search: Search, name: str, size: Size) -> Iterable[Run]:
 
 
 def _matches(run: Run, left: RunSelector) -> bool:
+    given = left.model_dump(exclude_none=True)
+    return all(getattr(run, _field(key)) in allowed for key, allowed in given.items())
+
+
+def _field(key: str) -> str:
+    return "width" if key == "widths" else key
+
+
+def _check_values(runs: list[Run], left: RunSelector, where: str) -> None:
+    """Raise ValueError if a value of a selector is that of no run."""
     for key, allowed in left.model_dump(exclude_none=True).items():
-        if getattr(run, "width" if key == "widths" else key) not in allowed:
-            return False
-    return True
+        there = {getattr(run, _field(key)) for run in runs}
+        missing = [f"{value:g}" for value in allowed if value not in there]
+        if missing:
+            known = ", ".join(f"{value:g}" for value in sorted(there))
+            raise ValueError(f"{where}: {key} of no run is {', '.join(missing)}; there is {known}")
 
 
 def _recipe(search: Search, run: Run) -> Recipe:

@@ -6,11 +6,18 @@ and from `scalebed.study.trained`.
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from scalebed.core.arithmetic import Shape
 from scalebed.core.backends import Backend
-from scalebed.core.cells import NAME
+from scalebed.core.cells import NAME, RANGES
 from scalebed.core.values import (
     Above0,
     Besides,
@@ -25,6 +32,7 @@ from scalebed.core.values import (
     Training,
     Weights,
 )
+from scalebed.study.ranges import FlopsRange, ParamsRange, TokensRange
 
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 Ratio = Annotated[int, Field(gt=0, strict=True)]
@@ -212,7 +220,10 @@ class Block(Strict):
 
 
 class Selector(Strict):
-    """Cells with one of the listed values at each listed coordinate."""
+    """Cells with one of the listed values at each listed coordinate, within the listed ranges.
+
+    Every value has to match a cell, so that no name goes wrong in silence.
+    """
 
     datasets: list[Name] | None = None
     """Allowed data sets."""
@@ -224,6 +235,18 @@ class Selector(Strict):
     """Allowed recipes."""
     seeds: list[Seed] | None = None
     """Allowed seeds."""
+    params: ParamsRange | None = None
+    """Lowest and highest N, both allowed, null for no limit; as numbers or as in `[10M, 1.4B]`."""
+    tokens: TokensRange | None = None
+    """Lowest and highest D in the same way."""
+    flops: FlopsRange | None = None
+    """Lowest and highest training compute C = 6ND in the same way."""
+
+    @model_serializer(mode="wrap")
+    def _without_ranges(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave ranges out that are not given: a study without is the one of before there were."""
+        given: dict[str, Any] = handler(self)
+        return {k: v for k, v in given.items() if k not in RANGES or v is not None}
 
 
 class NormalPrior(Strict, Prior):  # type: ignore[misc]

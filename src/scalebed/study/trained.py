@@ -1,6 +1,7 @@
 """A whole study file: loading it, checking that its sections agree, expanding its cells."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
@@ -10,6 +11,7 @@ from scalebed.core.cells import Cell, expand, product
 from scalebed.core.errors import ScalebedError
 from scalebed.core.trunk_files import Kept
 from scalebed.laws import get_law, names_of
+from scalebed.study.amounts import amounts
 from scalebed.study.branches import check_cool_downs
 from scalebed.study.checks import Check
 from scalebed.study.figures import PLOTS
@@ -110,6 +112,7 @@ class Study(Measured):
             [self._block(block) for block in self.grid],
             [cell for block in self.add for cell in self._block(block)],
             [selector.model_dump() for selector in self.exclude],
+            partial(amounts, self),
         )
 
     def _block(self, block: Block) -> list[Cell]:
@@ -313,4 +316,4 @@ def check_study(study: Study) -> None:
 
 def roles(study: Study) -> dict[Cell, dict[str, bool]]:
     """Return, for each cell of the study in order, what it is there for; see `cell_roles`."""
-    return cell_roles(study.cells(), study.fit)
+    return cell_roles(study.cells(), study.fit, partial(amounts, study))

@@ -9,19 +9,43 @@ from pydantic import ValidationError
 
 from scalebed.core.errors import ScalebedError
 
+_GROUPED = {"missing": "Field required", "extra_forbidden": "unknown key"}
+
 
 def first_complaint(error: ValidationError) -> str:
-    """Return the first complaint as ``key: value: what was expected``."""
+    """Return what is wrong as ``key: value: what was expected``.
+
+    Keys that are missing or unknown are all named, as one by one they would cost a run each; of
+    other complaints the first is, and the rest counted.
+    """
+    said: dict[str, str] = {}
     details = error.errors(include_url=False)
-    first = details[0]
-    key = ".".join(str(part) for part in first["loc"])
-    text = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        text = "unknown key"
-    elif first["type"] not in ("value_error", "missing"):
-        text = f"{text} (found {first['input']!r})"
-    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    return f"{key}: {text}{more}" if key else f"{text}{more}"
+    others = [detail for detail in details if detail["type"] not in _GROUPED]
+    for detail in details:
+        kind = detail["type"] if detail["type"] in _GROUPED else ""
+        if kind in said:
+            continue
+        if kind:
+            keys = [_key(other) for other in details if other["type"] == kind]
+            said[kind] = f"{', '.join(keys)}: {_GROUPED[kind]}"
+        else:
+            said[kind] = f"{_complaint(detail)}{_more(len(others) - 1)}"
+    return "; ".join(said.values())
+
+
+def _complaint(detail: Any) -> str:
+    text: str = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] != "value_error":
+        text = f"{text} (found {detail['input']!r})"
+    return f"{_key(detail)}: {text}" if detail["loc"] else text
+
+
+def _key(detail: Any) -> str:
+    return ".".join(str(part) for part in detail["loc"])
+
+
+def _more(count: int) -> str:
+    return f" (and {count} more)" if count else ""
 
 
 class _Loader(yaml.SafeLoader):

@@ -72,7 +72,7 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pyarrow.Table:
         with pyarrow.parquet.ParquetFile(path) as file:
             missing = [name for name in columns or () if name not in file.schema_arrow.names]
             if missing:
-                raise ScalebedError(f"{path} has no column {missing[0]!r}")
+                raise ScalebedError(f"{path} has no column {', '.join(map(repr, missing))}")
             return file.read(columns=columns)
     except (pyarrow.ArrowException, OSError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")

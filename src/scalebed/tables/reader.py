@@ -44,7 +44,9 @@ class StudyDatabase:
             raise ScalebedError(f"cannot open {path} as a DuckDB database: {reason}") from error
         if missing := [table.name for table in TABLES if table.name not in tables]:
             self.close()
-            raise ScalebedError(f"{path} is not the database of a study: no table {missing[0]!r}")
+            raise ScalebedError(
+                f"{path} is not the database of a study: no table {', '.join(map(repr, missing))}"
+            )
         self._add_missing(CELLS)
 
     def _add_missing(self, table: Table) -> None:

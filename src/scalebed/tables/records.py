@@ -13,6 +13,7 @@ import pyarrow
 
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json
+from scalebed.core.permission import plain
 from scalebed.core.provenance import digest
 from scalebed.tables.arrow import is_finite_number, read_parquet
 from scalebed.tables.declared.cells import CELLS, CURVES, LOSSES, TASKS
@@ -180,7 +181,9 @@ def _check_params(path: Path, metrics: Mapping[str, Any], listed: Mapping[str, A
     without them would otherwise slip in.
     """
     expected = listed.get("params_digest")
-    if expected is not None and digest(_take(path, metrics, "params", "dict")) != expected:
+    if expected is None:
+        return
+    if digest(plain(_take(path, metrics, "params", "dict"))) != expected:
         raise ScalebedError(
             f"{path}: the cell was trained with other values of 'params' than the study now has "
             "(`scalebed plan` names them); delete the file and run again to retrain it"

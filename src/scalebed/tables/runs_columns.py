@@ -30,6 +30,8 @@ def read_file(path: Path, columns: Mapping[str, str]) -> pyarrow.Table:
     suffix = path.suffix.lower()
     if suffix not in (*_DELIMITERS, ".parquet"):
         raise ScalebedError(f"{path} ends in {suffix!r}, expected .csv, .tsv or .parquet")
+    if path.is_dir():
+        raise ScalebedError(f"cannot read {path}: it is a folder, expected a file")
     if not path.is_file():
         raise ScalebedError(f"cannot read {path}: no such file")
     if path.stat().st_size == 0:

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pandas
 
-from scalebed.laws.forms.base import Index
+from scalebed.laws.forms.base import Array, Index
 from scalebed.tables.runs_table import RunTable
+from scalebed.tables.runs_units import unit_notes
 
 _FLOPS_TOLERANCE = 0.05
+_NEAR_POWER = 0.5
+"""Largest distance from a power of 1,000, in powers of ten; laws of FLOPs differ by less."""
 _NAMED = 10
 _ROWS = 5
 
@@ -74,6 +77,7 @@ def repeats_note(table: RunTable) -> str:
 def notes(table: RunTable) -> Iterator[str]:
     """Sentences on names, rows that repeat others or are set aside, checkpoints and FLOPs."""
     yield from table.naming.notes
+    yield from unit_notes(table)
     if table.repeats:
         yield repeats_note(table)
     yield from _unfinished_notes(table)
@@ -159,8 +163,20 @@ def _flops_notes(table: RunTable) -> Iterator[str]:
         yield (
             f"flops of {off.size} of {table.params.size} runs differ from 6 N D by more than 5 %: "
             f"row {table.rows[i]} has {table.flops[i]:.3g}, 6 N D is {usual[i]:.3g}; "
-            "only N and D enter the laws"
+            f"only N and D enter the laws{_power_of_1000(table.flops / usual)}"
         )
+
+
+def _power_of_1000(ratio: Array) -> str:
+    """Say that FLOPs differ from 6 N D by one power of 1,000 in all rows, "" if they do not."""
+    power = np.log10(ratio[np.isfinite(ratio) & (ratio > 0)])
+    thousands = round(float(np.median(power)) / 3) if power.size else 0
+    if not thousands or np.abs(power - 3 * thousands).max() > _NEAR_POWER:
+        return ""
+    return (
+        f"; in every row they are about {10.0 ** (3 * thousands):.0e} times 6 N D, so params, "
+        "tokens or flops are in another unit"
+    )
 
 
 def _label(table: RunTable, i: int) -> str:

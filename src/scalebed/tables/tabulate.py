@@ -109,8 +109,9 @@ def _tasks(records: Iterable[CellRecords], average: Sequence[str]) -> list[dict[
         done = {row["task"] for row in record.tasks}
         missing = sorted(set(average) - done) if done else []
         if missing:
+            named = ", ".join(map(repr, missing))
             raise ScalebedError(
-                f"tasks.json of {record.metrics['cell']} has no task {missing[0]!r}, "
+                f"tasks.json of {record.metrics['cell']} has no task {named}, "
                 "which the study counts in the average error"
             )
         rows += [{**row, "in_average": row["task"] in average} for row in record.tasks]

@@ -8,6 +8,7 @@ from scalebed.core.backends import Backend
 from scalebed.core.cells import Cell
 from scalebed.core.declared import check_limits, read_dataclass
 from scalebed.core.errors import ScalebedError
+from scalebed.core.permission import KEY, NOT_ALLOWED
 from scalebed.core.trunks import COOLING, Trunk
 from scalebed.core.values import Count, Training
 
@@ -57,7 +58,7 @@ class Recipe(Training):
 
 
 _KEYS = ("model", "recipe", "tokens", "steps", "numerics")
-_OPTIONAL = ("allow_repeats",)
+_OPTIONAL = (KEY,)
 
 
 def check_outline(params: Any) -> None:
@@ -119,8 +120,8 @@ def check_tokens(params: Mapping[str, Any], there: int, dataset: str) -> None:
         If it is not, and the study does not allow repeats.
     """
     wanted = params["tokens"]
-    if wanted > there and not params.get("allow_repeats", False):
+    if wanted > there and not params.get(KEY, False):
         raise CellFailure(
             f"the cell needs {wanted:,} tokens, but data set {dataset} has {there:,} and "
-            "the study does not allow repeats"
+            f"{NOT_ALLOWED}"
         )

@@ -11,7 +11,7 @@ import numpy as np
 from scalebed.core.errors import ScalebedError
 from scalebed.decide.sources import is_table
 from scalebed.predict.open_database import open_any
-from scalebed.tables.runs_file import read_runs
+from scalebed.tables.runs_units import read_counted
 from scalebed.watch.seals import target_text
 
 _SAME: Final = 1e-2
@@ -50,7 +50,7 @@ def measured_of(source: str, seal: Mapping[str, Any]) -> float:
 
 
 def _table(source: str, seal: Mapping[str, Any]) -> Iterator[tuple[float, float, float]]:
-    table, response = read_runs(Path(source)), seal["prediction"]["response"]
+    table, response = read_counted(Path(source)), seal["prediction"]["response"]
     values = {**table.losses, **table.errors}.get(response)
     if values is None:
         raise ScalebedError(f"{source} has no column {response}")

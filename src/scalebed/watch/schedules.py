@@ -87,7 +87,7 @@ def read_plan(path: str | Path, warmup: int | None) -> Schedule:
     table = read_file(Path(path), {})
     missing = [name for name in ("step", "lr") if name not in table.column_names]
     if missing:
-        raise ScalebedError(f"{path} has no column {missing[0]}, expected step and lr")
+        raise ScalebedError(f"{path} has no column {', '.join(missing)}, expected step and lr")
     steps, rates = (numbers(Path(path), name, table[name]) for name in ("step", "lr"))
     if np.any(np.diff(steps) <= 0) or not np.all(np.isfinite(rates)) or rates.min() < 0:
         raise ScalebedError(f"{path}: expected steps that rise, and learning rates of 0 and more")

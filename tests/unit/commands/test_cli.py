@@ -24,7 +24,10 @@ from scalebed.study.load import load_any
 ROOT = Path(__file__).parents[3]
 EXAMPLES = PEOPLE | CONTRIBUTORS
 VERBS = (*EXAMPLES, *RULES)
-HELPERS = ("cli", "declare", "extras", "rules", "source_options", "targets", "training")
+HELPERS = (
+    *("cli", "declare", "extras", "rules", "source_options", "targets", "training"),
+    "written",
+)
 DECLARED = {verb: rule for verb, rule in RULES.items() if rule is not None}
 HEAVY = "{'torch', 'pandas', 'scipy', 'numpy', 'pydantic', 'yaml', 'duckdb'}"
 

@@ -333,7 +333,10 @@ def test_odd_studies_get_a_page(tmp_path, kind):
 
 def test_the_table_for_the_terminal(database, capsys, page):
     assert main(["show-predictions", "--database", str(database)]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    shown = capsys.readouterr().out.splitlines()
+    end = shown.index(f"database  {database}")
+    # Statements on a prediction stand below its row, cells without a model below everything.
+    lines = [line for line in shown[: end + 1] if not line.startswith("    ")]
     assert len(lines[1:13]) == 12
     assert lines[0].split()[:3] == ["data", "set", "size"]
     refused = [line for line in lines if "fit refused" in line]
@@ -341,6 +344,19 @@ def test_the_table_for_the_terminal(database, capsys, page):
     assert "4 of 4 inside the 90 % prediction interval" in lines[14]
     assert lines[-2] == f"report    {database.with_name('report.html')}"
     assert lines[-1] == f"database  {database}"
+    for word in ("numbers", "evidence"):
+        said = [line for line in shown if line.startswith(f"    {word}: ")]
+        assert len(said) == {"numbers": 10, "evidence": 8}[word]
+    with StudyDatabase(database) as study:
+        rows = study.rows("SELECT numbers, evidence FROM predictions WHERE role = 'target'")
+        reasons = study.rows("SELECT cell, status, reason FROM cells WHERE status <> 'done'")
+    told = {f"    {key}: {row[key]}" for row in rows for key in row}
+    assert {line for line in shown if line.startswith("    evidence")} <= told
+    assert len([line for line in shown if "numbers: refused: one ray of M" in line]) == 2
+    assert shown[end + 2].startswith("2 of 54 cells are without a model")
+    ended = {f"  {row['cell']}: {row['status']}: {row['reason']}" for row in reasons}
+    assert len(ended) == 2
+    assert set(shown[end + 3 :]) == ended
 
 
 def test_the_verb_writes_the_same_page_again(database, tmp_path, page):

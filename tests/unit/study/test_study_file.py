@@ -13,6 +13,8 @@ from small_study import study_values
 
 from scalebed.core.cells import Cell
 from scalebed.core.errors import ScalebedError
+from scalebed.plan import rule_params
+from scalebed.study.amounts import amounts
 from scalebed.study.imported import ImportedStudy
 from scalebed.study.load import load_any
 from scalebed.study.search import SearchStudy
@@ -105,6 +107,18 @@ def test_shipped_studies_are_valid_and_name_their_schema(path):
         (("fit", "loss_cells"), [{"sizes": ["huge"]}], ["fit.loss_cells.sizes", "'huge'"]),
         (("fit", "loss_cells"), [{"ratios": [7]}], ["fit.loss_cells[0] matches no cell"]),
         (("fit", "targets"), [{"seeds": [3]}], ["fit.targets[0] matches no cell"]),
+        (
+            ("fit", "loss_cells"),
+            [{"ratios": [5, 7]}],
+            ["fit.loss_cells[0]: ratios 7", "there is 5,"],
+        ),
+        (("exclude",), [{"seeds": [0, 3]}], ["exclude[0]: seeds 3 matches no cell; there is 0"]),
+        (("fit", "targets"), [{"params": [1e7, 4e8]}], ["params [10M, 400M] matches no cell"]),
+        (("fit", "targets"), [{"params": [7, 70]}], ["fit.targets.0.params", "is a unit missing"]),
+        (("fit", "targets"), [{"tokens": [2e9]}], ["fit.targets.0.tokens", "[lowest, highest]"]),
+        (("fit", "targets"), [{"flops": ["2e12", "1e12"]}], ["2e12 is above the highest 1e12"]),
+        (("fit", "targets"), [{"params": [None, None]}], ["fit.targets.0.params", "without ends"]),
+        (("fit", "targets"), [{"params": [True, None]}], ["fit.targets.0.params", "'True'"]),
         (("fit", "targets"), [{"sizes": ["small"]}], ["is a target and fitted to as well"]),
         (("recipes", "base", "sizes"), {"huge": {}}, ["recipes.base.sizes", "'huge'"]),
         (("sizes",), "chinchilla", ["sizes", "'chinchilla'", "gadre2024"]),
@@ -138,6 +152,32 @@ def test_missing_sections_are_named(key):
     values = study_values()
     del values[key]
     assert f"{key}: Field required" in complaint(values)
+
+
+def test_all_keys_that_are_missing_or_unknown_are_named_at_once():
+    values = study_values()
+    for key in ("title", "sizes", "fit"):
+        del values[key]
+    text = complaint(values | {"colour": 1, "shape": 2})
+    assert text == ("study.yaml: title, sizes, fit: Field required; colour, shape: unknown key")
+
+
+def test_other_complaints_are_counted():
+    values = study_values() | {"bootstrap": {"draws": 1, "level": 90}}
+    assert complaint(values).endswith("(found 1) (and 1 more)")
+
+
+def test_cells_are_chosen_by_ranges_as_they_are_trained():
+    study = parse_study(study_values(), "study.yaml")
+    known = {cell: amounts(study, cell) for cell in study.cells()}
+    values = sorted(amount["tokens"] for amount in known.values())
+    low, high = values[2], values[-3]
+    chosen = parse_study(changed("fit", "loss_cells", value=[{"tokens": [low, high]}]), "s")
+    assert {cell for cell, role in roles(chosen).items() if role["fit_loss"]} == {
+        cell for cell, amount in known.items() if low <= amount["tokens"] <= high
+    }
+    spec = rule_params.cell(study, study.cells()[0])
+    assert known[study.cells()[0]]["tokens"] == spec["tokens"]
 
 
 @pytest.mark.parametrize("values", [None, "text", 3, ["a", "list"]])

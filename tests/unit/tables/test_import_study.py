@@ -10,9 +10,11 @@ from scalebed.commands.cli import main
 from scalebed.core.errors import ScalebedError
 from scalebed.core.provenance import canonical_json
 from scalebed.plan import rule_params
+from scalebed.predict.open_study import read_tables
 from scalebed.study.imported import ImportedStudy
 from scalebed.study.load import load_any, parse_any
 from scalebed.tables.imports.table import import_cells, size_name
+from scalebed.tables.imports.tabulate import tabulate_import
 from scalebed.tables.reader import StudyDatabase
 
 VALUES = {
@@ -142,6 +144,63 @@ def test_a_selector_that_matches_nothing_is_named(tmp_path, capsys):
     source, out = str(tmp_path / "runs.csv"), str(tmp_path / "tables")
     assert main(["import-cells", "--params", params, "--source", source, "--out", out]) == 2
     assert "fit.targets[0] matches no cell" in capsys.readouterr().err
+
+
+def imported(tmp_path, **fit):
+    """Return the rows of the cells of a study, by its selectors."""
+    table(tmp_path)
+    values = VALUES | {"fit": VALUES["fit"] | fit}
+    params = rule_params.imported(parse_any(values, "study.yaml"))
+    # As they come to the job.
+    params = json.loads(canonical_json(params))
+    tabulate_import(params, tmp_path / "runs.csv", tmp_path / "tables")
+    return read_tables(tmp_path / "tables")["cells"]
+
+
+@pytest.mark.parametrize(
+    ("fit", "said"),
+    [
+        # The names one would give them are not those they got: 4 points of 11 were fitted.
+        (
+            {"loss_cells": [{"sizes": ["10m", "33m", "101m"]}]},
+            "fit.loss_cells[0]: sizes '33m', '101m' match no cell; there is 10m, 30m, 100m, 1000m",
+        ),
+        (
+            {"targets": [{"sizes": ["1000m"], "ratios": [20, 40]}]},
+            "fit.targets[0]: ratios 40 matches no cell beside its other keys; there is 20, 80",
+        ),
+        ({"scatter_cells": [{"datasets": ["web", "book"]}]}, "datasets 'book' matches no cell"),
+        ({"error_cells": [{"recipes": ["base"]}]}, "recipes 'base' matches no cell; there is imp"),
+        (
+            {"targets": [{"params": ["2B", None]}]},
+            "fit.targets[0] matches no cell of the grid: params [2B, null] matches no cell; "
+            "there is 10M .. 1B",
+        ),
+    ],
+)
+def test_every_value_of_a_selector_has_to_match_an_imported_cell(tmp_path, fit, said):
+    with pytest.raises(ScalebedError) as caught:
+        imported(tmp_path, **fit)
+    assert str(caught.value).startswith(f"study mine, cells of {tmp_path / 'runs.csv'}: fit.")
+    assert said in str(caught.value)
+
+
+def test_imported_cells_are_chosen_by_ranges(tmp_path):
+    targets = [{"params": ["1e8", None], "tokens": [3e9, None], "datasets": ["web"]}]
+    rows = imported(tmp_path, loss_cells=[{"flops": [None, 5e16]}], targets=targets)
+    chosen = {(row["params"], row["tokens"]) for row in rows if row["target"]}
+    assert chosen == {(10**8, 8 * 10**9), (10**9, 2 * 10**10), (10**9, 8 * 10**10)}
+    for row in rows:
+        assert row["fit_loss"] == (6 * row["params"] * row["tokens"] <= 5e16)
+
+
+def test_a_study_without_ranges_has_the_parameters_of_before_there_were_any():
+    fit = rule_params.imported(parse_any(VALUES, "study.yaml"))["fit"]
+    keys = {"datasets", "sizes", "ratios", "recipes", "seeds"}
+    assert [set(selector) for selector in fit["loss_cells"] + fit["targets"]] == [keys, keys]
+    ranged = VALUES | {"fit": VALUES["fit"] | {"targets": [{"params": ["1B", None]}]}}
+    fit = rule_params.imported(parse_any(ranged, "study.yaml"))["fit"]
+    assert [set(selector) for selector in fit["targets"]] == [keys | {"params"}]
 
 
 def test_study_files_are_read_by_kind(tmp_path):

@@ -224,7 +224,8 @@ def test_equal_tokens_at_another_step_are_a_checkpoint(tmp_path):
 def test_of_a_run_that_finished_the_last_row_counts(tmp_path):
     text = (
         "run,dataset,params,tokens,loss,status\n"
-        "a,x,1,9,3,finished\na,x,1,2,5,finished\na,y,1,2,5,finished\nb,x,1,4,4,finished\n"
+        "a,x,1e6,9e6,3,finished\na,x,1e6,2e6,5,finished\na,y,1e6,2e6,5,finished\n"
+        "b,x,1e6,4e6,4,finished\n"
     )
     table = read(tmp_path, text)
     assert table.finished.tolist() == [True, False, True, True]

@@ -11,9 +11,9 @@ from scalebed.core import arithmetic
 from scalebed.core.cells import Cell
 from scalebed.core.errors import ScalebedError
 from scalebed.tables.imports.base import Imported, Row
-from scalebed.tables.runs_file import read_runs
 from scalebed.tables.runs_notes import notes, reason, repeats_note
 from scalebed.tables.runs_table import RunTable
+from scalebed.tables.runs_units import read_counted
 
 _UNITS = ((10**9, "b"), (10**6, "m"), (10**3, "k"))
 _RECIPE = "imported"
@@ -41,7 +41,7 @@ def import_cells(path: Path, options: dict[str, Any]) -> Imported:
     """
     if options:
         raise ScalebedError(f"source.options: the importer table has no option {min(options)!r}")
-    runs = read_runs(path)
+    runs = read_counted(path)
     if runs.repeats:
         _log.warning("%s", repeats_note(runs))
     found = Imported(cells=[], facts={"notes": " ".join(notes(runs))})

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import scalebed
-from scalebed.core.cells import Cell
+from scalebed.core.cells import RANGES, Cell
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import write_parquet
 from scalebed.study.roles import cell_roles
@@ -49,7 +49,7 @@ def tabulate_import(params: Mapping[str, Any], path: Path, out: Path) -> None:
     """
     found = get_importer(params["importer"]).import_cells(path, params["options"])
     rows = {
-        CELLS: _cells(found, params["fit"]),
+        CELLS: _cells(found, params, path),
         LOSSES: _filled(LOSSES, found.losses),
         TASKS: _tasks(found, params),
         PROVENANCE: _provenance(found, params),
@@ -73,18 +73,24 @@ def _filled(table: Table, rows: list[Row]) -> list[Row]:
     return [empty | row for row in rows]
 
 
-def _cells(found: Imported, selectors: Mapping[str, Any]) -> list[Row]:
-    cells = [Cell(*(row[name] for name in Cell._fields)) for row in found.cells]
-    roles = cell_roles(cells, Fit.model_validate({"loss": "any", **selectors}))
-    rows = [row | roles[cell] for cell, row in zip(cells, found.cells, strict=True)]
-    return _filled(CELLS, rows)
+def _cells(found: Imported, params: Mapping[str, Any], path: Path) -> list[Row]:
+    cells = {Cell(*(row[name] for name in Cell._fields)): row for row in found.cells}
+    fit = Fit.model_validate({"loss": "any", **params["fit"]})
+    try:
+        roles = cell_roles(list(cells), fit, lambda cell: {k: cells[cell].get(k) for k in RANGES})
+    except ScalebedError as error:
+        raise ScalebedError(f"study {params['study']}, cells of {path}: {error}") from error
+    return _filled(CELLS, [row | roles[cell] for cell, row in cells.items()])
 
 
 def _tasks(found: Imported, params: Mapping[str, Any]) -> list[Row]:
     names = {row["task"] for row in found.tasks}
     average = names if params["average"] is None else set(params["average"])
     if names and (missing := sorted(average - names)):
-        raise ScalebedError(f"average: no task is called {missing[0]!r} in what was imported")
+        raise ScalebedError(
+            f"study {params['study']}: average: no task is called "
+            f"{', '.join(map(repr, missing))}; there is {', '.join(sorted(names))}"
+        )
     rows = [
         row | {"suite": params["importer"], "in_average": row["task"] in average}
         for row in found.tasks
