@@ -22,8 +22,10 @@ from scalebed.tables.declared.cells import (
     TASKS,
 )
 from scalebed.tables.declared.columns import Table
-from scalebed.tables.imports.base import Imported, Row, get_importer
+from scalebed.tables.imports.base import Imported, Row, import_any
 
+# There is nothing to fit a planned cell to, and all to predict.
+_TO_COME = {"fit_loss": False, "fit_error": False, "target": True, "scatter": False}
 _log = logging.getLogger(__name__)
 
 
@@ -47,9 +49,9 @@ def tabulate_import(params: Mapping[str, Any], path: Path, out: Path) -> None:
         If the source cannot be read, a selector matches no cell, or a task of the average is
         missing everywhere.
     """
-    found = get_importer(params["importer"]).import_cells(path, params["options"])
+    found = import_any(params["importer"], path, params["options"])
     rows = {
-        CELLS: _cells(found, params["fit"]),
+        CELLS: imported_cells(found, params["fit"]),
         LOSSES: _filled(LOSSES, found.losses),
         TASKS: _tasks(found, params),
         PROVENANCE: _provenance(found, params),
@@ -73,10 +75,18 @@ def _filled(table: Table, rows: list[Row]) -> list[Row]:
     return [empty | row for row in rows]
 
 
-def _cells(found: Imported, selectors: Mapping[str, Any]) -> list[Row]:
+def imported_cells(found: Imported, selectors: Mapping[str, Any]) -> list[Row]:
+    """Return the rows of table ``cells`` with what each is there for; planned ones are targets.
+
+    Raises
+    ------
+    ScalebedError
+        If a selector matches no cell, or a cell is both fitted to and a target.
+    """
     cells = [Cell(*(row[name] for name in Cell._fields)) for row in found.cells]
     roles = cell_roles(cells, Fit.model_validate({"loss": "any", **selectors}))
     rows = [row | roles[cell] for cell, row in zip(cells, found.cells, strict=True)]
+    rows = [row | _TO_COME if row["status"] == "planned" else row for row in rows]
     return _filled(CELLS, rows)
 
 
