@@ -62,14 +62,15 @@ def read_rows(path: Path, options: Mapping[str, Any]) -> Rows:
     path
         File or folder.
     options
-        Those of histories, and ``tasks: yes`` for the errors of tasks.
+        Those of histories; ``losses`` and ``tasks``, if ``yes``, add the other losses and the
+        errors of tasks, each of which gets a law.
 
     Raises
     ------
     ScalebedError
         If a file cannot be read, or is of an unknown size.
     """
-    check_options("olmo_ladder", options, (*OPTIONS, "tasks"))
+    check_options("olmo_ladder", options, (*OPTIONS, "losses", "tasks"))
     histories = [_history(run, file, options) for run, file in files_of(path)]
     rows = rows_of(path, histories, options)
     return rows._replace(notes=(*rows.notes, "params are those that the ladder's own fits take"))
@@ -90,15 +91,25 @@ def _history(run: str, file: Path, options: Mapping[str, Any]) -> History:
     columns: dict[str, Any] = {"step": table["_step"]} if "_step" in found else {}
     if _TOKENS in found:
         columns["tokens"] = table[_TOKENS]
+    elif {"_step", _BATCH} <= set(found):
+        steps, batch = (numbers(file, name, table[name]) for name in ("_step", _BATCH))
+        columns["tokens"] = steps * batch
     if not elsewhere:
         columns["params"] = np.full(table.num_rows, params)
     columns["loss"] = table[asked]
     used = {"_step", _TOKENS, asked}
     for name in found:
-        if (match := _LOSS.fullmatch(name)) and name != asked:
+        if (match := _LOSS.fullmatch(name)) and name != asked and _yes(options, "losses"):
             columns[f"loss_{match[1]}"] = table[name]
-        elif (match := _ACCURACY.fullmatch(name)) and options.get("tasks"):
+        elif (match := _ACCURACY.fullmatch(name)) and _yes(options, "tasks"):
             columns[f"error_{match[1]}"] = 1 - numbers(file, name, table[name])
         elif name not in used and not name.startswith("eval/"):
             columns[name] = table[name]
     return History(run, pyarrow.table(columns), "loss")
+
+
+def _yes(options: Mapping[str, Any], key: str) -> bool:
+    value = options.get(key, False)
+    if value not in (True, False, "yes", "no"):
+        raise ScalebedError(f"option {key} is {value!r}, expected yes or no")
+    return value in (True, "yes")
