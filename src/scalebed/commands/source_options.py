@@ -56,7 +56,7 @@ def format_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="an option of the format, see docs/import.md; may be given several times",
+        help="an option of the format, see docs/tables.md; may be given several times",
     )
 
 

@@ -171,7 +171,7 @@ def refused(table: RunTable, losses: Mapping[str, Stage], settings: Settings) ->
 
 
 def _is_lost(note: str) -> bool:
-    return "finite loss:" in note or "no finished run" in note
+    return any(words in note for words in ("finite loss:", "no loss yet:", "no finished run"))
 
 
 def _given(groups: list[Group], response: str, settings: Settings) -> dict[str, Given]:

@@ -19,11 +19,11 @@ class Source(Strict):
 
     importer: Literal["testbed", "table"] | RunFormat
     """`testbed` reads the published testbed of arXiv 2403.08540, `table` a CSV or parquet file, the
-    others what trackers and papers write, see docs/import.md."""
+    others what trackers and papers write, see docs/tables.md."""
     path: str | None = None
     """File or folder; `--config testbed=PATH` replaces it. A testbed without path is fetched."""
     options: dict[str, Any] = {}
-    """Options of the importer, see docs/import.md."""
+    """Options of the importer, see docs/tables.md."""
 
     @model_validator(mode="after")
     def _needs(self) -> Self:

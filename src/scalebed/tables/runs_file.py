@@ -143,18 +143,34 @@ def _table(
 
 
 def _planned(blank: Mask, read: dict[str, Array], words: dict[str, Words]) -> Mask:
-    """Rows with N and D, of a run that has not begun by its status or, without one, its loss."""
-    waiting = blank
+    """Rows with N and D, of a run that has not begun by its status or, without one, its columns.
+
+    What has a further loss or an error was measured, so that its loss is lost.
+    """
+    measured = [found for name, found in read.items() if _is_measured(name)]
+    waiting = blank & np.all([np.isnan(found) for found in measured], axis=0)
     if "status" in words:
-        waiting = is_planned(words["status"]) | blank & (words["status"] == "")
+        waiting = is_planned(words["status"]) | waiting & (words["status"] == "")
     placed = [np.isfinite(read[key]) & (read[key] > 0) for key in ("params", "tokens")]
     return np.asarray(waiting & placed[0] & placed[1], dtype=bool)
 
 
+def _is_measured(name: str) -> bool:
+    return name.split("_")[0] in ("loss", "error")
+
+
 def _with_tokens(path: Path, naming: Naming, read: dict[str, Array]) -> Naming:
-    """Derive D from M or C where no column has it."""
+    """Derive D from M or C where no column has it.
+
+    Raises
+    ------
+    ScalebedError
+        If neither of them was what its name said.
+    """
     if "tokens" in read:
         return naming
+    if "ratio" not in read and "flops" not in read:
+        raise ScalebedError(f"{path} has no column tokens ({'; '.join(naming.notes)})")
     name = naming.columns["ratio" if "ratio" in read else "flops"]
     if "ratio" in read:
         read["tokens"], rule = read["ratio"] * read["params"], f"D = M N with M of `{name}`"

@@ -157,6 +157,8 @@ def test_histories_stand_beside_the_page_of_their_project(tmp_path):
     assert table.tokens.tolist() == [220e6, 660e6]
     assert table.losses["loss"].tolist() == [6.5, 6.5]
     assert table.finished.tolist() == [True, False]
+    with pytest.raises(ScalebedError, match="rows=all needs the tokens of every row"):
+        read_runs(tmp_path / "h", {}, None, {"runs": str(side), "rows": "all"})
     written(tmp_path, "h/jade.csv", HISTORY)
     table = read_runs(tmp_path / "h", {}, None, {"runs": str(side)})
     assert table.finished.tolist() == [False, True, False]
@@ -353,6 +355,9 @@ def test_an_isoflop_table_has_its_tokens_from_c_and_n(tmp_path):
     assert recognised(both, {}) == "table"
     assert read_runs(both).tokens.tolist() == [7, 7]
     assert read_runs(both, {}, "isoflop").tokens.tolist() == [1e10, 1e10]
+    words = written(tmp_path, "words.csv", "compute,N,loss\n8xA100,1e8,3.2\n9xA100,2e8,3.0\n")
+    with pytest.raises(ScalebedError, match=r"no column tokens .*`compute` is not read as flops"):
+        read_runs(words)
 
 
 def test_ratios_stand_for_tokens_and_are_coordinates_as_given(tmp_path):

@@ -115,17 +115,26 @@ def rows_of(path: Path, histories: Iterable[History], options: Mapping[str, Any]
         raise ScalebedError(f"{path} holds no run")
     table = pyarrow.concat_tables(parts, promote_options="permissive")
     notes = [] if every else ["of every run the last row with a loss counts (--option rows=all)"]
+    own = bool(candidates(table.column_names, "tokens"))
     if "runs" in options:
         table, more = _beside(table, Path(options["runs"]))
         notes += more
+        if every and not own and "tokens_per_step" not in options and not _per_step(table):
+            raise ScalebedError(
+                f"{path}: rows=all needs the tokens of every row, and {options['runs']} has those "
+                "of whole runs; expected --option tokens_per_step=N"
+            )
     for key in ("params", "dataset"):
         if key in options:
             table = _with(table, key, [_amount(options, key)] * table.num_rows)
     if not candidates(table.column_names, "params"):
         table, more = _sizes(path, table)
         notes += more
-    table, more = _tokens(path, table, options)
-    return Rows(table, {"run": "run", "loss": "loss"}, (*notes, *more))
+    known = own or (not every and bool(candidates(table.column_names, "tokens")))
+    if not known or "tokens_per_step" in options:
+        table, more = _tokens(path, table, options)
+        notes += more
+    return Rows(table, {"run": "run", "loss": "loss"}, tuple(notes))
 
 
 def _counted(path: Path, one: History, every: bool) -> pyarrow.Table:
@@ -236,15 +245,16 @@ def _sizes(path: Path, table: pyarrow.Table) -> tuple[pyarrow.Table, list[str]]:
     return _with(table, "params", values), ["params are read from the names of the runs"]
 
 
+def _per_step(table: pyarrow.Table) -> str | None:
+    """Return the column of the tokens of a step, None if there is none."""
+    return next((name for name in _PER_STEP if name in table.column_names), None)
+
+
 def _tokens(
     path: Path, table: pyarrow.Table, options: Mapping[str, Any]
 ) -> tuple[pyarrow.Table, list[str]]:
-    """Compute D as step times tokens of a step, where no column has it."""
-    names = table.column_names
-    per = next((name for name in _PER_STEP if name in names), None)
-    if candidates(names, "tokens") and "tokens_per_step" not in options:
-        return table, []
-    steps = candidates(names, "step")
+    """Compute D as step times tokens of a step."""
+    per, steps = _per_step(table), candidates(table.column_names, "step")
     if "tokens_per_step" in options:
         each: Any = _amount(options, "tokens_per_step")
     elif per is not None:

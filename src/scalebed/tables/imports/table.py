@@ -1,4 +1,4 @@
-"""Runs as the cells of a study; see docs/import.md for formats and docs/fit.md for rows."""
+"""Runs as the cells of a study; see docs/tables.md for formats and docs/fit.md for rows."""
 
 import logging
 from collections import defaultdict
