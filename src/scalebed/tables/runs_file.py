@@ -23,6 +23,7 @@ from scalebed.core.errors import ScalebedError
 from scalebed.laws.forms.base import Array, Index, Mask
 from scalebed.tables.imports.rows import read_rows
 from scalebed.tables.repeats import first_equal
+from scalebed.tables.runs_checks import checked
 from scalebed.tables.runs_columns import is_blank, names, numbers
 from scalebed.tables.runs_names import AMOUNTS, NEEDED, WORDS, Naming, plain, resolve
 from scalebed.tables.runs_rows import (
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 _FURTHER = ("loss_", "error_")
 _OF_TASKS = ("stderr", "chance", "items")
 _MAY_BE_EMPTY = ("seed", "trunk", "status")
-_UNIQUE_TOLERANCE = 1e-4
 _NO_NAMES: Mapping[str, str] = MappingProxyType({})
 _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 Words = npt.NDArray[np.object_]
@@ -86,7 +86,7 @@ def read_runs(
     counts = np.isfinite(read["loss"])
     if "status" in words:
         counts &= is_finished(words["status"])
-    naming, read = _checked(path, naming, read, counts)
+    naming, read = checked(path, naming, read, counts)
     compared = {name: found for name, found in words.items() if name in ("dataset", "run")}
     first = first_equal(table, compared)
     own = first == np.arange(first.size)
@@ -237,35 +237,6 @@ def _no_words(key: str, found: Words) -> str:
     return "nearly every row has another one" if 2 * len(set(found)) > found.size else ""
 
 
-def _checked(
-    path: Path, naming: Naming, read: dict[str, Array], counts: Mask
-) -> tuple[Naming, dict[str, Array]]:
-    """Refuse impossible numbers; those of a guess take the guess back."""
-    some = np.ones_like(counts)
-    checks: list[tuple[str, Mask, Mask, str]] = []
-    for name in ("params", "tokens"):
-        checks.append((name, (read[name] > 0) & np.isfinite(read[name]), counts, "above 0"))
-    if "unique_tokens" in read:
-        unique = read["unique_tokens"]
-        fine = (unique > 0) & (unique <= read["tokens"] * (1 + _UNIQUE_TOLERANCE))
-        checks.append(("unique_tokens", fine, counts, "above 0 and at most its tokens"))
-    for name in sorted(name for name in read if name.split("_")[0] in ("error", "chance")):
-        fine = np.isnan(read[name]) | ((read[name] >= 0) & (read[name] <= 1))
-        checks.append((name, fine, some, "an error rate within 0 .. 1"))
-    names = [name for name in read if name.split("_")[0] in ("stderr", "flops", "ratio")]
-    for name in names:
-        fine = np.isnan(read[name]) | ((read[name] >= 0) & np.isfinite(read[name]))
-        checks.append((name, fine, some, "at least 0"))
-    for name, fine, where, wanted in checks:
-        if name in naming.guessed and name not in NEEDED and not (fine | ~where).all():
-            naming = naming.without(name, f"not all of its numbers are {wanted}")
-            read = {key: found for key, found in read.items() if key != name}
-        else:
-            column = naming.columns.get(name, name)
-            _require(path, column, read[name], fine | ~where, wanted)
-    return naming, read
-
-
 def _runs_named(
     path: Path,
     naming: Naming,
@@ -311,11 +282,3 @@ def _codes(words: dict[str, Words]) -> Index:
     n = words["run"].size
     sets = pandas.factorize(words["dataset"])[0] if "dataset" in words else np.zeros(n, int)
     return codes_of(sets, words["run"])
-
-
-def _require(path: Path, name: str, values: Array, fine: Mask, wanted: str) -> None:
-    bad = np.flatnonzero(~fine)
-    if bad.size:
-        value = values[bad[0]]
-        shown = "empty or NaN" if np.isnan(value) else f"{value:.6g}"
-        raise ScalebedError(f"{path} row {bad[0] + 1}: {name} is {shown}, expected {wanted}")
