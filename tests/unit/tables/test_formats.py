@@ -370,6 +370,29 @@ def test_ratios_stand_for_tokens_and_are_coordinates_as_given(tmp_path):
     assert found.cells[1]["cell"].split("/")[2] == "ratio=20"
 
 
+def test_a_study_may_say_what_its_columns_are(tmp_path):
+    path = written(tmp_path, "a.csv", "size,D,nll,who\n1B,20B,2.5,x\n")
+    found = import_any("table", path, {"column": ["params=size,loss=nll", "run=who"]})
+    assert [(row["params"], row["tokens"]) for row in found.cells] == [(10**9, 2 * 10**10)]
+    assert [(row["key"], row["value"]) for row in found.arguments] == [("who", "x")]
+    with pytest.raises(ScalebedError, match="a plain table has no option 'sep'"):
+        import_any("table", path, {"sep": ";"})
+
+
+def test_seeds_unique_tokens_and_what_is_known_of_errors_arrive(tmp_path):
+    text = (
+        "seed,params,tokens,unique_tokens,loss,error_arc,stderr_arc,chance_arc,items_arc\n"
+        "7,1e9,2e10,1e10,2.5,0.5,0.01,0.75,100\n7,1e9,2e10,2e10,2.4,0.4,,,\n"
+    )
+    path = written(tmp_path, "a.csv", text)
+    found = import_any("table", path, {})
+    assert [(row["seed"], row["epochs"]) for row in found.cells] == [(7, 2), (0, None)]
+    first, second = found.tasks
+    assert (first["error_stderr"], first["chance_error"], first["items"]) == (0.01, 0.75, 100)
+    assert set(second) == {"cell", "task", "error"}
+    assert read_runs(path).ignored == ()
+
+
 def test_loss_curves_of_luo_et_al_are_read_as_they_are(tmp_path):
     folder = ZOO / "multipower"
     if not folder.is_dir():
