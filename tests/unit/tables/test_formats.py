@@ -90,6 +90,24 @@ def test_every_column_of_the_page_arrives_in_a_study(tmp_path):
     assert not {key for _, key in said} & {"config.n_params", "summary.val_loss"}
 
 
+def test_settings_without_a_place_do_not_hide_the_page(tmp_path):
+    # The header of exports that are in public repositories: settings have no config. before them.
+    text = (
+        '"Name","Agent","State","Notes","User","Tags","Created","Runtime","Sweep","lr","model",'
+        '"model.n_params","state","train_tokens","val/loss"\n'
+        '"a","-","finished","-","me","","2022-09-13T18:23:32.000Z","9","","0.1","llama","1B","x",'
+        '"20B","2.5"\n'
+        '"b","-","failed","-","me","","2022-09-13T18:23:32.000Z","9","","0.1","llama","2B","x",'
+        '"20B","2.4"\n'
+    )
+    table = read_runs(written(tmp_path, "page.csv", text))
+    assert table.run is not None
+    assert table.run.tolist() == ["a", "b"]
+    assert table.finished.tolist() == [True, False]
+    assert (table.params[0], table.tokens[0]) == (1e9, 2e10)
+    assert {"model", "state", "lr"} <= set(table.ignored)
+
+
 def test_runs_of_one_name_are_called_by_their_id(tmp_path):
     text = PAGE.replace('"ruby-2"', '"ruby-1"')
     table = read_runs(written(tmp_path, "wandb.csv", text))

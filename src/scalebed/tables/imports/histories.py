@@ -116,9 +116,11 @@ def rows_of(path: Path, histories: Iterable[History], options: Mapping[str, Any]
     table = pyarrow.concat_tables(parts, promote_options="permissive")
     notes = [] if every else ["of every run the last row with a loss counts (--option rows=all)"]
     own = bool(candidates(table.column_names, "tokens"))
+    columns = {"run": "run", "loss": "loss"}
     if "runs" in options:
-        table, more = _beside(table, Path(options["runs"]))
+        table, more, hints = _beside(table, Path(options["runs"]))
         notes += more
+        columns = {**hints, **columns}
         if every and not own and "tokens_per_step" not in options and not _per_step(table):
             raise ScalebedError(
                 f"{path}: rows=all needs the tokens of every row, and {options['runs']} has those "
@@ -134,7 +136,7 @@ def rows_of(path: Path, histories: Iterable[History], options: Mapping[str, Any]
     if not known or "tokens_per_step" in options:
         table, more = _tokens(path, table, options)
         notes += more
-    return Rows(table, {"run": "run", "loss": "loss"}, tuple(notes))
+    return Rows(table, columns, tuple(notes))
 
 
 def _counted(path: Path, one: History, every: bool) -> pyarrow.Table:
@@ -174,8 +176,11 @@ def _amount(options: Mapping[str, Any], key: str) -> Any:
     return value
 
 
-def _beside(table: pyarrow.Table, side: Path) -> tuple[pyarrow.Table, list[str]]:
-    """Add the columns of a table with a row a run; what a history says itself stays."""
+def _beside(table: pyarrow.Table, side: Path) -> tuple[pyarrow.Table, list[str], Mapping[str, str]]:
+    """Add the columns of a table with a row a run; what a history says itself stays.
+
+    Returns the table, notes and, by key, the columns that the format of `side` knows.
+    """
     rows = side_table(side)
     wanted = table["run"].to_pylist()
     key, places = match_runs(side, rows.table, wanted)
@@ -184,10 +189,10 @@ def _beside(table: pyarrow.Table, side: Path) -> tuple[pyarrow.Table, list[str]]
     new = [name for name in rows.table.column_names if name not in (*table.column_names, key)]
     for name in new:
         table = table.append_column(name, rows.table[name].take(_indices(at)))
-    notes = [f"runs stand in {side} by its column `{key}`"]
+    notes = [*rows.notes, f"runs stand in {side} by its column `{key}`"]
     if lacking:
         notes.append(f"{side} has no run {', '.join(lacking[:5])}{', ...' * (len(lacking) > 5)}")
-    return table, notes
+    return table, notes, {k: name for k, name in rows.columns.items() if name in new}
 
 
 def _indices(at: Sequence[int | None]) -> Any:

@@ -39,6 +39,8 @@ def recognises(path: Path, columns: Sequence[str]) -> bool:
 def read_rows(path: Path, options: Mapping[str, Any]) -> Rows:
     """Read the table; runs are called by ``Name`` where each has its own, else by ``ID``.
 
+    A setting may be called ``model`` or ``state`` as well, so the columns of the page come first.
+
     Raises
     ------
     ScalebedError
@@ -49,12 +51,17 @@ def read_rows(path: Path, options: Mapping[str, Any]) -> Rows:
     for name in _PACKED:
         if name in table.column_names and pyarrow.types.is_string(table[name].type):
             table = _unpacked(path, table, name)
-    if not {"Name", "ID"} <= set(table.column_names):
+    found = set(table.column_names)
+    if not {"Name", "State"} <= found:
         return Rows(table)
     names = table["Name"].to_pylist()
     own = all(names) and len(set(names)) == len(names)
-    key, why = ("Name", "") if own else ("ID", ", as several runs have one name")
-    return Rows(table, {"run": key}, (f"column `{key}` is read as run{why}",))
+    columns = {"status": "State"}
+    notes = ["column `State` is read as status"]
+    if own or "ID" in found:
+        columns["run"], why = ("Name", "") if own else ("ID", ", as several runs have one name")
+        notes.insert(0, f"column `{columns['run']}` is read as run{why}")
+    return Rows(table, columns, tuple(notes))
 
 
 def _unpacked(path: Path, table: pyarrow.Table, packed: str) -> pyarrow.Table:
