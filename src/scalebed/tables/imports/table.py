@@ -57,7 +57,7 @@ def import_runs(path: Path, form: str, options: Mapping[str, Any]) -> Imported:
     runs = read_runs(path, columns, form, given)
     if runs.repeats:
         _log.warning("%s", repeats_note(runs))
-    found = Imported(cells=[], facts={"notes": " ".join(notes(runs))})
+    found = Imported(cells=[], facts={"notes": "; ".join(notes(runs))})
     taken: defaultdict[Cell, set[int]] = defaultdict(set)
     further = _further(runs)
     for i, finished in enumerate(runs.finished):
