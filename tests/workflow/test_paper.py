@@ -75,7 +75,7 @@ def test_without_network_and_path_one_sentence_names_both_ways(shipped: Project)
     assert not (shipped.root / "results/imports/testbed/manifest.json").exists()
 
 
-def test_an_imported_study_has_no_plan(shipped: Project) -> None:
+def test_an_imported_study_that_is_not_fetched_has_no_plan(shipped: Project) -> None:
     result = shipped.scalebed("plan", "--study", "study.yaml")
     assert result.returncode == 2
-    assert "imports its cells" in result.stderr
+    assert "is not there: the study's first run fetches it" in result.stderr

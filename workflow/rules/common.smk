@@ -306,8 +306,8 @@ def import_source(wildcards):
 
 def import_content(wildcards):
     """Return a digest of the files given by path, so that new ones are noticed."""
-    path = import_path()
-    return path_digest(Path(path)) if path else ""
+    paths = [import_path(), STUDY.source.options.get("runs")]
+    return " ".join(path_digest(Path(path)) for path in paths if path)
 
 
 onstart:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
+from scalebed.commands.source_options import format_arguments, parse_options
 from scalebed.commands.targets import read_target
 
 
@@ -22,7 +23,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     from scalebed.core.values import Drawing, Interval, Objective, ObjectiveName
 
     add = parser.add_argument
-    add("table", type=Path, help="CSV, TSV or parquet: params, tokens, loss and more, a row a run")
+    add(
+        "table",
+        type=Path,
+        help="CSV, TSV or parquet: params, tokens, loss and more, a row a run; "
+        "or file or folder of another format",
+    )
+    format_arguments(parser)
     add(
         "--target",
         action="append",
@@ -96,7 +103,8 @@ def run(args: argparse.Namespace) -> None:
     out = args.out or Path(f"{args.table.stem}.fit.json")
     replaced = _replaced(out, args.table)
     targets = tuple(read_target(text, ("unique", "dataset")) for text in args.target)
-    table = read_counted(args.table, parse_columns(args.column))
+    columns = parse_columns(args.column)
+    table = read_counted(args.table, columns, args.format, parse_options(args.option))
     settings = table_settings(
         table,
         loss_law=args.loss_law,
@@ -208,7 +216,10 @@ def _fit_lines(fit: dict[str, Any], level: float) -> list[str]:
 
 
 def _prediction_line(row: dict[str, Any]) -> str:
-    head = f"  {row['dataset']}, N {row['params']:.4g}, D {row['tokens']:.4g}, {row['response']}:"
+    who = f"{row['run']}, " if row["run"] else ""
+    head = (
+        f"  {who}{row['dataset']}, N {row['params']:.4g}, D {row['tokens']:.4g}, {row['response']}:"
+    )
     if row["predicted"] is None:
         return f"{head} none, {row['reason']}"
     line = f"{head} {row['predicted']:.4f}"

@@ -1,4 +1,7 @@
-"""Show what a study would train, what it would cost, and why cells are not up to date."""
+"""Show what a study would train, what it would cost, and why cells are not up to date.
+
+Of a study that imports its cells: the cells and what each is there for.
+"""
 
 import argparse
 import json
@@ -7,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from scalebed.study.imported import ImportedStudy
     from scalebed.study.sections import Budget
 
 
@@ -42,7 +46,8 @@ def run(args: argparse.Namespace) -> None:
         print(study.name)
         return
     if isinstance(study, ImportedStudy):
-        raise ScalebedError(f"{args.study} imports its cells: there is nothing to train or to plan")
+        print(_imported(study, args), flush=True)
+        return
     if isinstance(study, SearchStudy):
         study = study.study()
     hardware = load_hardware(args.hardware) if args.hardware else LAPTOP
@@ -57,6 +62,14 @@ def run(args: argparse.Namespace) -> None:
     print(text, flush=True)
     if plan.refusals:
         raise ScalebedError("; ".join(plan.refusals))
+
+
+def _imported(study: "ImportedStudy", args: argparse.Namespace) -> str:
+    """Return the cells of an imported study and what each is there for."""
+    from scalebed.plan.imported import imported_plan, record, render
+
+    plan = imported_plan(study, Path())
+    return json.dumps(record(plan), indent=1) if args.json else render(plan, not args.summary)
 
 
 def _budget(args: argparse.Namespace) -> "Budget":

@@ -33,11 +33,50 @@ def source_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=NAME[,KEY=NAME...]",
         help="which column of a table is params, tokens, loss, ..., as in scalebed fit",
     )
+    format_arguments(parser)
     add("--interval", choices=get_args(Interval), help="how the law of a table is drawn")
     add("--level", type=float, help=f"content of the intervals of a table ({Drawing.level})")
     add("--draws", type=int, help=f"draws of the law of a table ({Drawing.draws})")
     add("--seed", type=int, default=0, help="seed of the draws of a table (0)")
     add("--json", action="store_true", help="print JSON in place of text")
+
+
+def format_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what says how runs are written down."""
+    from scalebed.core.values import RunFormat
+
+    add = parser.add_argument
+    add(
+        "--format",
+        choices=("table", *get_args(RunFormat)),
+        help="what the source is; recognised where that is sure",
+    )
+    add(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of the format, see docs/tables.md; may be given several times",
+    )
+
+
+def parse_options(texts: list[str]) -> dict[str, str]:
+    """Read the words KEY=VALUE of ``--option``.
+
+    Raises
+    ------
+    ScalebedError
+        If one has no value, or a key is given twice.
+    """
+    from scalebed.core.errors import ScalebedError
+
+    found: dict[str, str] = {}
+    for text in texts:
+        key, _, value = (part.strip() for part in text.partition("="))
+        if not key or not value or key in found:
+            raise ScalebedError(f"--option {text}: expected KEY=VALUE, each key once")
+        found[key] = value
+    return found
 
 
 def curves_of(args: argparse.Namespace) -> list[Curve]:
@@ -58,7 +97,8 @@ def curves_of(args: argparse.Namespace) -> list[Curve]:
         return [constant_curve(args.law, _constants(args.params))]
     if not args.source:
         raise ScalebedError("expected a table of runs, a study, or --law with --params")
-    curves = _table_curves(args) if is_table(args.source) else study_curves(open_any(args.source))
+    of_table = args.format is not None or is_table(args.source)
+    curves = _table_curves(args) if of_table else study_curves(open_any(args.source))
     if args.dataset is None:
         return curves
     found = [curve for curve in curves if curve.dataset == args.dataset]
@@ -93,7 +133,8 @@ def _table_curves(args: argparse.Namespace) -> list[Curve]:
     from scalebed.tables.runs_names import parse_columns
     from scalebed.tables.runs_units import read_counted
 
-    table = read_counted(Path(args.source), parse_columns(args.column))
+    columns = parse_columns(args.column)
+    table = read_counted(Path(args.source), columns, args.format, parse_options(args.option))
     given: dict[str, Any] = {"seed": args.seed, "loss_law": args.law, "interval": args.interval}
     given |= {"level": args.level, "draws": args.draws}
     return table_curves(table, table_settings(table, **given))

@@ -99,7 +99,7 @@ def flops_exact(shape: Shape, tokens: int) -> float:
     return 3.0 * (2.0 * matrices + attention) * float(tokens)
 
 
-def steps_for(params: int, ratio: int, batch_tokens: int) -> int:
+def steps_for(params: int, ratio: float, batch_tokens: int) -> int:
     """Return the whole number of steps whose tokens come closest to D = M·N (at least one)."""
     return max(1, round(ratio * params / batch_tokens))
 

@@ -18,7 +18,8 @@ class Cell(NamedTuple):
 
     dataset: str
     size: str
-    ratio: int
+    ratio: float
+    """M, whole for all that is trained here."""
     recipe: str
     seed: int
 

@@ -29,6 +29,18 @@ FLOPS: Final = Amount("FLOPs", 1e9, "1e22")
 PLAIN: Final = Amount("", 0.0, "2.5")
 
 
+def parse_amount(text: str) -> float | None:
+    """Return the number that an amount says, None if it is none: 7B, 1.4T, 1e22."""
+    found = _AMOUNT.fullmatch(text)
+    unit = _UNITS.get(found[2].lower()) if found else None
+    if found is None or unit is None:
+        return None
+    try:
+        return float(found[1].replace(",", "").replace("_", "")) * unit
+    except ValueError:
+        return None
+
+
 def read_amount(text: str, name: str, amount: Amount = PLAIN, zero: bool = False) -> float:
     """Read an amount.
 
@@ -49,14 +61,9 @@ def read_amount(text: str, name: str, amount: Amount = PLAIN, zero: bool = False
         If it is no amount above 0, or so small that a unit was forgotten.
     """
     expected = f"expected {amount.what or 'a number above 0,'} such as {amount.example}"
-    found = _AMOUNT.fullmatch(text)
-    unit = _UNITS.get(found[2].lower()) if found else None
-    if found is None or unit is None:
+    value = parse_amount(text)
+    if value is None:
         raise ScalebedError(f"{name} is {text!r}, {expected}")
-    try:
-        value = float(found[1].replace(",", "").replace("_", "")) * unit
-    except ValueError:
-        raise ScalebedError(f"{name} is {text!r}, {expected}") from None
     if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
         raise ScalebedError(f"{name} is {text!r}, {expected}, above 0")
     if 0 < value < amount.least:

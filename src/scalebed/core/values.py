@@ -21,6 +21,17 @@ Weights = Literal["equal", "evaluation"]
 Interval = Literal["bootstrap", "posterior"]
 Drawn = Literal["auto", "bootstrap", "posterior"]
 Schedule = Literal["cosine", "wsd"]
+RunFormat = Literal[
+    "lm_eval",
+    "tensorboard",
+    "wandb",
+    "olmo_ladder",
+    "wandb_history",
+    "isoflop",
+    "loss_curves",
+]
+"""What runs come in beside plain tables, in the order in which they are recognised; each is a
+module of `scalebed.tables.imports`."""
 CoolingShape = Literal["1-sqrt", "linear", "cosine", "square"]
 
 

@@ -1,5 +1,8 @@
 """A plan as text: one line a cell, then totals and warnings."""
 
+from collections.abc import Mapping, Sequence
+
+from scalebed.core.cells import Cell
 from scalebed.core.quantities import amount_text
 from scalebed.plan.durations import duration
 from scalebed.plan.plan import Plan, Row
@@ -28,10 +31,16 @@ def render(plan: Plan, cells: bool = True) -> str:
 
 def _table(plan: Plan) -> list[str]:
     ordered = sorted(plan.rows, key=lambda row: (row.cell.dataset, row.params, row.cell))
-    rows = [_HEADER, *(_columns(row, _naming(plan)) for row in ordered)]
+    called = naming([row.cell for row in plan.rows])
+    rows = [_HEADER, *(_columns(row, called) for row in ordered)]
     if plan.hardware.gpu:
         more = [_GPU_HEADER, *(_gpu_columns(row) for row in ordered)]
         rows = [(*row[:_TIME], *extra, *row[_TIME:]) for row, extra in zip(rows, more, strict=True)]
+    return aligned(rows)
+
+
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return lines of columns; the first row is the header, numbers stand to the right."""
     header = rows[0]
     widths = [max(len(row[index]) for row in rows) for index in range(len(header))]
     lines = []
@@ -43,26 +52,31 @@ def _table(plan: Plan) -> list[str]:
     return lines
 
 
-def _naming(plan: Plan) -> list[str]:
+def naming(cells: Sequence[Cell]) -> list[str]:
     """Return the coordinates worth showing: M has a column, others only where they differ."""
     always = ["dataset", "size"]
-    seen = {name: {getattr(row.cell, name) for row in plan.rows} for name in ("recipe", "seed")}
+    seen = {name: {getattr(cell, name) for cell in cells} for name in ("recipe", "seed")}
     return always + [name for name, values in seen.items() if len(values) > 1]
 
 
-def _columns(row: Row, naming: list[str]) -> tuple[str, ...]:
-    state = row.state
+def role_text(flags: Mapping[str, bool]) -> str:
+    """Say what a cell is there for, from its roles."""
     roles = [
         name
         for name, key in (("fit", "fit_loss"), ("error", "fit_error"), ("target", "target"))
-        if row.roles[key]
+        if flags[key]
     ]
     # Cells of the loss law usually fit the error law too; saying both would say nothing.
     if roles == ["fit", "error"]:
         roles = ["fit"]
+    return "+".join(roles) or "-"
+
+
+def _columns(row: Row, called: list[str]) -> tuple[str, ...]:
+    state = row.state
     return (
         " ".join(
-            f"{'seed ' if name == 'seed' else ''}{getattr(row.cell, name)}" for name in naming
+            f"{'seed ' if name == 'seed' else ''}{getattr(row.cell, name)}" for name in called
         ),
         amount_text(row.params, 4),
         amount_text(row.tokens, 4),
@@ -71,7 +85,7 @@ def _columns(row: Row, naming: list[str]) -> tuple[str, ...]:
         f"{row.cost:.2e}".replace("e+", "e"),
         duration(row.seconds, row.measured),
         "?" if row.epochs is None else f"{row.epochs:.2g}",
-        "+".join(roles) or "-",
+        role_text(row.roles),
         f"{state.name}: {state.reason}" if state.reason else state.name,
     )
 

@@ -133,7 +133,8 @@ def _shared(covariance: Covariance, new: Points) -> float:
     count = new.loss.size
     if count == 1:
         return covariance.size_share
-    return (covariance.common(new) - 1 / count) / (1 - 1 / count)
+    # Where they share nothing, rounding may leave less than that.
+    return max(0.0, (covariance.common(new) - 1 / count) / (1 - 1 / count))
 
 
 def _rung(

@@ -29,7 +29,7 @@ from scalebed.predict.runs import Runs
 from scalebed.predict.scatter import scatter_of
 from scalebed.predict.settings import Settings
 from scalebed.predict.stages import Carried, Measured, Stage
-from scalebed.predict.table_runs import Group, Target, groups_of, runs_of
+from scalebed.predict.table_runs import Group, Target, groups_of, runs_of, with_planned
 from scalebed.predict.words import prediction_words, verdict
 from scalebed.tables.runs_notes import about, notes
 from scalebed.tables.runs_table import RunTable
@@ -116,7 +116,7 @@ class TableLaws:
 
 
 def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) -> Record:
-    """Fit every law to every data set of a table.
+    """Fit every law to every data set of a table; what it plans is predicted too.
 
     Parameters
     ----------
@@ -135,6 +135,7 @@ def fit_table(table: RunTable, targets: tuple[Target, ...], settings: Settings) 
     ScalebedError
         If no data set has a loss law, or a target names an unknown data set.
     """
+    targets = with_planned(table, targets)
     groups_of(table, targets)
     fits: list[Record] = []
     predictions: list[Record] = []
@@ -170,7 +171,7 @@ def refused(table: RunTable, losses: Mapping[str, Stage], settings: Settings) ->
 
 
 def _is_lost(note: str) -> bool:
-    return "finite loss:" in note or "no finished run" in note
+    return any(words in note for words in ("finite loss:", "no loss yet:", "no finished run"))
 
 
 def _given(groups: list[Group], response: str, settings: Settings) -> dict[str, Given]:
@@ -270,6 +271,7 @@ def _predictions(group: Group, one: Carried, settings: Settings) -> Iterator[Rec
             "dataset": group.dataset,
             "kind": kind,
             "response": stage.response,
+            "run": target.name,
             "params": target.params,
             "tokens": target.tokens,
             "unique_tokens": target.unique_tokens,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,20 +15,21 @@ from scalebed.predict.independent import independent
 from scalebed.predict.large import LARGE
 from scalebed.predict.runs import Runs
 from scalebed.predict.stages import Measured
-from scalebed.tables.runs_table import RunTable
+from scalebed.tables.runs_table import PREDICTED, RunTable
 
 
 @dataclass(frozen=True)
 class Target:
     """A run to predict: N, D, the data set, None for all of them, and the tokens it may repeat.
 
-    Without unique tokens it sees each of its own once.
+    Without unique tokens it sees each of its own once. A run that a table plans has a name.
     """
 
     params: float
     tokens: float
     dataset: str | None = None
     unique_tokens: float | None = None
+    name: str | None = None
 
     @property
     def cell(self) -> str:
@@ -98,6 +99,7 @@ class Group:
         table = self.table
         values = (table.losses if response in table.losses else table.errors)[response]
         at = self.rows[np.isfinite(values[self.rows])]
+        blank = np.full(table.params.size, np.nan)
         unique = table.unique_tokens
         columns = {
             "params": table.params[at],
@@ -105,17 +107,27 @@ class Group:
             "unique_tokens": (table.tokens if unique is None else unique)[at],
             "flops": 6 * table.params[at] * table.tokens[at],
             "loss": table.losses["loss"][at],
+            "chance": table.tasks.get(response, {}).get("chance", blank)[at],
         }
-        blank = np.full(at.size, np.nan)
-        x = tuple(columns.get(name, blank) for name in law.inputs)
+        x = tuple(columns.get(name, blank[at]) for name in law.inputs)
         return Measured(law, x, values[at], self.sampling(response, at), options)
 
     def sampling(self, response: str, at: Index) -> Array:
         """Return the standard error of errors; 0 if not given, the scatter then contains it."""
-        given = self.table.stderr
-        if response != "error" or given is None:
-            return np.zeros(at.size)
-        return np.nan_to_num(given[at])
+        given = self.table.tasks.get(response, {}).get("stderr")
+        return np.zeros(at.size) if given is None else np.nan_to_num(given[at])
+
+
+def with_planned(table: RunTable, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+    """Return the targets and, behind them, the runs that the table plans, each N and D once."""
+    found: dict[Target, list[str]] = {}
+    for i in np.flatnonzero(table.planned)[:PREDICTED].tolist():
+        known = table.unique_tokens
+        unique = None if known is None or not np.isfinite(known[i]) else float(known[i])
+        one = Target(float(table.params[i]), float(table.tokens[i]), str(table.dataset[i]), unique)
+        if not {one, replace(one, dataset=None)} & set(targets):
+            found.setdefault(one, []).append(table.label(i))
+    return (*targets, *(replace(one, name=", ".join(names)) for one, names in found.items()))
 
 
 def groups_of(table: RunTable, targets: tuple[Target, ...]) -> list[Group]:
@@ -165,6 +177,11 @@ def runs_of(group: Group) -> Runs:
         losses={name: np.append(values[rows], blank) for name, values in table.losses.items()},
         errors={name: np.append(values[rows], blank) for name, values in table.errors.items()},
         sampling=sampling,
+        chance={
+            name: _everywhere(known["chance"], params.size)
+            for name, known in table.tasks.items()
+            if "chance" in known
+        },
         absent=(),
         unique_tokens=_unique_tokens(table, rows, targets),
         unit=_with_fresh(table.units, rows, len(targets)),
@@ -181,6 +198,12 @@ def _unique_tokens(table: RunTable, rows: Index, targets: tuple[Target, ...]) ->
             return None
         known = table.tokens
     return np.append(known[rows], [target.seen for target in targets])
+
+
+def _everywhere(chance: Array, size: int) -> Array:
+    """Error of guessing of a task, the same for all runs."""
+    known = chance[np.isfinite(chance)]
+    return np.full(size, known[0] if known.size else np.nan)
 
 
 def _with_fresh(codes: Index, rows: Index, count: int) -> Index:

@@ -175,7 +175,8 @@ judged AS (
 shown AS (
     SELECT *, 'all' AS domain FROM judged
     UNION ALL
-    SELECT *, 'M ≥ ' || least FROM judged WHERE inside AND EXISTS (FROM judged WHERE NOT inside)
+    SELECT *, format('M ≥ {:g}', least) FROM judged
+    WHERE inside AND EXISTS (FROM judged WHERE NOT inside)
 )
 SELECT coalesce(dataset, 'together') AS dataset, kind, response, domain,
        count(*) AS cells, count(*) FILTER (covered) AS covered,

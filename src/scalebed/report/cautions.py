@@ -51,7 +51,7 @@ class Evidence(NamedTuple):
 
 def cell_label(cell: dict[str, Any]) -> str:
     """Return ``dataset size M=ratio``, with recipe and seed where they are not the usual ones."""
-    label = f"{cell['dataset']} {cell['size']} M={cell['ratio']}"
+    label = f"{cell['dataset']} {cell['size']} M={cell['ratio']:g}"
     if cell.get("seed"):
         label += f" seed {cell['seed']}"
     return label
@@ -139,7 +139,7 @@ def optimisation(evidence: Evidence) -> Iterator[Caution]:
 def unfinished_cells(evidence: Evidence) -> Iterator[Caution]:
     """Cells that diverged or failed."""
     cells = evidence.cells
-    bad = records(cells[cells["status"] != "done"])
+    bad = records(cells[~cells["status"].isin(("done", "planned"))])
     if bad:
         items = [
             f"{cell_label(cell)} ({cell['role'].replace('_', ' ')}) {cell['status']}: "
@@ -167,8 +167,8 @@ def non_monotone(evidence: Evidence) -> Iterator[Caution]:
     if found:
         items = [
             f"{rise.better['dataset']}: {fixed(rise.better['loss'], 4)} at {rise.better['size']} "
-            f"M={rise.better['ratio']}, {fixed(rise.worse['loss'], 4)} at {rise.worse['size']} "
-            f"M={rise.worse['ratio']} (more {'parameters' if rise.along == 'N' else 'tokens'}"
+            f"M={rise.better['ratio']:g}, {fixed(rise.worse['loss'], 4)} at {rise.worse['size']} "
+            f"M={rise.worse['ratio']:g} (more {'parameters' if rise.along == 'N' else 'tokens'}"
             f"{'; within evaluation noise' if rise.apart is False else ''})"
             for rise in found
         ]

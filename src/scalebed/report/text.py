@@ -50,7 +50,7 @@ def unfinished_text(study: StudyDatabase) -> str:
 
 def _row(target: answer.Target, row: dict[str, Any]) -> tuple[str, ...]:
     cell = target.cell
-    first = (cell["dataset"], cell["size"], str(cell["ratio"]), count(cell["params"]))
+    first = (cell["dataset"], cell["size"], f"{cell['ratio']:g}", count(cell["params"]))
     measured = fixed(row["measured"], 4)
     ended = ended_words(cell["status"], cell["reason"])
     if row["predicted"] is None:

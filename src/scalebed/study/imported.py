@@ -4,6 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
+from scalebed.core.values import RunFormat
 from scalebed.study.checks import Check
 from scalebed.study.figures import check_plots
 from scalebed.study.sections import Bootstrap, Fit, Name, Strict
@@ -16,17 +17,18 @@ ROLES = ("loss_cells", "error_cells", "targets", "scatter_cells")
 class Source(Strict):
     """Where imported cells come from."""
 
-    importer: Literal["testbed", "table"]
-    """`testbed` reads the published testbed of arXiv 2403.08540, `table` a CSV or parquet file."""
+    importer: Literal["testbed", "table"] | RunFormat
+    """`testbed` reads the published testbed of arXiv 2403.08540, `table` a CSV or parquet file, the
+    others what trackers and papers write, see docs/tables.md."""
     path: str | None = None
     """File or folder; `--config testbed=PATH` replaces it. A testbed without path is fetched."""
     options: dict[str, Any] = {}
-    """Options of the importer, see docs/import.md."""
+    """Options of the importer, see docs/tables.md."""
 
     @model_validator(mode="after")
     def _needs(self) -> Self:
-        if self.importer == "table" and self.path is None:
-            raise ValueError("the importer table needs path")
+        if self.importer != "testbed" and self.path is None:
+            raise ValueError(f"the importer {self.importer} needs path")
         return self
 
 

@@ -36,6 +36,7 @@ from scalebed.study.ranges import FlopsRange, ParamsRange, TokensRange
 
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 Ratio = Annotated[int, Field(gt=0, strict=True)]
+Multiplier = Ratio | Annotated[float, Field(gt=0, strict=True)]
 Seed = Annotated[int, Field(ge=0, strict=True)]
 
 
@@ -229,8 +230,8 @@ class Selector(Strict):
     """Allowed data sets."""
     sizes: list[Name] | None = None
     """Allowed sizes."""
-    ratios: list[Ratio] | None = None
-    """Allowed token multipliers."""
+    ratios: list[Multiplier] | None = None
+    """Allowed token multipliers; of imported cells not always whole."""
     recipes: list[Name] | None = None
     """Allowed recipes."""
     seeds: list[Seed] | None = None

@@ -11,14 +11,35 @@ import numpy as np
 import numpy.typing as npt
 
 from scalebed.core.errors import ScalebedError
-from scalebed.laws.forms.base import Array
+from scalebed.core.quantities import parse_amount
+from scalebed.laws.forms.base import Array, Mask
 from scalebed.tables.runs_names import could_be_words
 
 if TYPE_CHECKING:
     import pyarrow
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
+# What stands for no value. NaN is one: a loss that is not a number, where an empty one is none yet.
+_NOTHING = ["", "NA", "N/A", "n/a", "#N/A", "#NA", "NULL", "null", "None"]
 Words = npt.NDArray[np.object_]
+
+
+def is_table(path: Path) -> bool:
+    """Whether a path is called like a table."""
+    return path.suffix.lower() in (*_DELIMITERS, ".parquet")
+
+
+def column_names(path: Path) -> list[str]:
+    """Return the names of the columns of a table, none of one that cannot be read."""
+    import pyarrow
+    import pyarrow.parquet
+
+    if path.suffix.lower() != ".parquet":
+        return [name.strip() for name in _header(path)]
+    try:
+        return [name.strip() for name in pyarrow.parquet.read_schema(path).names]
+    except (OSError, pyarrow.ArrowException):
+        return []
 
 
 def read_file(path: Path, columns: Mapping[str, str]) -> pyarrow.Table:
@@ -28,7 +49,7 @@ def read_file(path: Path, columns: Mapping[str, str]) -> pyarrow.Table:
     import pyarrow.parquet
 
     suffix = path.suffix.lower()
-    if suffix not in (*_DELIMITERS, ".parquet"):
+    if not is_table(path):
         raise ScalebedError(f"{path} ends in {suffix!r}, expected .csv, .tsv or .parquet")
     if path.is_dir():
         raise ScalebedError(f"cannot read {path}: it is a folder, expected a file")
@@ -42,7 +63,8 @@ def read_file(path: Path, columns: Mapping[str, str]) -> pyarrow.Table:
         else:
             # Names such as 007 or NA are words, whatever they look like.
             options = pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(_word_columns(path, columns), pyarrow.string())
+                column_types=dict.fromkeys(_word_columns(path, columns), pyarrow.string()),
+                null_values=_NOTHING,
             )
             parse = pyarrow.csv.ParseOptions(delimiter=_DELIMITERS[suffix])
             table = pyarrow.csv.read_csv(path, convert_options=options, parse_options=parse)
@@ -55,23 +77,39 @@ def read_file(path: Path, columns: Mapping[str, str]) -> pyarrow.Table:
             reason = "it holds bytes that are no text"
         raise ScalebedError(f"{path} is not a readable {suffix[1:]} table: {reason}") from error
     for name in found:
-        if found.count(name) > 1:
+        if name and found.count(name) > 1:
             raise ScalebedError(f"{path} has {found.count(name)} columns called {name!r}")
-    return table.rename_columns(found)
+    # A column without a name is the index of the frame that was written.
+    return table.select([i for i, name in enumerate(found) if name]).rename_columns(
+        [name for name in found if name]
+    )
 
 
 def _word_columns(path: Path, columns: Mapping[str, str]) -> list[str]:
     """Columns of a file of text that hold names; none if it cannot be read."""
+    return [name for name in _header(path) if could_be_words(name.strip(), columns)]
+
+
+def _header(path: Path) -> list[str]:
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         try:
-            header = next(csv.reader(file, delimiter=_DELIMITERS[path.suffix.lower()]), [])
+            return next(csv.reader(file, delimiter=_DELIMITERS[path.suffix.lower()]), [])
         except csv.Error:
             return []
-    return [name for name in header if could_be_words(name.strip(), columns)]
 
 
-def numbers(path: Path, name: str, column: Any) -> Array:
-    """Return a column as floats, NaN where it is empty."""
+def is_blank(column: Any) -> Mask:
+    """Whether a cell of a column is empty; NaN is not."""
+    import pyarrow
+
+    blank = np.array(column.is_null().to_numpy(), dtype=bool)
+    if pyarrow.types.is_string(column.type) or pyarrow.types.is_large_string(column.type):
+        blank |= (column.to_pandas().fillna("").str.strip().isin(_NOTHING)).to_numpy()
+    return blank
+
+
+def numbers(path: Path, name: str, column: Any, amounts: bool = False) -> Array:
+    """Return a column as floats, NaN where it is empty; 7B and 1.4T are numbers among `amounts`."""
     import pandas
     import pyarrow
 
@@ -80,14 +118,18 @@ def numbers(path: Path, name: str, column: Any) -> Array:
     if numeric or pyarrow.types.is_null(kind) or pyarrow.types.is_decimal(kind):
         return np.array(column.cast(pyarrow.float64(), safe=False).to_numpy(), dtype=float)
     words = pandas.Series(column.to_pylist(), dtype=object)
-    blank = words.isna() | (words.astype(str).str.strip() == "")
+    blank = words.isna() | words.astype(str).str.strip().isin(_NOTHING)
     texts = words.where(~words.map(lambda value: isinstance(value, bool)), words.astype(str))
     found = pandas.to_numeric(texts.where(~blank), errors="coerce")
+    odd = found.isna() & ~blank
+    if amounts and odd.any():
+        found[odd] = texts[odd].astype(str).map(parse_amount).astype(float)
     nan = texts.astype(str).str.strip().str.lower() == "nan"
     bad = np.flatnonzero((found.isna() & ~blank & ~nan).to_numpy())
     if bad.size:
+        wanted = "a number, such as 1.2e9 or 7B" if amounts else "a number"
         raise ScalebedError(
-            f"{path} row {bad[0] + 1}: {name} is {words[bad[0]]!r}, expected a number"
+            f"{path} row {bad[0] + 1}: {name} is {words[bad[0]]!r}, expected {wanted}"
         )
     return found.to_numpy(dtype=float)
 

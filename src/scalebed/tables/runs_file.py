@@ -2,16 +2,18 @@
 
 Columns ``params`` (N), ``tokens`` (D) and ``loss`` (nats) are needed; ``dataset``, ``run``,
 ``seed``, ``step``, ``trunk``, ``status``, ``unique_tokens``, ``flops``, ``error``, ``stderr``,
-``loss_<name>`` and ``error_<name>`` are read where they exist. `scalebed.tables.runs_names` has the
-other names that columns may have, `scalebed.tables.runs_rows` what rows are.
+``loss_<name>`` and ``error_<name>`` are read where they exist; ``ratio`` or ``flops`` stand for
+``tokens``. `scalebed.tables.runs_names` has the other names that columns may have,
+`scalebed.tables.runs_rows` what rows are, `scalebed.tables.imports.rows` the other formats.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +21,16 @@ import pandas
 
 from scalebed.core.errors import ScalebedError
 from scalebed.laws.forms.base import Array, Index, Mask
+from scalebed.tables.imports.rows import read_rows
 from scalebed.tables.repeats import first_equal
-from scalebed.tables.runs_columns import names, numbers, read_file
-from scalebed.tables.runs_names import NEEDED, WORDS, Naming, plain, resolve
+from scalebed.tables.runs_checks import checked
+from scalebed.tables.runs_columns import is_blank, names, numbers
+from scalebed.tables.runs_names import AMOUNTS, NEEDED, WORDS, Naming, plain, resolve
 from scalebed.tables.runs_rows import (
     codes_of,
     earlier_checkpoints,
     is_finished,
+    is_planned,
     no_runs,
     no_status,
     refuse_contradictions,
@@ -36,22 +41,31 @@ if TYPE_CHECKING:
     import pyarrow
 
 _FURTHER = ("loss_", "error_")
+_OF_TASKS = ("stderr", "chance", "items")
 _MAY_BE_EMPTY = ("seed", "trunk", "status")
-_UNIQUE_TOLERANCE = 1e-4
 _NO_NAMES: Mapping[str, str] = MappingProxyType({})
+_NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 Words = npt.NDArray[np.object_]
 
 
-def read_runs(path: str | Path, columns: Mapping[str, str] = _NO_NAMES) -> RunTable:
+def read_runs(
+    path: str | Path,
+    columns: Mapping[str, str] = _NO_NAMES,
+    form: str | None = None,
+    options: Mapping[str, Any] = _NO_OPTIONS,
+) -> RunTable:
     """Read and check a table of runs; a row that repeats another in all columns is left out.
 
     Parameters
     ----------
     path
-        The file.
+        The file, or the folder of a format that has one.
     columns
         Which of its columns is what, by key, see `scalebed.tables.runs_names.parse_columns`; the
         others are found by their names.
+    form, options
+        Name of the format, recognised when left out, and its options: see
+        `scalebed.tables.imports.rows`.
 
     Raises
     ------
@@ -59,34 +73,56 @@ def read_runs(path: str | Path, columns: Mapping[str, str] = _NO_NAMES) -> RunTa
         If the file is not readable, lacks a column or holds an impossible value.
     """
     path = Path(path)
-    table = read_file(path, columns)
-    naming = resolve(path, table.column_names, columns)
+    rows = read_rows(path, form, options, columns)
+    table = rows.table
+    naming = resolve(path, table.column_names, {**rows.columns, **columns})
+    naming = replace(naming, notes=(*rows.notes, *naming.notes))
     if "stderr" in naming.columns and "error" not in naming.columns:
         raise ScalebedError(f"{path} has a column stderr but no column error it could belong to")
     if not table.num_rows:
         raise ScalebedError(f"{path} has no rows, expected one row a run")
     naming, read, words = _values(path, table, naming)
+    naming = _with_tokens(path, naming, read)
     counts = np.isfinite(read["loss"])
     if "status" in words:
         counts &= is_finished(words["status"])
-    naming, read = _checked(path, naming, read, counts)
+    naming, read = checked(path, naming, read, counts)
     compared = {name: found for name, found in words.items() if name in ("dataset", "run")}
     first = first_equal(table, compared)
     own = first == np.arange(first.size)
-    rows, again = np.flatnonzero(own) + 1, np.flatnonzero(~own)
+    again = np.flatnonzero(~own)
+    planned = _planned(is_blank(table[naming.columns["loss"]]), read, words)
     if again.size:
         read, words = ({k: v[own] for k, v in found.items()} for found in (read, words))
-        counts = counts[own]
-    naming, words = _runs_named(path, naming, rows, read, words, counts)
+        counts, planned, table = counts[own], planned[own], table.filter(own)
+    naming, words = _runs_named(path, naming, np.flatnonzero(own) + 1, read, words, counts)
+    repeats = tuple(zip((again + 1).tolist(), (first[again] + 1).tolist(), strict=True))
+    return _table(
+        path, table, naming, (read, words), (np.flatnonzero(own) + 1, counts, planned), repeats
+    )
+
+
+def _table(
+    path: Path,
+    table: pyarrow.Table,
+    naming: Naming,
+    found: tuple[dict[str, Array], dict[str, Words]],
+    rows: tuple[Index, Mask, Mask],
+    repeats: tuple[tuple[int, int], ...],
+) -> RunTable:
+    """Put together what was read; `rows` are their places, those that count and planned ones."""
+    read, words = found
+    at, counts, planned = rows
     earlier = _earlier(read, words, counts)
-    used = {*naming.columns.values(), *(name for name in read if name.startswith(_FURTHER))}
+    used = {*naming.columns.values(), *(name for name in read if _is_further(name, read))}
     return RunTable(
         path=path,
-        rows=rows,
-        repeats=tuple(zip((again + 1).tolist(), (first[again] + 1).tolist(), strict=True)),
+        rows=at,
+        repeats=repeats,
         finished=counts & ~earlier,
         earlier=earlier,
-        dataset=words.get("dataset", np.full(rows.size, ALL, dtype=object)),
+        planned=planned & ~_of_same_run(words, counts),
+        dataset=words.get("dataset", np.full(at.size, ALL, dtype=object)),
         run=words.get("run"),
         seed=words.get("seed"),
         trunk=words.get("trunk"),
@@ -96,12 +132,53 @@ def read_runs(path: str | Path, columns: Mapping[str, str] = _NO_NAMES) -> RunTa
         step=read.get("step"),
         unique_tokens=read.get("unique_tokens"),
         flops=read.get("flops"),
+        ratio=read.get("ratio"),
         losses={name: read[name] for name in sorted(read) if name.split("_")[0] == "loss"},
         errors={name: read[name] for name in sorted(read) if name.split("_")[0] == "error"},
-        stderr=read.get("stderr"),
+        tasks=_tasks(read),
         naming=naming,
         ignored=tuple(name for name in table.column_names if name not in used),
+        given=table,
     )
+
+
+def _planned(blank: Mask, read: dict[str, Array], words: dict[str, Words]) -> Mask:
+    """Rows with N and D, of a run that has not begun by its status or, without one, its columns.
+
+    What has a further loss or an error was measured, so that its loss is lost.
+    """
+    measured = [found for name, found in read.items() if _is_measured(name)]
+    waiting = blank & np.all([np.isnan(found) for found in measured], axis=0)
+    if "status" in words:
+        waiting = is_planned(words["status"]) | waiting & (words["status"] == "")
+    placed = [np.isfinite(read[key]) & (read[key] > 0) for key in ("params", "tokens")]
+    return np.asarray(waiting & placed[0] & placed[1], dtype=bool)
+
+
+def _is_measured(name: str) -> bool:
+    return name.split("_")[0] in ("loss", "error")
+
+
+def _with_tokens(path: Path, naming: Naming, read: dict[str, Array]) -> Naming:
+    """Derive D from M or C where no column has it.
+
+    Raises
+    ------
+    ScalebedError
+        If neither of them was what its name said.
+    """
+    if "tokens" in read:
+        return naming
+    if "ratio" not in read and "flops" not in read:
+        raise ScalebedError(f"{path} has no column tokens ({'; '.join(naming.notes)})")
+    name = naming.columns["ratio" if "ratio" in read else "flops"]
+    if "ratio" in read:
+        read["tokens"], rule = read["ratio"] * read["params"], f"D = M N with M of `{name}`"
+    else:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            read["tokens"] = read["flops"] / (6 * read["params"])
+        rule = f"D = C / (6 N) with C of `{name}`"
+    return replace(naming, notes=(*naming.notes, f"no column has the tokens: {rule}"))
 
 
 def _values(
@@ -116,7 +193,7 @@ def _values(
             if key in WORDS:
                 words[key] = names(path, column, table[column], key in _MAY_BE_EMPTY)
             else:
-                read[key] = numbers(path, column, table[column])
+                read[key] = numbers(path, column, table[column], key in AMOUNTS)
         except ScalebedError:
             if not guess:
                 raise
@@ -128,7 +205,8 @@ def _values(
             naming = naming.without(key, why)
             del words[key]
     for name in table.column_names:
-        if name.startswith(_FURTHER) and name not in naming.columns.values():
+        further = _is_further(name, table.column_names)
+        if further and name not in naming.columns.values():
             read[name] = numbers(path, name, table[name])
     # A loss that is not above 0 nats, or not finite, is what a run that broke off leaves behind.
     for name, found in read.items():
@@ -137,39 +215,26 @@ def _values(
     return naming, read, words
 
 
+def _is_further(name: str, others: Collection[str]) -> bool:
+    """Whether a column is a further loss or error, or about an error of the same name."""
+    what, _, task = name.partition("_")
+    return name.startswith(_FURTHER) or (what in _OF_TASKS and f"error_{task}" in others)
+
+
+def _tasks(read: dict[str, Array]) -> dict[str, dict[str, Array]]:
+    found: dict[str, dict[str, Array]] = {}
+    for name in read:
+        if name.split("_")[0] == "error":
+            own = {what: name.replace("error", what, 1) for what in _OF_TASKS}
+            found[name] = {what: read[column] for what, column in own.items() if column in read}
+    return found
+
+
 def _no_words(key: str, found: Words) -> str:
     """Why a column of another name does not hold status or data set, "" if it can."""
     if key == "status":
         return no_status(found)
     return "nearly every row has another one" if 2 * len(set(found)) > found.size else ""
-
-
-def _checked(
-    path: Path, naming: Naming, read: dict[str, Array], counts: Mask
-) -> tuple[Naming, dict[str, Array]]:
-    """Refuse impossible numbers; those of a guess take the guess back."""
-    some = np.ones_like(counts)
-    checks: list[tuple[str, Mask, Mask, str]] = []
-    for name in ("params", "tokens"):
-        checks.append((name, (read[name] > 0) & np.isfinite(read[name]), counts, "above 0"))
-    if "unique_tokens" in read:
-        unique = read["unique_tokens"]
-        fine = (unique > 0) & (unique <= read["tokens"] * (1 + _UNIQUE_TOLERANCE))
-        checks.append(("unique_tokens", fine, counts, "above 0 and at most its tokens"))
-    for name in sorted(name for name in read if name.split("_")[0] == "error"):
-        fine = np.isnan(read[name]) | ((read[name] >= 0) & (read[name] <= 1))
-        checks.append((name, fine, some, "an error rate within 0 .. 1"))
-    for name in {"stderr", "flops"} & set(read):
-        fine = np.isnan(read[name]) | ((read[name] >= 0) & np.isfinite(read[name]))
-        checks.append((name, fine, some, "at least 0"))
-    for name, fine, where, wanted in checks:
-        if name in naming.guessed and name not in NEEDED and not (fine | ~where).all():
-            naming = naming.without(name, f"not all of its numbers are {wanted}")
-            read = {key: found for key, found in read.items() if key != name}
-        else:
-            column = naming.columns.get(name, name)
-            _require(path, column, read[name], fine | ~where, wanted)
-    return naming, read
 
 
 def _runs_named(
@@ -200,16 +265,20 @@ def _earlier(read: dict[str, Array], words: dict[str, Words], counts: Mask) -> M
     """Rows before the last of a run of which a column says that it finished."""
     if "run" not in words or "status" not in words:
         return np.zeros_like(counts)
-    sets = (
-        pandas.factorize(words["dataset"])[0] if "dataset" in words else np.zeros(counts.size, int)
-    )
-    runs = codes_of(sets, words["run"])
+    runs = _codes(words)
     return earlier_checkpoints(runs, np.flatnonzero(counts), read["tokens"], read.get("step"))
 
 
-def _require(path: Path, name: str, values: Array, fine: Mask, wanted: str) -> None:
-    bad = np.flatnonzero(~fine)
-    if bad.size:
-        value = values[bad[0]]
-        shown = "empty or NaN" if np.isnan(value) else f"{value:.6g}"
-        raise ScalebedError(f"{path} row {bad[0] + 1}: {name} is {shown}, expected {wanted}")
+def _of_same_run(words: dict[str, Words], counts: Mask) -> Mask:
+    """Rows of a run of which another row counts."""
+    if "run" not in words:
+        return np.zeros_like(counts)
+    runs = _codes(words)
+    return np.isin(runs, runs[counts])
+
+
+def _codes(words: dict[str, Words]) -> Index:
+    """Int codes of the runs."""
+    n = words["run"].size
+    sets = pandas.factorize(words["dataset"])[0] if "dataset" in words else np.zeros(n, int)
+    return codes_of(sets, words["run"])

@@ -11,32 +11,39 @@ from scalebed.core.errors import ScalebedError
 
 NEEDED = ("params", "tokens", "loss")
 WORDS = ("dataset", "run", "seed", "trunk", "status")
-NUMBERS = (*NEEDED, "step", "unique_tokens", "flops", "error", "stderr")
-KEYS = (*NEEDED, *WORDS, "step", "unique_tokens", "flops", "error", "stderr")
+AMOUNTS = ("params", "tokens", "step", "unique_tokens", "flops")
+"""Columns that may say 7B or 1.4T."""
+KEYS = (*NEEDED, *WORDS, "step", "unique_tokens", "flops", "ratio", "error", "stderr")
 """What a column can be; the name of a column that needs no other one."""
 
 _OTHERS = {
-    "params": "N n_params num_params parameters model_size model_params non_embedding_params",
-    "tokens": "D n_tokens num_tokens tokens_seen train_tokens total_tokens",
-    "loss": "val_loss eval_loss validation_loss final_loss smoothed_loss test_loss",
-    "dataset": "data corpus train_data",
+    "params": "N n_params num_params nparams parameters model_size model_params param_count "
+    "parameter_count num_parameters n_parameters total_params non_embedding_params",
+    "tokens": "D n_tokens num_tokens tokens_seen train_tokens training_tokens n_train_tokens "
+    "num_train_tokens total_tokens tokens_trained consumed_tokens",
+    "loss": "val_loss eval_loss valid_loss validation_loss final_loss smoothed_loss test_loss "
+    "loss/val final_val_loss final_eval_loss",
+    "dataset": "data corpus train_data dataset_name",
     "run": "run_id run_name name id model_name model",
     "seed": "random_seed",
     "step": "_step global_step iteration",
     "trunk": "parent parent_run base_run",
     "status": "state",
     "unique_tokens": "U unique",
-    "flops": "compute C train_flops",
+    "flops": "flop compute C train_flops training_flops training_flop total_flops",
+    "ratio": "M token_multiplier tokens_per_param tokens_per_parameter",
 }
+# Where trackers put what was set and what was measured: config.n_params, summary/val_loss.
+_PLACES = ("config", "cfg", "args", "hparams", "summary", "model")
 _FORM = "expected KEY=NAME[,KEY=NAME...]"
 
 
 def plain(name: str) -> str:
-    """Return a name without case, blanks and the signs ``_``, ``-`` and ``/`` at joints.
+    """Return a name without case, blanks and the signs ``_``, ``-``, ``/`` and ``.`` at joints.
 
     ``val/loss`` is ``valloss``, as ``val_loss`` is; ``Tokens/Params`` is no ``tokens``.
     """
-    return re.sub(r"[\s_/-]", "", name).lower()
+    return re.sub(r"[\s_/.-]", "", name).lower()
 
 
 _PLAIN = {plain(other): key for key, others in _OTHERS.items() for other in (key, *others.split())}
@@ -107,7 +114,7 @@ def parse_columns(texts: Iterable[str]) -> dict[str, str]:
 def could_be_words(name: str, given: Mapping[str, str]) -> bool:
     """Whether a column may hold names, such as 007 or NA, that only look like numbers."""
     asked = {column: key for key, column in given.items()}
-    return asked.get(name, name if name in KEYS else _PLAIN.get(plain(name))) in WORDS
+    return asked.get(name, name if name in KEYS else _key(name) or _key(_placeless(name))) in WORDS
 
 
 def resolve(path: Path, found: Sequence[str], given: Mapping[str, str]) -> Naming:
@@ -141,14 +148,15 @@ def resolve(path: Path, found: Sequence[str], given: Mapping[str, str]) -> Namin
         if key in found and key not in taken:
             columns[key] = key
             continue
-        others = [name for name in found if name not in (*taken, *KEYS) and _is(name, key)]
+        others = _named(found, key, taken)
         if len(others) == 1:
             columns[key] = others[0]
             guessed.append(key)
             notes.append(_said(key, others[0]))
         elif others:
             notes.append(_undecided(path, key, others))
-    missing = [key for key in NEEDED if key not in columns]
+    derived = {"ratio", "flops"} & set(columns)
+    missing = [k for k in NEEDED if k not in columns and not (k == "tokens" and derived)]
     if missing:
         plural = "columns" if len(missing) > 1 else "column"
         raise ScalebedError(
@@ -158,8 +166,28 @@ def resolve(path: Path, found: Sequence[str], given: Mapping[str, str]) -> Namin
     return Naming(columns, tuple(guessed), tuple(notes))
 
 
-def _is(name: str, key: str) -> bool:
-    return _PLAIN.get(plain(name)) == key
+def candidates(found: Sequence[str], key: str) -> list[str]:
+    """Return the columns that could be a key: the one of that name, else those of other names."""
+    return [key] if key in found else _named(found, key, set())
+
+
+def _named(found: Sequence[str], key: str, taken: set[str]) -> list[str]:
+    """Columns that are called like a key; one without a place, as config., before one with it."""
+    free = [name for name in found if name not in (*taken, *KEYS)]
+    own = [name for name in free if _key(name) == key]
+    return own or [name for name in free if _key(_placeless(name)) == key and not _key(name)]
+
+
+def _key(name: str) -> str | None:
+    return _PLAIN.get(plain(name))
+
+
+def _placeless(name: str) -> str:
+    """Return ``n_params`` of ``config.model.n_params``."""
+    parts = re.split(r"[./]", name.strip())
+    while len(parts) > 1 and parts[0].lower() in _PLACES:
+        parts = parts[1:]
+    return "/".join(parts)
 
 
 def _said(key: str, name: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas
 
 from scalebed.laws.forms.base import Array, Index
-from scalebed.tables.runs_table import RunTable
+from scalebed.tables.runs_table import PREDICTED, RunTable
 from scalebed.tables.runs_units import unit_notes
 
 _FLOPS_TOLERANCE = 0.05
@@ -21,17 +21,18 @@ _ROWS = 5
 
 def about(table: RunTable) -> dict[str, Any]:
     """Return what the record of a fit says of its table."""
-    lost = table.rows[~table.finished & ~table.earlier].tolist()
+    lost = table.rows[~table.finished & ~table.earlier & ~table.planned].tolist()
     return {
         "path": str(table.path),
         "rows": int(table.params.size),
         "runs": int(np.unique(table.units).size),
         "finished": int(np.count_nonzero(table.finished)),
+        "planned": int(np.count_nonzero(table.planned)),
         "unfinished": len(lost),
         "first_unfinished_rows": lost[:20],
         "set_aside": [
             {"row": int(table.rows[i]), "reason": reason(table, i)}
-            for i in np.flatnonzero(~table.finished).tolist()
+            for i in np.flatnonzero(~table.finished & ~table.planned).tolist()
         ],
         "columns": table.named,
         "columns_not_used": list(table.ignored),
@@ -52,6 +53,8 @@ def reason(table: RunTable, i: int) -> str:
             f"earlier checkpoint of run {table.run[i]}, which finished: its learning rate had "
             "not come down yet"
         )
+    if table.planned[i]:
+        return "no loss yet"
     if table.by_status[i] and table.status is not None:
         return f"status {table.status[i]}" if table.status[i] else "no status"
     return "no finite loss"
@@ -87,17 +90,23 @@ def notes(table: RunTable) -> Iterator[str]:
 
 
 def _unfinished_notes(table: RunTable) -> Iterator[str]:
-    """Rows set aside by their status, then runs without a loss."""
+    """Rows that are still to come, those set aside by their status, then runs without a loss."""
+    at = np.flatnonzero(table.planned)
+    if at.size:
+        have = "run has" if at.size == 1 else "runs have"
+        most = f"; the first {PREDICTED} are predicted" if at.size > PREDICTED else ""
+        yield f"{at.size} {have} no loss yet: {_places(table, at)}{most}"
     at = np.flatnonzero(table.by_status)
     if at.size and table.status is not None:
-        named = [f"{_label(table, i)} ({table.status[i] or 'no status'})" for i in at[:_NAMED]]
+        named = [f"{table.label(i)} ({table.status[i] or 'no status'})" for i in at[:_NAMED]]
         are = (
             "row is no finished run and is" if at.size == 1 else "rows are no finished run and are"
         )
         yield f"{at.size} {are} set aside: {_listed(named, at.size)}"
     rows = table.params.size
     for name, loss in table.losses.items():
-        lost = np.flatnonzero(~np.isfinite(loss) & ~table.by_status & ~table.earlier)
+        aside = table.by_status | table.earlier | table.planned
+        lost = np.flatnonzero(~np.isfinite(loss) & ~aside)
         if lost.size:
             yield (
                 f"{lost.size} of {rows} runs {'has' if lost.size == 1 else 'have'} no finite "
@@ -177,10 +186,6 @@ def _power_of_1000(ratio: Array) -> str:
         f"; in every row they are about {10.0 ** (3 * thousands):.0e} times 6 N D, so params, "
         "tokens or flops are in another unit"
     )
-
-
-def _label(table: RunTable, i: int) -> str:
-    return f"row {table.rows[i]}" if table.run is None else f"run {table.run[i]}"
 
 
 def _places(table: RunTable, at: Index) -> str:

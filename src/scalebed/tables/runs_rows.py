@@ -19,8 +19,9 @@ Numbers = tuple[Array, Array, Array | None]
 """N, D and step of rows."""
 
 _FINISHED = ("finished", "done", "completed", "success")
+_PLANNED = ("planned", "pending", "queued", "scheduled", "todo", "not started")
 _ELSE = (
-    *("crashed", "failed", "killed", "running", "preempted", "preempting", "pending", "queued"),
+    *("crashed", "failed", "killed", "running", "preempted", "preempting", *_PLANNED),
     *("stopped", "cancelled", "canceled", "error", "timeout", "diverged", "interrupted", ""),
 )
 _EQUAL_GAPS = 0.01
@@ -42,6 +43,12 @@ def is_finished(status: Words) -> Mask:
     """Whether the status of a row is that of a finished run."""
     codes, names = pandas.factorize(status)
     return np.array([name.lower() in _FINISHED for name in names], dtype=bool)[codes]
+
+
+def is_planned(status: Words) -> Mask:
+    """Whether the status of a row is that of a run that has not begun."""
+    codes, names = pandas.factorize(status)
+    return np.array([name.lower() in _PLANNED for name in names], dtype=bool)[codes]
 
 
 def no_status(status: Words) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +22,14 @@ from scalebed.tables.runs_rows import (
     likely_runs,
 )
 
+if TYPE_CHECKING:
+    import pyarrow
+
 Words = npt.NDArray[np.object_]
 ALL = "all"
 """Name of the one data set of a table without column ``dataset``."""
+PREDICTED = 1000
+"""How many planned runs of a table are predicted."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class RunTable:
         Rows that count: of a run that finished, with a usable loss, and not `earlier`.
     earlier : bool array (n,)
         Rows that are set aside as earlier checkpoints of a run that finished.
+    planned : bool array (n,)
+        Rows of runs that are still to come: with N and D, and without a loss or with such a status.
     dataset : object array (n,)
         Training data set; `ALL` everywhere if the table has no such column.
     run, seed, trunk, status : object array (n,) or None
@@ -53,15 +61,20 @@ class RunTable:
         Tokens of the training set, each counted once.
     flops : array (n,) or None
         As given; only for reports.
+    ratio : array (n,) or None
+        Token multiplier M as given, NaN where it is empty.
     losses, errors : dict of array (n,)
         By column name, ``loss`` and ``error`` first. A loss that is NaN belongs to a run that did
         not finish; a NaN error was not measured.
-    stderr : array (n,) or None
-        Standard error of ``error`` from the finite number of items.
+    tasks : dict of dict of array (n,)
+        What is known of the column of an error beside it: its ``stderr`` from the finite number of
+        items, ``chance``, the error of guessing, and ``items``; NaN where unknown.
     naming : Naming
         Which column of the file was read as what.
     ignored : tuple of str
         Columns that were not read.
+    given : pyarrow.Table
+        All columns of these rows as they stand in the file.
     """
 
     path: Path
@@ -69,6 +82,7 @@ class RunTable:
     repeats: tuple[tuple[int, int], ...]
     finished: Mask
     earlier: Mask
+    planned: Mask
     dataset: Words
     run: Words | None
     seed: Words | None
@@ -79,23 +93,34 @@ class RunTable:
     step: Array | None
     unique_tokens: Array | None
     flops: Array | None
+    ratio: Array | None
     losses: dict[str, Array]
     errors: dict[str, Array]
-    stderr: Array | None
+    tasks: dict[str, dict[str, Array]]
     naming: Naming
     ignored: tuple[str, ...]
+    given: pyarrow.Table
+
+    @property
+    def stderr(self) -> Array | None:
+        """Standard error of ``error``, (n,)."""
+        return self.tasks.get("error", {}).get("stderr")
 
     @property
     def named(self) -> dict[str, str]:
         """Columns of the file that were read under another name, by the name of ours."""
         return {key: name for key, name in self.naming.columns.items() if key != name}
 
+    def label(self, i: int) -> str:
+        """Name a row: by its run if it has one, else by its place in the file."""
+        return f"row {self.rows[i]}" if self.run is None else f"run {self.run[i]}"
+
     @cached_property
     def by_status(self) -> Mask:
-        """Rows that their status makes no finished run, (n,)."""
+        """Rows that their status makes no finished run, planned ones aside, (n,)."""
         if self.status is None:
             return np.zeros_like(self.finished)
-        return ~is_finished(self.status)
+        return ~is_finished(self.status) & ~self.planned
 
     @cached_property
     def sets(self) -> Index:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from scalebed.laws.forms.base import Array
 from scalebed.tables.runs_file import read_runs
 from scalebed.tables.runs_table import RunTable
 
+_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 _COUNTS: Final = {"params": PARAMS, "tokens": TOKENS, "unique_tokens": TOKENS}
 _UNIT: Final = re.compile(
     r"[\s_(\[/-](m|b|k|t|mn|bn|thousands?|millions?|billions?|trillions?)[)\]]?$", re.I
@@ -34,7 +35,12 @@ _RATIOS: Final = (1e-2, 1e6)
 """D/N of all runs outside of this is most likely a unit: no language model is known there."""
 
 
-def read_counted(path: str | Path, columns: Mapping[str, str] = MappingProxyType({})) -> RunTable:
+def read_counted(
+    path: str | Path,
+    columns: Mapping[str, str] = _NONE,
+    form: str | None = None,
+    options: Mapping[str, Any] = _NONE,
+) -> RunTable:
     """Read a table of runs, see `read_runs`, and refuse what does not count parameters and tokens.
 
     Raises
@@ -43,7 +49,7 @@ def read_counted(path: str | Path, columns: Mapping[str, str] = MappingProxyType
         If it cannot be read, or N or D of runs that count are in another unit; names the column,
         its values and what was expected.
     """
-    table = read_runs(path, columns)
+    table = read_runs(path, columns, form, options)
     for key, values in _counted(table):
         _refuse(table, key, values[table.finished])
     return table

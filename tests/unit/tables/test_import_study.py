@@ -97,7 +97,7 @@ def test_equal_coordinates_get_a_running_seed_and_unfinished_runs_fail(tmp_path)
 
 def test_a_row_that_repeats_another_is_one_cell_and_logged(tmp_path, caplog):
     path = tmp_path / "runs.csv"
-    path.write_text("params,tokens,loss\n1e7,2e8,3.1\n1e7,2e8,3.1\n1e7,2e8,3.0\n1e7,2e8,\n")
+    path.write_text("params,tokens,loss\n1e7,2e8,3.1\n1e7,2e8,3.1\n1e7,2e8,3.0\n1e7,2e8,nan\n")
     found = import_cells(path, {})
     assert [row["seed"] for row in found.cells] == [0, 1, 2]
     assert [row["loss"] for row in found.losses] == [3.1, 3.0]

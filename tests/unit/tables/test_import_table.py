@@ -46,7 +46,7 @@ def test_a_table_without_data_sets_is_one(tmp_path):
     assert table.run is table.flops is table.stderr is None
 
 
-@pytest.mark.parametrize("value", ["", "nan", "NaN", "inf", "-inf", "0", "-1.5"])
+@pytest.mark.parametrize("value", ["nan", "NaN", "inf", "-inf", "0", "-1.5"])
 def test_a_run_without_a_usable_loss_did_not_finish(value, tmp_path):
     table = read_runs(written(tmp_path, GOOD + f"9e7,3e9,{value}\n"))
     assert table.finished.tolist() == [True, True, False]
@@ -77,7 +77,8 @@ def test_flops_far_from_6nd_are_noted_and_near_ones_are_not(tmp_path):
 REFUSALS = {
     "missing column": ("params,loss\n1,2\n", ["no column tokens", "params, loss"]),
     "two missing": ("a,loss\n1,2\n", ["no columns params, tokens", "a, loss"]),
-    "text": (GOOD + "7B,1e9,3\n", ["row 3", "params", "'7B'", "number"]),
+    "text": (GOOD + "7Q,1e9,3\n", ["row 3", "params", "'7Q'", "number, such as 1.2e9 or 7B"]),
+    "unit in a loss": (GOOD + "7B,1e9,3B\n", ["row 3", "loss", "'3B'", "number"]),
     "text in a loss": (GOOD + "7e9,1e9,oops\n", ["row 3", "loss", "'oops'"]),
     "truth value": ("params,tokens,loss\ntrue,1,2\n", ["row 1", "params", "number"]),
     "zero params": (GOOD + "0,1e9,3\n", ["row 3", "params is 0", "above 0"]),
@@ -128,7 +129,8 @@ REPEATS = {
         HEAD + "3,2,3\n1,2,3\n2,2,3\n",
         [(3, 1), (4, 2)],
     ),
-    "unfinished": (GOOD + "1,2,\n1,2,\n", GOOD + "1,2,\n", [(4, 3)]),
+    "unfinished": (GOOD + "1,2,nan\n1,2,nan\n", GOOD + "1,2,nan\n", [(4, 3)]),
+    "planned": (GOOD + "1,2,\n1,2,\n", GOOD + "1,2,\n", [(4, 3)]),
     "same name": (
         "run,params,tokens,loss\na,1,2,3\nb,1,2,3\na,1,2,3\n",
         "run,params,tokens,loss\na,1,2,3\nb,1,2,3\n",
@@ -182,7 +184,7 @@ def test_repeats_are_named_in_one_sentence(tmp_path):
 
 
 def test_rows_keep_the_numbers_they_have_in_the_file(tmp_path):
-    table = read_runs(written(tmp_path, GOOD + "1e7,2e8,5.4\n7,8,\n"))
+    table = read_runs(written(tmp_path, GOOD + "1e7,2e8,5.4\n7,8,nan\n"))
     assert table.rows.tolist() == [1, 2, 4]
     assert about(table)["first_unfinished_rows"] == [4]
     assert list(notes(table))[1:] == ["1 of 3 runs has no finite loss: row 4"]

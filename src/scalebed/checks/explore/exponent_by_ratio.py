@@ -20,7 +20,7 @@ TABLE = Table(
     ("dataset", "M", "floor"),
     (
         text("dataset", "Training set"),
-        count("M", "Token multiplier"),
+        number("M", "Token multiplier"),
         count("cells", "Cells of this M"),
         number("joint", "Exponent of the joint fit", nullable=True),
         text("floor", f"{SHARED}, or {FREE}"),

@@ -23,7 +23,7 @@ TABLE = Table(
     (
         text("dataset", "Training set"),
         text("size", "Size of the target"),
-        count("M", "Token multiplier of the target"),
+        number("M", "Token multiplier of the target"),
         text("kind", "loss or error"),
         text("what", f"{RANDOM}, {SAME} (of cells as the study's), or {STUDY}"),
         count("design", "Number of the design; missing for the study's own", nullable=True),

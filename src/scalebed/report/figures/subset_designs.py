@@ -49,7 +49,7 @@ def _panel(own: pd.DataFrame, cells: int) -> pd.DataFrame:
     ]
     first = own.iloc[0]
     heading = (
-        f"{first['dataset']} {first['size']} M={first['M']}, {first['kind']}: {ranks[0]} better "
+        f"{first['dataset']} {first['size']} M={first['M']:g}, {first['kind']}: {ranks[0]} better "
         f"({ranks[1]} of {cells} cells), {first['refused']} refused"
     )
     # A logarithm needs a floor; what is below it is as good as exact.

@@ -16,10 +16,18 @@ CELLS = Table(
         _CELL,
         _DATASET,
         text("size", "Name of the model size"),
-        count("ratio", "Nominal token multiplier M", "tokens per parameter"),
+        number(
+            "ratio",
+            "Nominal token multiplier M; of imported cells not always whole",
+            "tokens per parameter",
+        ),
         text("recipe", "Name of the training recipe"),
         count("seed", "Seed of initialisation and data order"),
-        text("status", "done, diverged (loss not finite) or failed (could not be trained)"),
+        text(
+            "status",
+            "done, diverged (loss not finite), failed (could not be trained) or planned (an "
+            "imported cell without a loss yet)",
+        ),
         text("reason", "Why the cell is not done", nullable=True),
         flag("fit_loss", "Whether the loss law is fitted to this cell"),
         flag("fit_error", "Whether the error law is fitted to this cell"),

@@ -1,12 +1,15 @@
 """What an importer gives: rows of the tables of a study, before anybody says what they are for.
 
-An importer is a module with ``import_cells(path, options)`` that returns `Imported`.
+An importer is a module with ``import_cells(path, options)`` that returns `Imported`, or a format of
+runs, see `scalebed.tables.imports.rows`.
 """
 
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
+
+from scalebed.tables.imports.rows import FORMATS
 
 Row = dict[str, Any]
 
@@ -42,6 +45,17 @@ class Importer(Protocol):
         ...
 
 
-def get_importer(name: str) -> Importer:
-    """Return the module of an importer; the study file has checked the name."""
-    return cast(Importer, import_module(f"scalebed.tables.imports.{name}"))
+def import_any(name: str, path: Path, options: dict[str, Any]) -> Imported:
+    """Import with the importer or format of a name; the study file has checked the name.
+
+    Raises
+    ------
+    ScalebedError
+        If the source cannot be read, or an option is unknown.
+    """
+    if name in FORMATS:
+        from scalebed.tables.imports.table import import_runs
+
+        return import_runs(path, name, options)
+    module = cast(Importer, import_module(f"scalebed.tables.imports.{name}"))
+    return module.import_cells(path, options)

@@ -22,8 +22,10 @@ from scalebed.tables.declared.cells import (
     TASKS,
 )
 from scalebed.tables.declared.columns import Table
-from scalebed.tables.imports.base import Imported, Row, get_importer
+from scalebed.tables.imports.base import Imported, Row, import_any
 
+# There is nothing to fit a planned cell to, and all to predict.
+_TO_COME = {"fit_loss": False, "fit_error": False, "target": True, "scatter": False}
 _log = logging.getLogger(__name__)
 
 
@@ -47,7 +49,7 @@ def tabulate_import(params: Mapping[str, Any], path: Path, out: Path) -> None:
         If the source cannot be read, a selector matches no cell, or a task of the average is
         missing everywhere.
     """
-    found = get_importer(params["importer"]).import_cells(path, params["options"])
+    found = import_any(params["importer"], path, params["options"])
     rows = {
         CELLS: _cells(found, params, path),
         LOSSES: _filled(LOSSES, found.losses),
@@ -74,13 +76,26 @@ def _filled(table: Table, rows: list[Row]) -> list[Row]:
 
 
 def _cells(found: Imported, params: Mapping[str, Any], path: Path) -> list[Row]:
-    cells = {Cell(*(row[name] for name in Cell._fields)): row for row in found.cells}
-    fit = Fit.model_validate({"loss": "any", **params["fit"]})
     try:
-        roles = cell_roles(list(cells), fit, lambda cell: {k: cells[cell].get(k) for k in RANGES})
+        return imported_cells(found, params["fit"])
     except ScalebedError as error:
         raise ScalebedError(f"study {params['study']}, cells of {path}: {error}") from error
-    return _filled(CELLS, [row | roles[cell] for cell, row in cells.items()])
+
+
+def imported_cells(found: Imported, selectors: Mapping[str, Any]) -> list[Row]:
+    """Return the rows of table ``cells`` with what each is there for; planned ones are targets.
+
+    Raises
+    ------
+    ScalebedError
+        If a selector matches no cell, or a cell is both fitted to and a target.
+    """
+    cells = {Cell(*(row[name] for name in Cell._fields)): row for row in found.cells}
+    fit = Fit.model_validate({"loss": "any", **selectors})
+    roles = cell_roles(list(cells), fit, lambda cell: {k: cells[cell].get(k) for k in RANGES})
+    rows = [row | roles[cell] for cell, row in cells.items()]
+    rows = [row | _TO_COME if row["status"] == "planned" else row for row in rows]
+    return _filled(CELLS, rows)
 
 
 def _tasks(found: Imported, params: Mapping[str, Any]) -> list[Row]:

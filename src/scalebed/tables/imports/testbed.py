@@ -154,7 +154,7 @@ def _base(cell: Cell) -> Row:
     size = arithmetic.SIZE_TABLES["gadre2024"][cell.size]
     shape = arithmetic.Shape(**size)
     counts = arithmetic.count_params(shape)
-    tokens = cell.ratio * counts.total
+    tokens = round(cell.ratio * counts.total)
     return {
         "cell": cell.path,
         **cell._asdict(),
