@@ -8,25 +8,28 @@ import project
 import yaml
 
 SLOW_SEEDS = (1, 2, 3, 4)
-# Long enough to be disturbed, on a tiny model: some twelve seconds on a quiet core. Slurm looks
-# twice a minute whether the first one is over its limit, which must find it at work on the fastest
-# core as well; the last one has to be at work still when Snakemake has noticed what became of the
-# others.
-SLOW_RATIOS = dict(zip(SLOW_SEEDS, (300, 80, 80, 500), strict=True))
+# Long enough to be disturbed where `SLOWLY` is in force, 38 seconds at the least, with hardly any
+# work. Slurm looks twice a minute whether the first one is over its limit, which must find it at
+# work; the last one has to be at work still when Snakemake has noticed what became of the others.
+SLOW_RATIOS = dict(zip(SLOW_SEEDS, (20, 12, 12, 50), strict=True))
+SLOWLY = Path(__file__).parent / "slowly"
+"""On PYTHONPATH, it lets every step of a training sleep, which takes no core from anybody."""
 
 
 def _study() -> dict[str, Any]:
     study = copy.deepcopy(project.STUDY)
     del study["datasets"]["both"]
     study["allow_repeats"] = True
-    study["grid"] += [
+    small = {"sizes": ["6k", "8k", "11k"], "ratios": [2]}
+    study["grid"] = [small] + [
         {"sizes": ["15k"], "ratios": [ratio], "seeds": [seed]}
         for seed, ratio in SLOW_RATIOS.items()
     ]
     # One of each stands for all: every job starts anew here.
     study["checks"] = ["reliability"]
     study["figures"] = {"loss_vs_compute": {}}
-    study["fit"]["targets"] = [{"sizes": ["15k"], "ratios": [2]}]
+    study["fit"]["loss_cells"] = [small, {"sizes": ["15k"], "ratios": [12, 20]}]
+    study["fit"]["targets"] = [{"sizes": ["15k"], "ratios": [50]}]
     return study
 
 
@@ -53,7 +56,7 @@ def write(root: Path, hardware: dict[str, Any]) -> None:
     data = ("extract_corpus", "train_tokenizer", "tokenize_corpus", "build_dataset", "build_suite")
     values["groups"] |= dict.fromkeys(data, "data")
     # Evaluations in two jobs, one for each core of a small machine.
-    values["group-components"]["evaluate"] = 10
+    values["group-components"]["evaluate"] = 7
     values["set-resources"] |= {rule: {"runtime": 10} for rule in data}
     profile.write_text(yaml.safe_dump(values), encoding="utf-8")
     path = root / "profiles/slurm/hardware.yaml"

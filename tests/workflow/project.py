@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import forked_snakemake
 import numpy as np
 import yaml
-from dry_runs import dry_run
 
 REPOSITORY = Path(__file__).parents[2]
 PARTS = ("Snakefile", "workflow", "profiles", "config", "envs", "src")
@@ -132,11 +132,23 @@ def code_file(path: Path) -> bool:
     return path.is_file() and "__pycache__" not in path.parts and ".egg-info" not in str(path)
 
 
+def counted(said: str) -> Counter[str]:
+    """Return how many jobs of each rule a dry run speaks of."""
+    if "Nothing to be done" in said:
+        return Counter()
+    table = re.search(r"Job stats:\n.*?\n-[- ]+\n(.*?)\ntotal ", said, flags=re.DOTALL)
+    assert table is not None, said
+    counts = Counter({row.split()[0]: int(row.split()[1]) for row in table[1].splitlines()})
+    del counts["all"]
+    return counts
+
+
 @dataclass
 class Project:
     """A folder that looks like a checkout and holds the tiny study."""
 
     root: Path
+    study: str = "study.yaml"
 
     @classmethod
     def create(cls, root: Path) -> "Project":
@@ -157,6 +169,11 @@ class Project:
     def write_study(self, study: dict[str, Any]) -> None:
         """Replace the study file."""
         (self.root / "study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+
+    def asked(self, study: dict[str, Any], file: Path) -> "Project":
+        """Return the same folder with another study, written to a file outside: to plan only."""
+        file.write_text(yaml.safe_dump(study), encoding="utf-8")
+        return Project(self.root, str(file))
 
     def write_study_file(self, path: Path) -> None:
         """Use another study file."""
@@ -186,7 +203,17 @@ class Project:
     def snakemake(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run Snakemake on the study on two cores."""
         # Targets come first: `--configfile` takes every word that follows it.
-        return self.run("snakemake", *words, "--cores", "2", "--configfile", "study.yaml")
+        return self.run("snakemake", *words, "--cores", "2", "--configfile", self.study)
+
+    def forked(self, *words: str) -> tuple[int | None, str]:
+        """Return exit status and output of the same, from Python on the same but for imports."""
+        options = ("--cores", "2", "--configfile", self.study)
+        return forked_snakemake.snakemake(self.root, self.environment(), *words, *options)
+
+    def make(self, *words: str) -> None:
+        """Run Snakemake, which has to succeed."""
+        status, text = self.forked(*words)
+        assert status == 0, text
 
     def scalebed(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a verb of the command line."""
@@ -194,21 +221,13 @@ class Project:
 
     def dry_run(self, *words: str) -> str:
         """Return what Snakemake says of the jobs a run would start now."""
-        options = ("--cores", "2", "--configfile", "study.yaml")
-        status, text = dry_run(self.root, self.environment(), *words, *options)
+        status, text = self.forked("--dry-run", *words)
         assert status == 0, text
         return text
 
     def planned(self, *words: str) -> Counter[str]:
         """Return how many jobs of each rule a run would start now."""
-        text = self.dry_run(*words)
-        if "Nothing to be done" in text:
-            return Counter()
-        table = re.search(r"Job stats:\n.*?\n-[- ]+\n(.*?)\ntotal ", text, flags=re.DOTALL)
-        assert table is not None, text
-        counts = Counter({row.split()[0]: int(row.split()[1]) for row in table[1].splitlines()})
-        del counts["all"]
-        return counts
+        return counted(self.dry_run(*words))
 
     def cell(self, dataset: str = "tales", size: str = "6k", ratio: int = 2) -> Path:
         """Return the folder of a cell."""

@@ -100,10 +100,9 @@ STUDY_EDITS: dict[str, tuple[Callable[[dict[str, Any]], None], Counter[str]]] = 
 
 
 @pytest.mark.parametrize("name", STUDY_EDITS)
-def test_edit_of_the_study(name: str, checkout: Project) -> None:
+def test_edit_of_the_study(name: str, finished: Project, tmp_path: Path) -> None:
     edit, expected = STUDY_EDITS[name]
-    checkout.write_study(edited_study(edit))
-    assert checkout.planned() == expected
+    assert finished.asked(edited_study(edit), tmp_path / "study.yaml").planned() == expected
 
 
 CODE_EDITS: dict[str, tuple[str, str, Counter[str]]] = {

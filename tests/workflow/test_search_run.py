@@ -53,8 +53,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a project whose search has run to its report; tests must leave it as it is."""
     project = Project.create(tmp_path_factory.mktemp("searched") / "project")
     project.write_study(SEARCH)
-    result = project.snakemake()
-    assert result.returncode == 0, result.stdout + result.stderr
+    project.make()
     return project
 
 
@@ -98,9 +97,7 @@ def test_the_ladder_is_a_study_that_shares_the_runs(searched: Project) -> None:
     assert shown.returncode == 0, shown.stderr
     assert "NOT SEARCHED" in shown.stdout
     assert "ladder.yaml" in shown.stdout
-    planned = searched.run("snakemake", "--dry-run", "--cores", "2", "--configfile", ladder)
-    assert planned.returncode == 0, planned.stdout + planned.stderr
-    assert "train_cell" in planned.stdout + planned.stderr
+    assert Project(searched.root, ladder).planned()["train_cell"] == 6
 
 
 EDITS: dict[str, tuple[Callable[[dict[str, Any]], None], Counter[str]]] = {
@@ -138,10 +135,9 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], None], Counter[str]]] = {
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_edit_of_the_search(name: str, checkout: Project) -> None:
+def test_edit_of_the_search(name: str, searched: Project, tmp_path: Path) -> None:
     edit, expected = EDITS[name]
-    checkout.write_study(edited(edit))
-    assert checkout.planned() == expected
+    assert searched.asked(edited(edit), tmp_path / "study.yaml").planned() == expected
 
 
 def test_an_edit_of_the_choice_trains_nothing(checkout: Project) -> None:
@@ -169,7 +165,7 @@ def test_the_plan_of_the_paper_s_search_states_its_cost(project: Project) -> Non
 
 def test_a_search_that_cannot_be_is_refused_before_anything_runs(project: Project) -> None:
     project.write_study(edited(lambda study: study["search"].update(lr=[])))
-    result = project.snakemake()
-    assert result.returncode != 0
-    assert "search.lr: List should have at least 1 item" in result.stdout + result.stderr
+    status, said = project.forked()
+    assert status != 0
+    assert "search.lr: List should have at least 1 item" in said
     assert not (project.root / "results").exists()

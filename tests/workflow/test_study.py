@@ -15,6 +15,7 @@ import pytest
 import yaml
 from project import STUDY, Project
 
+from scalebed.commands.cli import main
 from scalebed.commands.shared_process import lifetime
 from scalebed.study.figures import FIGURES
 
@@ -40,16 +41,15 @@ def test_the_study_ends_in_a_report_and_a_database(finished: Project) -> None:
 
 
 def test_the_database_alone_predicts_what_the_folder_does(
-    finished: Project, tmp_path: Path
+    finished: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = finished.root / "results/studies/tiny"
     shutil.copy(folder / "study.duckdb", tmp_path)
     words = ("--target", "params=20k,tokens=400k", "--json")
     said = []
     for source in (folder, tmp_path / "study.duckdb"):
-        result = finished.scalebed("predict", str(source), *words)
-        assert result.returncode == 0, result.stderr
-        said.append(json.loads(result.stdout))
+        assert main(["predict", str(source), *words]) == 0
+        said.append(json.loads(capsys.readouterr().out))
     assert said[0] == said[1]
     assert [len(found["predictions"]) for found in said[0]] == [2, 2]
     with duckdb.connect(str(folder / "study.duckdb"), read_only=True) as database:
@@ -115,8 +115,7 @@ def test_the_plan_agrees_with_snakemake(finished: Project, tmp_path: Path) -> No
 
 def test_snakemake_writes_its_own_report(finished: Project, tmp_path: Path) -> None:
     target = tmp_path / "report.zip"
-    result = finished.snakemake("--report", str(target))
-    assert result.returncode == 0, result.stdout + result.stderr
+    finished.make("--report", str(target))
     assert target.stat().st_size > 10_000
 
 
@@ -136,41 +135,38 @@ CELL = "results/cells/dataset=tales/size=6k/ratio=2/recipe=base/seed=0/metrics.j
 def test_a_truncated_shard_is_named_and_healed(tokenized: Project) -> None:
     shard = next(tokenized.root.glob("results/tokens/bpe300/tales/train-*.bin"))
     os.truncate(shard, shard.stat().st_size - 100)
-    result = tokenized.snakemake(CELL)
-    assert result.returncode != 0
-    assert shard.name in result.stdout + result.stderr
+    status, said = tokenized.forked(CELL)
+    assert status != 0
+    assert shard.name in said
     assert not (tokenized.root / CELL).exists()
-    result = tokenized.snakemake(CELL)
-    assert result.returncode == 0, result.stdout + result.stderr
+    tokenized.make(CELL)
     assert json.loads((tokenized.root / CELL).read_text())["status"] == "done"
 
 
-@pytest.mark.parametrize(
-    ("part", "old", "new", "said"),
-    [
-        ("text/tales.jsonl", None, b'{"id": "a", "text": "\xff"}\n', "UTF-8"),
-        ("text/tales.jsonl", None, b"", "tales.jsonl"),
-        ("text/tales.jsonl", None, b'{"id": "a", "words": "x"}\n', "text"),
-    ],
-    ids=["not UTF-8", "empty", "no text field"],
-)
-def test_broken_text_is_named(
-    part: str, old: None, new: bytes, said: str, project: Project
-) -> None:
-    (project.root / part).write_bytes(new)
-    result = project.snakemake("results/corpora/tales/manifest.json")
-    output = result.stdout + result.stderr
-    assert result.returncode != 0
-    assert said in output
+def test_broken_text_is_named(project: Project) -> None:
+    broken = {
+        "tales": (b'{"id": "a", "text": "\xff"}\n', "tales.jsonl is not UTF-8"),
+        "rules": (b"", "corpus rules is empty"),
+        "yardstick": (b'{"id": "a", "words": "x"}\n', "yardstick.jsonl:1 has no field 'text'"),
+    }
+    for name, (text, _) in broken.items():
+        (project.root / f"text/{name}.jsonl").write_bytes(text)
+    status, output = project.forked(*(f"results/corpora/{name}/manifest.json" for name in broken))
+    assert status != 0
     assert "Traceback" not in output
-    assert not list((project.root / "results/corpora/tales").glob("*"))
+    for name, (_, said) in broken.items():
+        log = (project.root / f"logs/extract_corpus/{name}.log").read_text(encoding="utf-8")
+        (sentence,) = (line for line in log.splitlines() if "error: " in line)
+        assert said in sentence
+        assert sentence in output
+        assert not list((project.root / f"results/corpora/{name}").glob("*"))
 
 
 def test_missing_text_is_named(project: Project) -> None:
     (project.root / "text/tales.jsonl").unlink()
-    result = project.snakemake("results/corpora/tales/manifest.json")
-    assert result.returncode != 0
-    assert "text/tales.jsonl" in result.stdout + result.stderr
+    status, said = project.forked("results/corpora/tales/manifest.json")
+    assert status != 0
+    assert "text/tales.jsonl" in said
 
 
 def test_a_results_folder_that_cannot_be_written_is_named(project: Project) -> None:
@@ -216,9 +212,9 @@ def test_an_unknown_key_stops_the_workflow_before_anything_runs(project: Project
     study = json.loads(json.dumps(STUDY))
     study["recipes"]["base"]["learning_rate"] = 1
     project.write_study(study)
-    result = project.snakemake("--dry-run")
-    assert result.returncode != 0
-    assert "recipes.base.learning_rate: unknown key" in result.stdout + result.stderr
+    status, said = project.forked("--dry-run")
+    assert status != 0
+    assert "recipes.base.learning_rate: unknown key" in said
 
 
 def test_a_killed_study_goes_on_where_it_was(finished: Project, tokenized: Project) -> None:
@@ -236,9 +232,8 @@ def test_a_killed_study_goes_on_where_it_was(finished: Project, tokenized: Proje
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert tokenized.snakemake("--unlock").returncode == 0
-    result = tokenized.snakemake(CELL)
-    assert result.returncode == 0, result.stdout + result.stderr
+    tokenized.make("--unlock")
+    tokenized.make(CELL)
     ours = json.loads((tokenized.root / CELL).read_text())
     undisturbed = json.loads((finished.root / CELL).read_text())
     assert ours["weights_sha256"] == undisturbed["weights_sha256"]
@@ -251,8 +246,9 @@ def test_a_diverged_cell_does_not_stop_the_study(tmp_path: Path, finished: Proje
     # Without clipping, warm-up or an end to the learning rate, the 15k cells blow up.
     wild = {"lr": 1e9, "lr_end": 1e9, "warmup_fraction": 0.0, "grad_clip": 1e9}
     study["recipes"]["base"]["sizes"] = {"15k": wild}
-    # Without calibration, which takes longest and sees no target.
+    # Without calibration, which takes longest and sees no target, and with one figure, of curves.
     study["checks"] = ["decisions", "reliability", "contrasts"]
+    study["figures"] = {"training_curves": {}}
     project.write_study(study)
     result = project.snakemake()
     assert result.returncode == 0, result.stdout + result.stderr

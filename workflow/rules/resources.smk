@@ -1,6 +1,7 @@
 """What jobs ask of a cluster and which come first, from the study's sizes and the site's hardware."""
 
 from functools import partial
+from inspect import signature
 
 from scalebed.commands.progress.work import expect
 from scalebed.core.trunks import marginal
@@ -53,10 +54,20 @@ def evaluate_priority(tokens, wildcards):
     return needs.evaluation_flops(CELLS[cell_path(wildcards)], tokens)
 
 
+def bound(function, *values):
+    """Return a function of the rest of its arguments.
+
+    Snakemake asks for its signature at every call, which takes longer than the call.
+    """
+    found = partial(function, *values)
+    found.__signature__ = signature(found)
+    return found
+
+
 def every(function, *values):
     """Return a function for each resource of a job without GPU, by name."""
     names = ("mem_mb", "runtime", "slurm_partition")
-    return {name: partial(function, name, *values) for name in names}
+    return {name: bound(function, name, *values) for name in names}
 
 
 CONVERT_RESOURCES = every(convert_resource)
@@ -66,8 +77,8 @@ TRAIN_NAMES = (
     *("mem_mb", "runtime", "slurm_partition"),
     *("gpu", "ranks", "cpus_per_task", "nodes", "checkpoint_seconds"),
 )
-TRAIN_RESOURCES = {name: partial(train_resource, name) for name in TRAIN_NAMES}
-TRUNK_RESOURCES = {name: partial(trunk_resource, name) for name in TRAIN_NAMES}
+TRAIN_RESOURCES = {name: bound(train_resource, name) for name in TRAIN_NAMES}
+TRUNK_RESOURCES = {name: bound(trunk_resource, name) for name in TRAIN_NAMES}
 LOSS_RESOURCES = TASK_RESOURCES = {}
 LOSS_PRIORITY = TASK_PRIORITY = 0
 # Retries of one training, when it takes several jobs; None leaves it to the profile.
@@ -76,12 +87,12 @@ TRAIN_RETRIES = None
 if not IMPORTED:
     LOSS_TOKENS = sum(spec.max_tokens for spec in STUDY.validation.values())
     LOSS_RESOURCES = every(evaluate_resource, LOSS_TOKENS)
-    LOSS_PRIORITY = partial(evaluate_priority, LOSS_TOKENS)
+    LOSS_PRIORITY = bound(evaluate_priority, LOSS_TOKENS)
     if STUDY.tasks:
         ITEMS = STUDY.tasks.items if STUDY.tasks.corpus else needs.TASK_ITEMS
         TASK_TOKENS = len(STUDY.tasks.tasks) * ITEMS * needs.ITEM_TOKENS
         TASK_RESOURCES = every(evaluate_resource, TASK_TOKENS)
-        TASK_PRIORITY = partial(evaluate_priority, TASK_TOKENS)
+        TASK_PRIORITY = bound(evaluate_priority, TASK_TOKENS)
     TO_TRAIN = [marginal(cell) for cell in CELLS.values() if "checkpoint" not in cell]
     TO_TRAIN += [leg.own for leg in LEGS.values()]
     SLICES = max((needs.slices(cell, HARDWARE) for cell in TO_TRAIN), default=1)

@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import time
 from pathlib import Path
 
 import pytest
+from forked_training import fork_training
 from training_cells import make_dataset, make_params, start_training
 
 from scalebed.core.errors import ScalebedError
@@ -204,9 +206,10 @@ def test_killed_at_any_moment_trunk_and_branch_end_with_the_same_weights(tmp_pat
     kills = 0
     for verb, spec, out, more in steps:
         for wanted in (1, 2, 3, 100):
-            process = start_training(tmp_path, spec, study.dataset, out, *more, verb=verb)
+            process = fork_training(tmp_path, spec, study.dataset, out, *more, verb=verb)
             seen: set[str] = set()
             while process.poll() is None and len(seen) < wanted:
+                time.sleep(0.002)
                 # A folder may go while it is listed.
                 with contextlib.suppress(FileNotFoundError):
                     seen |= {path.name for path in (tmp_path / "state").rglob("step-*.safetensors")}
@@ -217,7 +220,7 @@ def test_killed_at_any_moment_trunk_and_branch_end_with_the_same_weights(tmp_pat
             if (tmp_path / out).exists():
                 break
         while not (tmp_path / out).exists():
-            process = start_training(tmp_path, spec, study.dataset, out, *more, verb=verb)
+            process = fork_training(tmp_path, spec, study.dataset, out, *more, verb=verb)
             _, errors = process.communicate(timeout=120)
             assert process.returncode == 0, errors
     assert kills
