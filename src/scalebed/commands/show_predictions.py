@@ -11,6 +11,9 @@ from pathlib import Path
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--database", required=True, type=Path, help="database of the study")
+    parser.add_argument(
+        "--full", action="store_true", help="say in full what numbers and evidence rest on"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -22,7 +25,7 @@ def run(args: argparse.Namespace) -> None:
     ladder = args.database.parent / "search" / "ladder.yaml"
     with StudyDatabase(args.database) as study:
         searched = study.facts().get("kind") == "search"
-        print(search_text(study) if searched else predictions_text(study))
+        print(search_text(study) if searched else predictions_text(study, args.full))
         unfinished = unfinished_text(study)
     if searched and ladder.is_file():
         print(f"ladder    {ladder}")

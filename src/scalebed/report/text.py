@@ -10,27 +10,50 @@ from scalebed.tables.reader import StudyDatabase
 
 _HEADINGS = (
     *("data set", "size", "M", "N", "compute", "", "predicted", "interval", "measured"),
-    *("deviation", ""),
+    *("deviation", "", "numbers", "evidence"),
 )
-_LEFT = (0, 1, 5, 10)
+_LEFT = (0, 1, 5, 10, 11, 12)
 _UNFINISHED = """
 SELECT cell, status, reason FROM cells WHERE status IN ('failed', 'diverged') ORDER BY cell
 """
 
 
-def predictions_text(study: StudyDatabase) -> str:
-    """Return the table of targets, and one line on how the predictions of each kind did."""
+def predictions_text(study: StudyDatabase, full: bool = False) -> str:
+    """Return the table of targets, and one line on how the predictions of each kind did.
+
+    Parameters
+    ----------
+    study
+        Database of the study.
+    full
+        Whether the two statements on each prediction stand below it in full, not their first words
+        beside it.
+    """
     targets = answer.targets(study)
     if not targets:
         return "This study names no targets; laws and held-out cells are in the report.\n"
     rows = [(t, row) for t in targets for row in (t.loss, t.error) if row]
-    head, *table = align([_HEADINGS, *(_row(target, row) for target, row in rows)], _LEFT)
-    lines = [head]
-    for line, (_, row) in zip(table, rows, strict=True):
-        lines += [line, *_statements(row)]
+    table = [_HEADINGS, *((*_row(target, row), *_short(row)) for target, row in rows)]
+    # In full they stand below, and beside the row nothing is to be said twice.
+    head, *lines = align([row[:-2] if full else row for row in table], _LEFT)
+    shown = [head]
+    for line, (_, row) in zip(lines, rows, strict=True):
+        shown += [line, *(_statements(row) if full else ())]
     kinds = (("loss", [t.loss for t in targets]), ("error", [t.error for t in targets]))
     said = [_summary(answer.summary(found, kind)) for kind, found in kinds]
-    return "\n".join([*lines, "", *filter(None, said), ""])
+    return "\n".join([*shown, "", *filter(None, said), ""])
+
+
+def _short(row: dict[str, Any]) -> tuple[str, str]:
+    """Return the first words of the two statements: of both laws where there are two."""
+    if row["predicted"] is None:
+        return "refused" if row["refusal"] else "–", "–"
+    return _verdicts(row["numbers"]), _verdicts(row["evidence"] or "–")
+
+
+def _verdicts(said: str) -> str:
+    parts = said.removeprefix("loss law ").split("; error law ")
+    return ", ".join(dict.fromkeys(part.partition(":")[0] for part in parts))
 
 
 def _statements(row: dict[str, Any]) -> list[str]:

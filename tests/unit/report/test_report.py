@@ -12,7 +12,7 @@ from scalebed.laws import NAMES, get_law
 from scalebed.report import answer, cautions, numbers
 from scalebed.report.cells import cell_frame, rises, spearman
 from scalebed.report.formulas import fitted, formula_html
-from scalebed.report.text import predictions_text
+from scalebed.report.text import _verdicts, predictions_text
 from scalebed.report.write import write_report
 from scalebed.study.figures import FIGURES, usual_figures
 from scalebed.tables.reader import StudyDatabase
@@ -333,30 +333,51 @@ def test_odd_studies_get_a_page(tmp_path, kind):
 
 def test_the_table_for_the_terminal(database, capsys, page):
     assert main(["show-predictions", "--database", str(database)]) == 0
-    shown = capsys.readouterr().out.splitlines()
-    end = shown.index(f"database  {database}")
-    # Statements on a prediction stand below its row, cells without a model below everything.
-    lines = [line for line in shown[: end + 1] if not line.startswith("    ")]
-    assert len(lines[1:13]) == 12
+    lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["data", "set", "size"]
+    assert lines[0].split()[-2:] == ["numbers", "evidence"]
+    assert len([line for line in lines[1:13] if line]) == 12
     refused = [line for line in lines if "fit refused" in line]
     assert len(refused) == 2
     assert "4 of 4 inside the 90 % prediction interval" in lines[14]
-    assert lines[-2] == f"report    {database.with_name('report.html')}"
-    assert lines[-1] == f"database  {database}"
+    end = lines.index(f"database  {database}")
+    assert lines[end - 1] == f"report    {database.with_name('report.html')}"
+    # The first words of the two statements stand beside each prediction.
+    with StudyDatabase(database) as study:
+        rows = study.rows("SELECT numbers, evidence FROM predictions WHERE role = 'target'")
+        reasons = study.rows("SELECT cell, status, reason FROM cells WHERE status <> 'done'")
+    first = {row["numbers"].partition(":")[0].removeprefix("loss law ") for row in rows}
+    assert {"found", "doubtful", "refused"} >= first
+    for line in lines[1:13]:
+        assert line.split()[-2:] == ["refused", "–"] or any(word in line[100:] for word in first)
+    # Cells without a model come last.
+    assert lines[end + 2].startswith("2 of 54 cells are without a model")
+    ended = {f"  {row['cell']}: {row['status']}: {row['reason']}" for row in reasons}
+    assert len(ended) == 2
+    assert set(lines[end + 3 :]) == ended
+
+
+def test_statements_are_there_in_full_on_request(database, capsys, page):
+    assert main(["show-predictions", "--full", "--database", str(database)]) == 0
+    shown = capsys.readouterr().out.splitlines()
     for word in ("numbers", "evidence"):
         said = [line for line in shown if line.startswith(f"    {word}: ")]
         assert len(said) == {"numbers": 10, "evidence": 8}[word]
     with StudyDatabase(database) as study:
         rows = study.rows("SELECT numbers, evidence FROM predictions WHERE role = 'target'")
-        reasons = study.rows("SELECT cell, status, reason FROM cells WHERE status <> 'done'")
     told = {f"    {key}: {row[key]}" for row in rows for key in row}
     assert {line for line in shown if line.startswith("    evidence")} <= told
     assert len([line for line in shown if "numbers: refused: one ray of M" in line]) == 2
-    assert shown[end + 2].startswith("2 of 54 cells are without a model")
-    ended = {f"  {row['cell']}: {row['status']}: {row['reason']}" for row in reasons}
-    assert len(ended) == 2
-    assert set(shown[end + 3 :]) == ended
+
+
+def test_first_words_of_statements():
+    held = "held: of 2 sizes, 2 inside"
+    assert _verdicts(held) == "held"
+    assert _verdicts(f"loss law {held}; error law {held}") == "held"
+    missed = "missed along M: M is 2 times the largest; from size to size held: of 2 sizes"
+    assert _verdicts(f"loss law {missed}; error law {held}") == "missed along M, held"
+    assert _verdicts("loss law found; error law doubtful: few; and more") == "found, doubtful"
+    assert _verdicts("found") == "found"
 
 
 def test_the_verb_writes_the_same_page_again(database, tmp_path, page):
