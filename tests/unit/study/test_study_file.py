@@ -291,3 +291,10 @@ def test_names_of_laws_and_figures_are_checked_early(edit, message):
         values[key] = values.get(key, {}) | value
     with pytest.raises(ScalebedError, match=re.escape(message)):
         parse_study(values, "study.yaml")
+
+
+def test_the_study_in_the_readme_is_one():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (outline,) = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    found = roles(parse_study(yaml.safe_load(outline), "README.md")).values()
+    assert [sum(role[name] for role in found) for name in ("fit_loss", "target")] == [6, 1]
