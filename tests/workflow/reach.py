@@ -53,7 +53,7 @@ FOR_PEOPLE = {
         f"watch/{name}": "seals and watches for people"
         for name in (
             *("alarms", "cells", "events", "follow", "forecast", "judging", "ladder", "live"),
-            *("measured", "multi_power", "schedules", "sealing", "trend"),
+            *("measured", "multi_power", "schedules", "sealing", "study_ledger", "trend"),
         )
     },
 }
