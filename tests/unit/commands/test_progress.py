@@ -135,6 +135,7 @@ def test_the_screen_has_cells_and_troubles_and_none_of_the_rest(capsys, tmp_path
         record("Select jobs to execute..."),
         record("", event=LogEvent.JOB_FINISHED, job_id=5),
         record("a warning", logging.WARNING),
+        record("Trying to restart job 5."),
         record("Complete log(s): here"),
     ):
         handler.handle(one)
@@ -142,6 +143,7 @@ def test_the_screen_has_cells_and_troubles_and_none_of_the_rest(capsys, tmp_path
         "9 jobs, 1 cell to train",
         "red 60k M=10: training loss 3.0000, 5 s  [1 of 1 cell; 1 of 9 jobs]",
         "a warning",
+        "Trying to restart job 5.",
         "Complete log(s): here",
     ]
 

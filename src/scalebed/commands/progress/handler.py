@@ -13,7 +13,10 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from scalebed.commands.progress.account import Account, Job
 
-_SHOWN: Final = ("Nothing to be done", "Complete log", "Shutting down", "Terminating")
+_SHOWN: Final = (
+    *("Nothing to be done", "Complete log", "Shutting down", "Terminating"),
+    "Trying to restart",
+)
 """How messages begin that are shown although they are no warnings."""
 _TROUBLE: Final = (LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR, LogEvent.ERROR)
 _CLEAR: Final = "\r\x1b[K"
