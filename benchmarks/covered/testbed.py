@@ -20,7 +20,7 @@ from scalebed.predict.open_study import read_tables
 from scalebed.predict.settings import parse_settings
 from scalebed.predict.study import fit_study
 from scalebed.study.load import load_any
-from scalebed.tables.imports.base import get_importer
+from scalebed.tables.imports.base import import_any
 from scalebed.tables.imports.tabulate import tabulate_import
 
 STUDY = Path(__file__).resolve().parents[2] / "config" / "studies" / "testbed.yaml"
@@ -52,7 +52,7 @@ _OF_A_WAY = ("loss_law", "loss_options", "interval", "draws")
 
 def runs_of(folder: Path, loss: str) -> pd.DataFrame:
     """Return all runs with one loss: data set, N, D, M and the loss in nats."""
-    found = get_importer("testbed").import_cells(folder, {})
+    found = import_any("testbed", folder, {})
     losses = pd.DataFrame(found.losses)
     losses = losses.loc[losses["validation"] == loss, ["cell", "loss"]]
     runs = pd.DataFrame(found.cells).merge(losses, on="cell", validate="1:1")

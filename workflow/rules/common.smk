@@ -73,7 +73,7 @@ for path, spec in CELLS.items():
         leaving = state_path(trunk_of(spec), leaves_at(spec))
         BRANCHES.setdefault(leaving, []).append(path)
 TRAINED = rf"(?!({TAKEN})/){NAME}"
-# What tells that tokens suffice; nothing is trained again because it is new.
+# What tells that tokens suffice.
 ENOUGH_PARAMS = {} if IMPORTED else rule_params.enough(STUDY)
 NEEDED = sorted({row["dataset"] for row in ENOUGH_PARAMS.get("needed", [])})
 ENOUGH = f"results/studies/{STUDY.name}/tokens.json"
@@ -161,15 +161,17 @@ def dataset_tokens(wildcards):
 
 
 def waits_for_tokens(paths):
-    """Return the check of the tokens, but for cells that were trained when there was none.
+    """Return the check of the tokens while it is not made, for cells that are yet to be trained.
 
-    To Snakemake even an ancient file that is missing makes all that waits for it out of date.
+    Not as an ancient input afterwards: behind one whose job has to run again Snakemake skips what
+    has to be trained. A check that is made again refuses beside the trainings, and before any of
+    them in `scalebed plan`.
     """
-    old = not Path(ENOUGH).exists() and all(
+    old = Path(ENOUGH).exists() or all(
         is_recorded(CELLS[path], Path("results/cells", path, "metrics.json"))
         for path in paths
     )
-    return [] if old or not NEEDED else ancient(ENOUGH)
+    return [] if old or not NEEDED else ENOUGH
 
 
 def cell_enough(wildcards):

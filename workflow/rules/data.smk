@@ -95,6 +95,8 @@ rule check_tokens:
         "results/studies/{study}/tokens.json",
     log:
         "logs/check_tokens/{study}.log",
+    # Before any training.
+    priority: 1e30
     localrule: True
     conda:
         "../../envs/train.yaml"

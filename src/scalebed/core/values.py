@@ -31,7 +31,7 @@ RunFormat = Literal[
     "loss_curves",
 ]
 """What runs come in beside plain tables, in the order in which they are recognised; each is a
-module of `scalebed.tables.imports`."""
+module of `scalebed.tables.formats`."""
 CoolingShape = Literal["1-sqrt", "linear", "cosine", "square"]
 
 

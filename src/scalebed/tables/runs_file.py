@@ -4,7 +4,7 @@ Columns ``params`` (N), ``tokens`` (D) and ``loss`` (nats) are needed; ``dataset
 ``seed``, ``step``, ``trunk``, ``status``, ``unique_tokens``, ``flops``, ``error``, ``stderr``,
 ``loss_<name>`` and ``error_<name>`` are read where they exist; ``ratio`` or ``flops`` stand for
 ``tokens``. `scalebed.tables.runs_names` has the other names that columns may have,
-`scalebed.tables.runs_rows` what rows are, `scalebed.tables.imports.rows` the other formats.
+`scalebed.tables.runs_rows` what rows are, `scalebed.tables.formats.rows` the other formats.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pandas
 
 from scalebed.core.errors import ScalebedError
 from scalebed.laws.forms.base import Array, Index, Mask
-from scalebed.tables.imports.rows import read_rows
+from scalebed.tables.formats.rows import read_rows
 from scalebed.tables.repeats import first_equal
 from scalebed.tables.runs_checks import checked
 from scalebed.tables.runs_columns import is_blank, names, numbers
@@ -65,7 +65,7 @@ def read_runs(
         others are found by their names.
     form, options
         Name of the format, recognised when left out, and its options: see
-        `scalebed.tables.imports.rows`.
+        `scalebed.tables.formats.rows`.
 
     Raises
     ------

@@ -91,4 +91,4 @@ def test_a_folder_does_not_shadow_the_study_of_its_name(
 def test_a_folder_is_no_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "runs.csv").mkdir()
     assert main(["fit", str(tmp_path / "runs.csv")]) == 2
-    assert "runs.csv: it is a folder, expected a file" in capsys.readouterr().err
+    assert "runs.csv is a folder of no f" in capsys.readouterr().err

@@ -454,7 +454,7 @@ def test_a_check_on_several_cores_has_a_process_of_its_own():
 
 
 def test_verbs_of_rules_are_shared_unless_they_import_little_or_wait_for_a_network():
-    apart = {"list-cells", "fetch-testbed"}
+    apart = {"check-tokens", "list-cells", "fetch-testbed"}
     assert set(RULES) - set(client._KINDS) == apart
     assert set(client._KINDS) <= set(RULES)
     assert set(client._KINDS.values()) == set(server._MODULES)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from scalebed.core.errors import ScalebedError
+from scalebed.tables.formats.rows import FORMATS, get_format, recognised
+from scalebed.tables.formats.tensorboard import scalars
 from scalebed.tables.imports.base import import_any
-from scalebed.tables.imports.rows import FORMATS, get_format, recognised
-from scalebed.tables.imports.tensorboard import scalars
 from scalebed.tables.runs_file import read_runs
 from scalebed.tables.runs_names import parse_columns
 from scalebed.tables.runs_notes import notes

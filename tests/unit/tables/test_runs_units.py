@@ -67,7 +67,7 @@ def test_the_unit_in_the_name_of_a_column_counts(tmp_path: Path, name: str) -> N
 def test_rows_that_do_not_count_are_not_asked(tmp_path: Path) -> None:
     table = read_counted(written(tmp_path, GOOD + "7,8,\n"))
     assert table.finished.tolist() == [True, True, True, False]
-    assert list(notes(table)) == ["1 of 4 runs has no finite loss: row 4"]
+    assert list(notes(table)) == ["1 run has no loss yet: row 4"]
 
 
 @pytest.mark.parametrize(

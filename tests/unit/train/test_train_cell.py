@@ -11,7 +11,6 @@ from typing import NamedTuple
 import pyarrow.parquet
 import pytest
 import torch
-from forked_training import Forked, fork_training
 from training_cells import make_dataset, make_params, start_training
 
 from scalebed.core.errors import ScalebedError
@@ -97,7 +96,7 @@ def assert_same(reference: Reference, out: Path) -> None:
     assert (out / "curve.parquet").read_bytes() == reference.curve
 
 
-def wait_for_progress(folder: Path, process: subprocess.Popen | Forked, since: str = "") -> str:
+def wait_for_progress(folder: Path, process: subprocess.Popen, since: str = "") -> str:
     """Return the newest checkpoint's name once it is newer than `since`, while training runs."""
     end = time.monotonic() + 120
     while True:
@@ -115,7 +114,7 @@ def test_killed_at_random_points_it_ends_with_the_same_weights_and_curve(tmp_pat
     rng = random.Random(os.urandom(8))
     newest = ""
     for _ in range(2):
-        process = fork_training(tmp_path, params, dataset, "out/metrics.json")
+        process = start_training(tmp_path, params, dataset, "out/metrics.json")
         wait_for_progress(folder, process, newest)
         time.sleep(rng.uniform(0, 0.2))
         process.kill()
@@ -150,7 +149,7 @@ def test_a_signal_saves_and_exits_75_and_the_next_start_goes_on(tmp_path, refere
 
 def test_a_scheduler_may_ask_more_than_once(tmp_path, reference):
     params, dataset = reference.params, reference.dataset
-    process = fork_training(tmp_path, params, dataset, "out/metrics.json")
+    process = start_training(tmp_path, params, dataset, "out/metrics.json")
     folder = state_of(tmp_path, params, dataset)
     wait_for_progress(folder, process, "")
     # Both are there before the process takes another step.
@@ -168,7 +167,7 @@ def test_a_scheduler_may_ask_more_than_once(tmp_path, reference):
 def test_a_second_trainer_is_told_and_ends_with_2(tmp_path, reference):
     params, dataset = reference.params, reference.dataset
     with open_state(state_of(tmp_path, params, dataset)):
-        second = fork_training(tmp_path, params, dataset, "out/metrics.json")
+        second = start_training(tmp_path, params, dataset, "out/metrics.json")
         _, err = second.communicate()
     assert second.returncode == 2
     assert err.count("\n") == 1
@@ -309,7 +308,7 @@ def test_a_full_disk_at_the_end_leaves_no_record_and_a_rerun_heals(tmp_path, sma
 
 def test_a_corrupt_newest_checkpoint_costs_steps_and_nothing_else(tmp_path, caplog, reference):
     params, dataset = reference.params, reference.dataset
-    process = fork_training(tmp_path, params, dataset, "out/metrics.json")
+    process = start_training(tmp_path, params, dataset, "out/metrics.json")
     folder = state_of(tmp_path, params, dataset)
     wait_for_progress(folder, process, since="step-000000001.safetensors")
     process.kill()

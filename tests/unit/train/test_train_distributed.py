@@ -1,6 +1,6 @@
 """Two processes that train one cell, through the command line, over gloo on the CPU.
 
-Ranks are forked where a test is not about the launcher: see `forked_training`.
+Ranks are forked where a test is not about the launcher: see `forked_ranks`.
 """
 
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 import torch
-from forked_training import Forked, fork_training
+from forked_ranks import Pair
 from training_cells import make_dataset, make_params, start_training
 
 from scalebed.commands.cli import main
@@ -66,8 +66,9 @@ def launch(root: Path, params: dict, dataset: Path, *more: str) -> subprocess.Po
     return start_training(root, params, dataset, "out/metrics.json", *TWO, *more)
 
 
-def fork(root: Path, params: dict, dataset: Path, *more: str) -> Forked:
-    return fork_training(root, params, dataset, "out/metrics.json", *more, ranks=2)
+def fork(root: Path, params: dict, dataset: Path, *more: str) -> Pair:
+    words = ["--params", json.dumps(params), "--dataset", str(dataset), "--out", "out/metrics.json"]
+    return Pair(root, ["train-cell", *words, "--checkpoint-seconds", "0", *more])
 
 
 def run(root: Path, params: dict, dataset: Path, *more: str, start=fork) -> dict:
@@ -88,7 +89,7 @@ def newest(folder: Path) -> int:
     return max(steps, default=0)
 
 
-def wait_for_progress(folder: Path, process: subprocess.Popen | Forked, since: int = 0) -> None:
+def wait_for_progress(folder: Path, process: subprocess.Popen | Pair, since: int = 0) -> None:
     end = time.monotonic() + 240
     while newest(folder) <= since:
         assert process.poll() is None, process.communicate()[1]

@@ -1,7 +1,7 @@
 """What an importer gives: rows of the tables of a study, before anybody says what they are for.
 
 An importer is a module with ``import_cells(path, options)`` that returns `Imported`, or a format of
-runs, see `scalebed.tables.imports.rows`.
+runs, see `scalebed.tables.formats.rows`.
 """
 
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from scalebed.tables.imports.rows import FORMATS
+from scalebed.tables.formats.rows import FORMATS
 
 Row = dict[str, Any]
 

@@ -42,7 +42,7 @@ def import_runs(path: Path, form: str, options: Mapping[str, Any]) -> Imported:
     path
         File or folder.
     form
-        Name of the format, see `scalebed.tables.imports.rows`.
+        Name of the format, see `scalebed.tables.formats.rows`.
     options
         Of the format; ``column`` says which column is what, as ``--column`` does.
 

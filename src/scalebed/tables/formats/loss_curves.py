@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from scalebed.core.errors import ScalebedError
-from scalebed.tables.imports.histories import (
+from scalebed.tables.formats.histories import (
     History,
     check_options,
     files_of,
     loss_of,
     rows_of,
 )
-from scalebed.tables.imports.rows import Rows
+from scalebed.tables.formats.rows import Rows
 from scalebed.tables.runs_columns import column_names, read_file
 from scalebed.tables.runs_names import candidates
 

@@ -18,8 +18,8 @@ from typing import Any, Final
 import pyarrow
 
 from scalebed.core.errors import ScalebedError
-from scalebed.tables.imports.histories import History, check_options, loss_of, rows_of
-from scalebed.tables.imports.rows import Rows
+from scalebed.tables.formats.histories import History, check_options, loss_of, rows_of
+from scalebed.tables.formats.rows import Rows
 
 _FILES: Final = "*tfevents*"
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5

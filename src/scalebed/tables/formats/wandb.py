@@ -18,8 +18,8 @@ from typing import Any, Final
 import pyarrow
 
 from scalebed.core.errors import ScalebedError
-from scalebed.tables.imports.histories import check_options
-from scalebed.tables.imports.rows import Rows
+from scalebed.tables.formats.histories import check_options
+from scalebed.tables.formats.rows import Rows
 from scalebed.tables.runs_columns import read_file
 
 _BESIDE: Final = {"ID", "Created", "Runtime", "Sweep", "Tags", "User", "Notes"}

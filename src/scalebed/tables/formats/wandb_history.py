@@ -17,14 +17,14 @@ import numpy as np
 import pyarrow
 
 from scalebed.core.errors import ScalebedError
-from scalebed.tables.imports.histories import (
+from scalebed.tables.formats.histories import (
     History,
     check_options,
     files_of,
     loss_of,
     rows_of,
 )
-from scalebed.tables.imports.rows import Rows
+from scalebed.tables.formats.rows import Rows
 from scalebed.tables.runs_columns import column_names, is_blank, read_file
 from scalebed.tables.runs_names import candidates
 

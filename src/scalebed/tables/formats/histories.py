@@ -25,7 +25,7 @@ import numpy as np
 
 from scalebed.core.errors import ScalebedError
 from scalebed.core.quantities import parse_amount
-from scalebed.tables.imports.rows import Rows, read_rows
+from scalebed.tables.formats.rows import Rows, read_rows
 from scalebed.tables.runs_columns import is_blank, is_table, numbers, read_file
 from scalebed.tables.runs_names import candidates
 

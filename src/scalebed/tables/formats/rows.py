@@ -48,7 +48,7 @@ class Format(Protocol):
 
 def get_format(name: str) -> Format:
     """Return the module of a format."""
-    return cast(Format, import_module(f"scalebed.tables.imports.{name}"))
+    return cast(Format, import_module(f"scalebed.tables.formats.{name}"))
 
 
 def read_rows(

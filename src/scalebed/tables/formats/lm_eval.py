@@ -16,8 +16,8 @@ from typing import Any, Final, NamedTuple
 import pyarrow
 
 from scalebed.core.errors import ScalebedError
-from scalebed.tables.imports.histories import check_options, match_runs, side_table
-from scalebed.tables.imports.rows import Rows
+from scalebed.tables.formats.histories import check_options, match_runs, side_table
+from scalebed.tables.formats.rows import Rows
 
 _FILES: Final = "results*.json"
 _METRICS: Final = ("acc", "exact_match")

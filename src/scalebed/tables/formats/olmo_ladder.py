@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow
 
 from scalebed.core.errors import ScalebedError
-from scalebed.tables.imports.histories import (
+from scalebed.tables.formats.histories import (
     OPTIONS,
     History,
     check_options,
@@ -22,7 +22,7 @@ from scalebed.tables.imports.histories import (
     loss_of,
     rows_of,
 )
-from scalebed.tables.imports.rows import Rows
+from scalebed.tables.formats.rows import Rows
 from scalebed.tables.runs_columns import column_names, numbers, read_file
 
 # N as the repository's own fits take it (MODEL_PARAMS of its scripts).

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scalebed.tables.imports.histories import check_options
-from scalebed.tables.imports.rows import Rows
+from scalebed.tables.formats.histories import check_options
+from scalebed.tables.formats.rows import Rows
 from scalebed.tables.runs_columns import read_file
 from scalebed.tables.runs_names import candidates
 

@@ -1,0 +1,1 @@
+"""The formats in which runs come in besides a plain table, one module each: see `rows`."""
