@@ -45,6 +45,8 @@ def test_plan_of_a_shipped_study(path: Path, project: Project) -> None:
         train_cell=cells,
         evaluate_losses=cells,
         evaluate_tasks=cells if study.tasks else 0,
+        seal_predictions=int(study.fit.seal),
+        judge_predictions=int(study.fit.seal),
         tabulate_cells=1,
         fit_laws=1,
         run_check=4,
