@@ -169,9 +169,9 @@ def test_a_fresh_clone_over_existing_results_reruns_nothing(
     assert clone.planned() == Counter()
 
 
-def test_results_of_before_tokens_were_checked_rerun_nothing(checkout: Project) -> None:
+def test_results_of_before_tokens_were_checked_are_checked_and_stay(checkout: Project) -> None:
     (checkout.root / "results/studies/tiny/tokens.json").unlink()
-    assert checkout.planned() == Counter()
+    assert checkout.planned() == Counter(check_tokens=1)
 
 
 def test_permission_to_repeat_retrains_only_what_was_refused(checkout: Project) -> None:
