@@ -88,7 +88,7 @@ def test_a_table_is_fitted_and_decided_on(scalebed, tmp_path):
         result = scalebed(*words)
         assert result.returncode == 0, result.stdout + result.stderr
     done = scalebed("predict", "runs.csv", *target, "--json")
-    (found,) = json.loads(done.stdout)["predictions"]
+    ((found,),) = [one["predictions"] for one in json.loads(done.stdout)]
     true = 1.7 + 400 * 64e6**-0.34 + 410 * 1.28e9**-0.28
     assert found["predicted"] == pytest.approx(true, rel=0.01)
 
