@@ -7,7 +7,7 @@ not fitted, with the scatter of the other data sets; and with the largest models
 import argparse
 from pathlib import Path
 
-from scalebed.commands.written import written
+from scalebed.commands.written import write_told
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,6 @@ def run(args: argparse.Namespace) -> None:
     from scalebed.checks.calibration.table import TABLE
     from scalebed.core.errors import ScalebedError
     from scalebed.predict.open_study import open_study
-    from scalebed.tables.arrow import write_rows
 
     if args.simulations is not None and not 0 <= args.simulations <= 10_000:
         raise ScalebedError(f"--simulations is {args.simulations}, expected 0 .. 10000")
@@ -39,7 +38,4 @@ def run(args: argparse.Namespace) -> None:
     for sentence in text.remarks(rows):
         print(f"note: {sentence}")
     if args.out:
-        path = args.out / "calibration.parquet"
-        before = path.exists()
-        write_rows(TABLE, rows, path)
-        print(written(path, before))
+        print(write_told(TABLE, rows, args.out / "calibration.parquet"))

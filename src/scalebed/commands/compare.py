@@ -7,7 +7,7 @@ them. With --out tables tournament and reliability are written.
 import argparse
 from pathlib import Path
 
-from scalebed.commands.written import written
+from scalebed.commands.written import write_told
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,6 @@ def run(args: argparse.Namespace) -> None:
     from scalebed.checks.tournament.verdict import asked
     from scalebed.core.errors import ScalebedError
     from scalebed.predict.open_study import open_study
-    from scalebed.tables.arrow import write_rows
 
     if not 100 <= args.draws <= 1_000_000:
         raise ScalebedError(f"--draws is {args.draws}, expected 100 .. 1000000")
@@ -70,12 +69,6 @@ def run(args: argparse.Namespace) -> None:
     for line in ("", *reliability_text.lines(tasks)) if tasks else ():
         print(line)
     if args.out and plays:
-        path = args.out / "tournament.parquet"
-        before = path.exists()
-        write_rows(table.TABLE, rows, path)
-        print(f"\n{written(path, before)}")
+        print(f"\n{write_told(table.TABLE, rows, args.out / 'tournament.parquet')}")
     if args.out and judges:
-        path = args.out / "reliability.parquet"
-        before = path.exists()
-        write_rows(reliability_table.TABLE, tasks, path)
-        print(f"\n{written(path, before)}")
+        print(f"\n{write_told(reliability_table.TABLE, tasks, args.out / 'reliability.parquet')}")

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from scalebed.commands.targets import read_target
-from scalebed.commands.written import written
+from scalebed.commands.written import write_told
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,6 @@ def run(args: argparse.Namespace) -> None:
     from scalebed.checks.contrasts.table import TABLE
     from scalebed.core.errors import ScalebedError
     from scalebed.predict.open_study import open_study
-    from scalebed.tables.arrow import write_rows
 
     if len(args.datasets) not in (0, 2):
         raise ScalebedError(f"{len(args.datasets)} data sets are named, expected two or none")
@@ -60,7 +59,4 @@ def run(args: argparse.Namespace) -> None:
     for line in text.lines(study.name, rows):
         print(line)
     if args.out:
-        path = args.out / "contrasts.parquet"
-        before = path.exists()
-        write_rows(TABLE, rows, path)
-        print(written(path, before))
+        print(write_told(TABLE, rows, args.out / "contrasts.parquet"))
