@@ -14,7 +14,8 @@ from scipy.special import fdtrc
 
 from scalebed.fit.posterior.points import size_codes
 from scalebed.laws.forms.base import Array, Index
-from scalebed.predict.forward import Forward, rungs_of
+from scalebed.predict.dearer import UNTRIED_HALF, Dearer
+from scalebed.predict.forward import HELD, MISSED, Forward, rungs_of
 from scalebed.predict.over import Over
 
 _RARE: Final = 0.01
@@ -48,11 +49,20 @@ class Evidence:
     outlying: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     over: Over | None = None
+    dearer: Dearer = UNTRIED_HALF
 
     @property
     def words(self) -> str:
         """Sentence for the reader: held, missed or could not be tried, then what else was found."""
-        found = [self.forward.words, *self.findings]
+        return self._words(self.forward.verdict)
+
+    def _words(self, verdict: str) -> str:
+        if self.dearer.missed:
+            found = [f"{MISSED} along compute: {self.dearer.words}"]
+            found.append(f"from size to size {self.forward.words}")
+        else:
+            found = [f"{verdict}: {self.forward.found}", *filter(None, [self.dearer.words])]
+        found += self.findings
         if self.outlying:
             count = len(self.outlying)
             rows = f"{count} outlying row{'s' if count != 1 else ''}"
@@ -68,11 +78,13 @@ class Evidence:
         times = flops / self.largest
         if not times > _FAR:
             return f"{self.words}; within the compute of the data"
-        far = f"{times:.3g} times the largest compute of the data"
-        tried = (
-            f"tried up to {self.tried:.3g} times" if self.tried > 1 else "no such step was tried"
-        )
-        return f"{self.words}; {far}, {tried}"
+        tried = max(self.tried, self.dearer.tried)
+        if self.forward.verdict == HELD and not self.dearer.missed:
+            # How far it was tried belongs to the first word, which is all that many places show.
+            far = f"to {tried:.3g}x of {times:.3g}x" if tried > 1 else f"at 1x, not at {times:.3g}x"
+            return self._words(f"{HELD} {far} the compute")
+        step = f"tried up to {tried:.3g} times" if tried > 1 else "no such step was tried"
+        return f"{self.words}; {times:.3g} times the largest compute of the data, {step}"
 
 
 def reach(params: Array, tokens: Array, tried: Forward) -> float:

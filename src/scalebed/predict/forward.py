@@ -74,12 +74,17 @@ class Forward:
     @property
     def words(self) -> str:
         """A sentence for the reader."""
+        return f"{self.verdict}: {self.found}"
+
+    @property
+    def found(self) -> str:
+        """What the verdict rests on."""
         if not self.rungs:
-            return f"{UNTRIED}: {self.untried}"
+            return self.untried
         inside, last = sum(rung.inside for rung in self.rungs), self.rungs[-1]
         sizes = f"{len(self.rungs)} size{'s' if len(self.rungs) != 1 else ''}"
         return (
-            f"{self.verdict}: of {sizes} predicted from the smaller ones, {inside} "
+            f"of {sizes} predicted from the smaller ones, {inside} "
             f"inside {self.level:.0%}; the largest is {self._off(last.deviation)} off"
         )
 

@@ -23,6 +23,7 @@ from scalebed.fit.posterior.centre import EDGE, LAW, centre, independent
 from scalebed.fit.result import FitResult
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array
+from scalebed.predict.dearer import dearer
 from scalebed.predict.evidence import Evidence, bends, lack_of_fit, reach
 from scalebed.predict.forward import forward
 from scalebed.predict.outlying import outlying
@@ -156,6 +157,7 @@ def _candidate(
         outlying=tuple(f"{given.names[i]} ({off[i]:+.1%})" for i in np.flatnonzero(left)),
         findings=(*_bends(points, rest[~left]), *_lack(points, rest[~left])),
         over=over(points, beliefs, known, level),
+        dearer=dearer(points, beliefs, known, level),
     )
     return Candidate(posterior, told, evidence, fit)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scalebed.laws import get_law
+from scalebed.predict.forward import MISSED
 from scalebed.predict.runs import Runs
 from scalebed.predict.scatter import OWN_DOF
 from scalebed.predict.settings import Settings
@@ -60,6 +61,14 @@ def prediction_words(
     if evidence is not None and first is not None:
         evidence = f"loss law {first}; error law {evidence_words(stage)}"
     return numbers, evidence
+
+
+def missed(evidence: str | None) -> bool:
+    """Tell whether the evidence is that a law missed: that of the loss before an error counts."""
+    if evidence is None:
+        return False
+    parts = evidence.removeprefix("loss law ").split("; error law ")
+    return any(part.startswith(MISSED) for part in parts)
 
 
 def verdict(numbers: str, evidence: str | None) -> str:

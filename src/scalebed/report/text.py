@@ -53,7 +53,9 @@ def _short(row: dict[str, Any]) -> tuple[str, str]:
 
 def _verdicts(said: str) -> str:
     parts = said.removeprefix("loss law ").split("; error law ")
-    return ", ".join(dict.fromkeys(part.partition(":")[0] for part in parts))
+    heads = dict.fromkeys(part.partition(":")[0] for part in parts)
+    # "held" beside "held to 2x of 10x the compute" adds nothing.
+    return ", ".join(h for h in heads if not any(o != h and o.startswith(h) for o in heads))
 
 
 def _statements(row: dict[str, Any]) -> list[str]:

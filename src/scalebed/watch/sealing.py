@@ -10,9 +10,8 @@ from scalebed.core.errors import ScalebedError
 from scalebed.core.imports import code_digest
 from scalebed.decide.curve import Curve, Outcome
 from scalebed.laws.forms.base import names
-from scalebed.predict.forward import MISSED
 from scalebed.predict.table_runs import Target
-from scalebed.predict.words import FOUND
+from scalebed.predict.words import FOUND, missed
 from scalebed.watch.dates import moment
 from scalebed.watch.seals import (
     SCHEMA,
@@ -146,7 +145,7 @@ def _against(outcome: Outcome) -> list[str]:
     found = []
     if outcome.numbers != FOUND:
         found.append(f"the numbers are {outcome.numbers}")
-    if outcome.evidence is not None and outcome.evidence.startswith(MISSED):
+    if missed(outcome.evidence):
         found.append(f"the evidence is {outcome.evidence}")
     return found
 

@@ -374,6 +374,8 @@ def test_first_words_of_statements():
     held = "held: of 2 sizes, 2 inside"
     assert _verdicts(held) == "held"
     assert _verdicts(f"loss law {held}; error law {held}") == "held"
+    far = "held to 2x of 9x the compute: of 2 sizes"
+    assert _verdicts(f"loss law {far}; error law {held}") == "held to 2x of 9x the compute"
     missed = "missed along M: M is 2 times the largest; from size to size held: of 2 sizes"
     assert _verdicts(f"loss law {missed}; error law {held}") == "missed along M, held"
     assert _verdicts("loss law found; error law doubtful: few; and more") == "found, doubtful"
