@@ -16,11 +16,12 @@ BASE_FILES := pyproject.toml requirements/lock-build.txt requirements/lock.txt \
   requirements/torch.txt requirements/corpora.txt
 BASE := $(VENV)/study-$(shell cat $(BASE_FILES) | cksum | tr -d ' ')
 DEV := $(VENV)/dev-$(shell cat $(BASE_FILES) requirements/lock-dev.txt | cksum | tr -d ' ')
+DOCS := $(VENV)/docs-$(shell cat $(BASE_FILES) requirements/lock-docs.txt | cksum | tr -d ' ')
 
 # The jobs of the workflow say `python`; it has to be the one of this environment.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help study paper plan watch setup setup-dev test test-slurm lint format schema lock clean clean-results
+.PHONY: help study paper plan watch setup setup-dev setup-docs test test-slurm lint format docs schema lock clean clean-results
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -47,9 +48,13 @@ setup: $(BASE) ## Install everything a study needs into .venv
 
 setup-dev: $(DEV) ## Install what tests and linters need as well
 
+setup-docs: $(DOCS) ## Install what the site of the documentation needs as well
+
 $(BASE): ; @requirements/setup.sh "$(PYTHON)" "$(VENV)" base && rm -f $(VENV)/study-* && touch $@
 
 $(DEV): $(BASE) ; @requirements/setup.sh "$(PYTHON)" "$(VENV)" dev && rm -f $(VENV)/dev-* && touch $@
+
+$(DOCS): $(BASE) ; @requirements/setup.sh "$(PYTHON)" "$(VENV)" docs && rm -f $(VENV)/docs-* && touch $@
 
 test: setup-dev ## Run the tests
 	pytest $(PYTEST_ARGS)
@@ -72,6 +77,16 @@ format: setup-dev ## Rewrite code in the house style
 	ruff format .
 	snakefmt Snakefile workflow
 
+# A link or an anchor that leads nowhere fails it, and so does a page that asks another host for
+# anything. Pages of before would hide what is gone.
+docs: setup-docs ## Build the documentation as a site, in site/
+	rm -rf site
+	sphinx-build -c docs --fail-on-warning --keep-going --nitpicky --quiet \
+	  --doctree-dir build/doctrees . site
+	@! grep -rEl --include='*.html' --include='*.css' \
+	  "(<(script|img|iframe)[^>]* src=|<link[^>]* href=|url\(|@import )[\"' ]*(https?:)?//" site
+	@echo "open site/index.html"
+
 schema: setup ## Write the JSON schema and the reference table from the typed model
 	scalebed write-schema
 
@@ -79,7 +94,7 @@ lock: setup-dev ## Resolve pyproject.toml into the lock files and the conda file
 	python requirements/compile.py $(LOCK_ARGS)
 
 clean: ## Remove caches, not results
-	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 clean-results: ## Remove results, training state and logs of all studies

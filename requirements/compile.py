@@ -1,10 +1,10 @@
 """Write the lock files from pyproject.toml: ``make lock``.
 
 ``lock-build.txt`` holds what builds packages that come as source (this one too), ``lock.txt``
-everything else a study needs, ``lock-dev.txt`` what tests and linters need besides, and
-``lock-open_lm.txt`` what open_lm needs besides. All are complete and hashed, so that they install
-with ``--no-deps --require-hashes``. torch is in none (see ``torch.txt``), nor is the address of any
-package index.
+everything else a study needs, ``lock-dev.txt`` what tests and linters need besides,
+``lock-docs.txt`` what the site of the documentation and ``lock-open_lm.txt`` what open_lm needs
+besides. All are complete and hashed, so that they install with ``--no-deps --require-hashes``.
+torch is in none (see ``torch.txt``), nor is the address of any package index.
 """
 
 import argparse
@@ -48,6 +48,8 @@ BUILD = ["setuptools>=77", "wheel"]
 _BUILT_WITH = ("setuptools", "wheel")
 EXTRAS = ["train", "eval", "workflow", "report", "slurm"]
 DEV_EXTRAS = ["dev", "tensorboard"]
+# Each with a lock file of its own.
+MORE_EXTRAS = ["docs", "open_lm"]
 
 
 def compile_requirements(requirements: list[str], constraints: str) -> dict[str, str]:
@@ -102,20 +104,20 @@ def main() -> None:
     wanted += [item for name in EXTRAS for item in extras[name] if not item.startswith("scalebed[")]
     dev = [item for name in DEV_EXTRAS for item in extras[name]]
 
-    parts = ("-build", "", "-dev", "-open_lm")
+    parts = ("-build", "", "-dev", *(f"-{name}" for name in MORE_EXTRAS))
     kept = "" if upgrade else lines(pin for part in parts for pin in pins(HERE / f"lock{part}.txt"))
     locked = compile_requirements(wanted, kept)
     fixed = kept + lines(map(pin_of, locked.values()))
     locked_dev = compile_requirements([*wanted, *dev], fixed)
     fixed += lines(map(pin_of, locked_dev.values()))
-    locked_open_lm = compile_requirements([*wanted, *extras["open_lm"]], fixed)
+    more = {name: compile_requirements([*wanted, *extras[name]], fixed) for name in MORE_EXTRAS}
     # pip comes with the virtual environment; it would have to replace itself half-way.
     never = {*locked, "torch", "pip"}
     locked.pop("torch")
     build = {name: locked.pop(name) for name in sorted(locked) if name in _BUILT_WITH}
     write(HERE / "lock-build.txt", build)
     write(HERE / "lock.txt", locked)
-    for name, found in {"dev": locked_dev, "open_lm": locked_open_lm}.items():
+    for name, found in {"dev": locked_dev, **more}.items():
         write(HERE / f"lock-{name}.txt", {key: found[key] for key in found.keys() - never})
     write_conda_files()
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set up the virtual environment: setup.sh PYTHON VENV base|dev. Called by make.
+# Set up the virtual environment: setup.sh PYTHON VENV base|dev|docs. Called by make.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=$1 venv=$2 part=$3
@@ -56,6 +56,10 @@ base)
 dev)
     echo "setting up the tools for tests and linting"
     install_locked requirements/lock-dev.txt
+    ;;
+docs)
+    echo "setting up what the site of the documentation needs"
+    install_locked requirements/lock-docs.txt
     ;;
 esac
 check

@@ -5,6 +5,7 @@ Run as a script it starts one, prints how to use it, and stops it on Ctrl-C.
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -50,12 +51,14 @@ JobRequeue=1
 KillWait=5
 MinJobAge=7200
 GresTypes=gpu
-NodeName={host} NodeAddr=127.0.0.1 CPUs=16 RealMemory=64000 Gres=gpu:pretend:2 State=UNKNOWN
+NodeName={host} NodeAddr=127.0.0.1 CPUs=32 RealMemory=64000 Gres=gpu:a100:8 \
+Features=rack1,rack2,nvlink State=UNKNOWN
 PartitionName=short Nodes={host} Default=YES MaxTime=60 State=UP
 PartitionName=long Nodes={host} MaxTime=600 State=UP
-PartitionName=gpus Nodes={host} MaxTime=600 State=UP
+PartitionName=gpu-short Nodes={host} MaxTime=60 State=UP
+PartitionName=gpu-long Nodes={host} MaxTime=600 State=UP
 """
-GRES = "NodeName={host} Name=gpu Type=pretend File={folder}/gpu[0-1]\n"
+GRES = "NodeName={host} Name=gpu Type=a100 File={folder}/gpu[0-7]\n"
 
 
 def missing() -> str | None:
@@ -139,12 +142,39 @@ class Cluster:
         rows = self.call("squeue", "-h", "-t", state, "-o", "%i|%k").splitlines()
         return [row.partition("|")[0] for row in rows if rule in row.partition("|")[2]]
 
+    def details(self) -> list[dict[str, str]]:
+        """Return what ``scontrol`` shows of every job, the rule of which is in its comment."""
+        rows = self.call("scontrol", "--oneliner", "show", "job").splitlines()
+        return [dict(re.findall(r"(\w+)=(\S*)", row)) for row in rows]
+
+    def note_submissions(self, folder: Path) -> Path:
+        """Put an ``sbatch`` into a folder that writes down its words; return where.
+
+        Without an accounting database the controller forgets the QOS of a job.
+        """
+        folder.mkdir()
+        notes = folder / "submitted.txt"
+        script = folder / "sbatch"
+        real = shutil.which("sbatch")
+        script.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >> {notes}\nexec {real} "$@"\n')
+        script.chmod(0o755)
+        return notes
+
+    def reserve(self, name: str) -> None:
+        """Reserve the node for who runs the tests."""
+        words = [f"ReservationName={name}", "Users=root", f"Nodes={self.host}"]
+        self.call("scontrol", "create", "reservation", *words, "StartTime=now", "Duration=600")
+
+    def release(self, name: str) -> None:
+        """Give the node back to everybody."""
+        self.call("scontrol", "delete", f"ReservationName={name}")
+
     def _write(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o755)
         for name in ("state", "spool"):
             (self.folder / name).mkdir()
-        for index in range(2):
+        for index in range(8):
             (self.folder / f"gpu{index}").touch()
         key = self.folder / "munge.key"
         key.touch(0o600)

@@ -1,6 +1,7 @@
 """The study and the site of the tests: what docs/cluster.md says to edit, edited."""
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,22 @@ EAGER: dict[str, Any] = {**ROOMY, "checkpoint_seconds": 1}
 """State is saved all the time, so that a disturbance comes after a checkpoint."""
 
 
-def write(root: Path, hardware: dict[str, Any]) -> None:
+def _example(file: str) -> dict[str, Any]:
+    """Return one of the files that docs/cluster.md shows, with a size of ours for those there."""
+    text = (project.REPOSITORY / "docs/cluster.md").read_text(encoding="utf-8")
+    (found,) = re.findall(rf"```yaml\n# {file}\n(.*?)```", text, re.DOTALL)
+    return yaml.safe_load(found.replace("6900m", "15k"))
+
+
+EXAMPLE_SITE = _example("profiles/slurm/hardware.yaml")
+EXAMPLE_PROFILE = _example("profiles/slurm/profile.yaml")
+RESERVATION: str = EXAMPLE_PROFILE["slurm-reservation"]
+
+
+def write(root: Path, hardware: dict[str, Any], more: dict[str, Any] | None = None) -> None:
     """Edit the profile and the hardware file of a project for the test cluster."""
-    profile = root / "profiles/slurm/profile.yaml"
-    values = yaml.safe_load(profile.read_text(encoding="utf-8"))
+    name = "profiles/slurm/profile.yaml"
+    values = yaml.safe_load((project.REPOSITORY / name).read_text(encoding="utf-8"))
     values |= {
         "slurm-init-seconds-before-status-checks": 3,
         "latency-wait": 15,
@@ -58,6 +71,8 @@ def write(root: Path, hardware: dict[str, Any]) -> None:
     # Evaluations in two jobs, one for each core of a small machine.
     values["group-components"]["evaluate"] = 7
     values["set-resources"] |= {rule: {"runtime": 10} for rule in data}
-    profile.write_text(yaml.safe_dump(values), encoding="utf-8")
+    for key, value in copy.deepcopy(more or {}).items():
+        values[key] = values.get(key, {}) | value if isinstance(value, dict) else value
+    (root / name).write_text(yaml.safe_dump(values), encoding="utf-8")
     path = root / "profiles/slurm/hardware.yaml"
     path.write_text(yaml.safe_dump(hardware), encoding="utf-8")

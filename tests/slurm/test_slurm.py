@@ -38,10 +38,29 @@ def test_the_study_ends_in_a_report(calm: Project, slurm: Cluster) -> None:
     cells = len(site_files.SLOW_SEEDS) + 3
     assert len(trainings) == cells
     assert {job[1] for job in jobs} == {"COMPLETED"}
-    assert {job[2] for job in trainings} == {"short"}
+    assert {job[2] for job in trainings} == {"gpu-short"}
     # One job for the data, two for the evaluations, one or two for the analysis.
     assert len(jobs) - cells <= 5, jobs
     assert calm.planned() == {}
+
+
+def test_jobs_have_the_account_qos_gpus_and_nodes_that_the_profile_names(
+    calm: Project, slurm: Cluster
+) -> None:
+    jobs = slurm.details()
+    assert {job["Account"] for job in jobs} == {"lab"}
+    assert {job["Reservation"] for job in jobs} == {site_files.RESERVATION}
+    trainings = [job for job in jobs if job["Comment"].startswith("rule_train_cell")]
+    others = [job for job in jobs if job not in trainings]
+    assert {job["TresPerJob"] for job in trainings} == {"gres:gpu:a100:1"}
+    large = {"_15k_" in job["Comment"]: job["Features"] for job in trainings}
+    assert large == {True: "nvlink", False: "rack1|rack2"}
+    assert not any("gpu" in job.get("TresPerJob", "") for job in others)
+    assert {job["Partition"] for job in others} <= {"short", "long"}
+    submitted = (calm.root / "bin/submitted.txt").read_text(encoding="utf-8").splitlines()
+    assert len(submitted) == len(jobs)
+    for words in submitted:
+        assert f" --qos={'gpu' if 'rule_train_cell' in words else 'normal'} " in words
 
 
 class Driver:
@@ -141,6 +160,7 @@ def stormy(
         shutil.rmtree(cell(project, seed))
     shutil.rmtree(root / "state")
     site_files.write(root, site_files.EAGER)
+    slurm.release(site_files.RESERVATION)
     driver = Driver(project)
     disturb(driver, slurm)
     unlocked = project.run("snakemake", "--unlock", "--configfile", "study.yaml")

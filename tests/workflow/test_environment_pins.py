@@ -17,8 +17,8 @@ from scalebed.commands.extras import EXTRAS
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "requirements"
 LOCKS = ("lock-build.txt", "lock.txt", "lock-dev.txt")
-# For an environment with the tools or without.
-OPEN_LM = "lock-open_lm.txt"
+# Each for an environment with the tools or without, and some packages it shares with them.
+MORE = {"docs": {"markdown-it-py"}, "open_lm": {"tensorboard", "transformers"}}
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\\s]+)", re.MULTILINE)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -41,7 +41,7 @@ LOCKED = {**pins("lock-build.txt"), **pins("lock.txt"), **pins("torch.txt")}
 DEV = {**LOCKED, **pins("lock-dev.txt")}
 
 
-@pytest.mark.parametrize("name", [*LOCKS, OPEN_LM, "corpora.txt"])
+@pytest.mark.parametrize("name", [*LOCKS, *(f"lock-{name}.txt" for name in MORE), "corpora.txt"])
 def test_every_pin_has_checksums_and_no_address_is_named(name):
     text = (REQUIREMENTS / name).read_text(encoding="utf-8")
     entries = [
@@ -104,13 +104,14 @@ def test_every_conda_file_belongs_to_a_stage():
     assert {path.stem for path in (ROOT / "envs").glob("*.yaml")} == set(STAGES)
 
 
-def test_the_lock_of_open_lm_satisfies_the_project_and_agrees_with_the_others():
-    found = pins(OPEN_LM)
+@pytest.mark.parametrize("name", MORE)
+def test_a_lock_of_its_own_satisfies_the_project_and_agrees_with_the_others(name):
+    found = pins(f"lock-{name}.txt")
     assert not found.keys() & LOCKED.keys()
     shared = found.keys() & DEV.keys()
-    assert {"tensorboard", "transformers"} <= shared
+    assert shared >= MORE[name]
     assert {name: found[name] for name in shared} == {name: DEV[name] for name in shared}
-    for text in PROJECT["optional-dependencies"]["open_lm"]:
+    for text in PROJECT["optional-dependencies"][name]:
         requirement = Requirement(text)
         version = found[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), text

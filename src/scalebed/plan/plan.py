@@ -241,7 +241,7 @@ def _row(
     if taken:
         seconds = available = None
     elif state.to_train:
-        spread, unfit = spread_out(spec, hardware)
+        spread, unfit = spread_out(marginal(spec), hardware)
         estimate = step_time(spec, spread, hardware, calibration)
         seconds = None if estimate is None else estimate.seconds * marginal(spec)["steps"]
         measured = estimate is not None and estimate.measured

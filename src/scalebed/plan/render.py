@@ -6,6 +6,7 @@ from scalebed.core.cells import Cell
 from scalebed.core.quantities import amount_text
 from scalebed.plan.durations import duration
 from scalebed.plan.plan import Plan, Row
+from scalebed.plan.render_devices import device_lines
 from scalebed.plan.render_trunks import trunk_lines
 from scalebed.plan.sealing import Barrier
 
@@ -112,6 +113,7 @@ def _totals(plan: Plan) -> list[str]:
         lines.append(_training(plan, measured))
         if not measured and plan.seconds is not None:
             lines.append(_basis(plan))
+    lines += device_lines(plan)
     losses, tasks = plan.evaluation
     if losses != 0 or tasks != 0:
         lines.append(

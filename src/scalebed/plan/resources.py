@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 from scalebed.core import arithmetic
 from scalebed.core.errors import ScalebedError
+from scalebed.plan.devices import spread
+from scalebed.plan.queues import longest, partition
 from scalebed.study.hardware import Hardware
-from scalebed.train.memory import layout
 
 START_MINUTES = 5
 """Starting Snakemake on the node, importing torch and saving state at the end, generously."""
@@ -107,7 +108,7 @@ def training(spec: dict[str, Any], hardware: Hardware) -> Training:
 
 def _ranks(spec: dict[str, Any], hardware: Hardware) -> int:
     """Return how many processes train a cell."""
-    return 1 if hardware.gpu is None else layout(spec["model"], spec["recipe"], hardware).ranks
+    return 1 if hardware.gpu is None else spread(spec, hardware).ranks
 
 
 def slices(spec: dict[str, Any], hardware: Hardware) -> int:
@@ -186,30 +187,6 @@ def small(hardware: Hardware, memory: int, minutes: int, attempt: int) -> dict[s
         "runtime": min(longest(hardware, False), minutes * attempt),
         "slurm_partition": partition(hardware, SMALL_MINUTES, False),
     }
-
-
-def partition(hardware: Hardware, minutes: int, gpu: bool) -> str:
-    """Return the first partition that allows a job of so many minutes.
-
-    The one with the longest jobs if none does; "" (the cluster's default) if the site names none.
-    """
-    wanted = _partitions(hardware, gpu)
-    for name, limit in wanted.items():
-        if minutes <= limit:
-            return name
-    return max(wanted, key=wanted.__getitem__, default="")
-
-
-def longest(hardware: Hardware, gpu: bool) -> int:
-    """Return the minutes of the longest job to ask for."""
-    limit = max(_partitions(hardware, gpu).values(), default=math.inf)
-    return int(min(hardware.slice_minutes, limit))
-
-
-def _partitions(hardware: Hardware, gpu: bool) -> dict[str, float]:
-    """Return the time limits, in minutes, of the partitions for jobs with or without GPU."""
-    kind = [part for part in hardware.partitions if part.gpu == gpu]
-    return {part.name: part.minutes or math.inf for part in kind or hardware.partitions}
 
 
 def _growing(memory: int, attempt: int) -> int:

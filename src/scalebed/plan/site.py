@@ -4,17 +4,18 @@ from typing import Any
 
 from scalebed.core.backends import require
 from scalebed.core.errors import ScalebedError
+from scalebed.plan.devices import spread
 from scalebed.plan.estimates import Calibration, Estimate, gpu_step
 from scalebed.study.hardware import Hardware
-from scalebed.train.memory import Layout, layout
+from scalebed.train.memory import Layout
 
 
 def spread_out(spec: dict[str, Any], hardware: Hardware) -> tuple[Layout | None, str | None]:
-    """Return how a cell is spread over the GPUs of a site, or why it cannot be."""
+    """Return how a training is spread over the GPUs of a site, or why it cannot be."""
     if hardware.gpu is None:
         return None, None
     try:
-        return layout(spec["model"], spec["recipe"], hardware), None
+        return spread(spec, hardware), None
     except ScalebedError as error:
         return None, str(error)
 

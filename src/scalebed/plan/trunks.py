@@ -167,7 +167,7 @@ def _piece(
     seconds, measured, spread = state.seconds, True, None
     folder = (root / TRUNKS / leg.path).parent
     if state.to_train:
-        spread, _ = spread_out(leg.spec, hardware)
+        spread, _ = spread_out(leg.own, hardware)
         estimate = step_time(leg.spec, spread, hardware, calibration)
         seconds = None if estimate is None else estimate.seconds * own["steps"]
         measured = estimate is not None and estimate.measured

@@ -29,6 +29,9 @@ class Gpu(Strict):
     """Devices of a node."""
     most: Positive = 8
     """Devices a cell may take."""
+    cell_hours: Above0 | None = None
+    """Hours above which a training takes more devices than hold it, up to `most`; those of the
+    longest job when left out."""
     price_per_hour: Above0 | None = None
     """What one costs an hour, in any one currency."""
 

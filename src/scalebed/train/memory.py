@@ -159,8 +159,8 @@ def choose_layout(
     return fitting[0] if fitting else min(choices, key=lambda choice: choice.bytes_per_rank)
 
 
-def layout(model: dict[str, Any], recipe: dict[str, Any], hardware: "Hardware") -> Layout:
-    """Return the layout with the fewest ranks that fits the GPUs of a site.
+def layouts(model: dict[str, Any], recipe: dict[str, Any], hardware: "Hardware") -> list[Layout]:
+    """Return the layouts that fit the GPUs of a site, the one with the fewest ranks first.
 
     Ranks are a power of two that divides the batch, on one node.
 
@@ -181,15 +181,15 @@ def layout(model: dict[str, Any], recipe: dict[str, Any], hardware: "Hardware") 
     known = shape, batch, recipe["micro_sequences"], precision
     gpu = hardware.gpu
     if gpu is None:
-        return choose_layout(*known, 1, float("inf"))
+        return [choose_layout(*known, 1, float("inf"))]
     memory = gpu.memory_gb * 1e9
     ranks, most = 1, min(gpu.most, gpu.per_node)
     tried: list[Layout] = []
     while ranks <= most and batch % ranks == 0:
         tried.append(choose_layout(*known, ranks, memory))
-        if tried[-1].bytes_per_rank <= SHARE * memory:
-            return tried[-1]
         ranks *= 2
+    if fitting := [choice for choice in tried if choice.bytes_per_rank <= SHARE * memory]:
+        return fitting
     least = min(tried, key=lambda choice: choice.bytes_per_rank)
     raise ScalebedError(
         f"width {shape.width}, {shape.layers} layers need {least.bytes_per_rank / 1e9:.0f} GB on "
