@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from scalebed.core.arithmetic import SIZE_TABLES
 from scalebed.core.cells import Cell, expand, product
 from scalebed.core.errors import ScalebedError
+from scalebed.core.tracking import PATTERN
 from scalebed.core.trunk_files import Kept
 from scalebed.laws import get_law, names_of
 from scalebed.study.amounts import amounts
@@ -61,6 +62,9 @@ class Measured(Strict):
     """Training distributions by name."""
     validation: Annotated[dict[Name, Validation], Field(min_length=1)]
     """Texts to measure the loss on, by name."""
+    tracking: Annotated[str, Field(pattern=PATTERN)] | None = None
+    """What trainings are told to: `wandb`, `trackio`, `tensorboard` or a `module:function` of
+    yours, see docs/tracking.md; part of no cell, so that an edit trains nothing again."""
 
 
 class Study(Measured):
