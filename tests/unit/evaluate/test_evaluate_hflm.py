@@ -223,11 +223,8 @@ class Hub(http.server.BaseHTTPRequestHandler):
         modes = [{"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in files]
         found = {
             "/api/whoami-v2": {"name": "me", "type": "user", "orgs": []},
-            "/api/repos/create": {
-                "url": "https://huggingface.co/me/m",
-                "id": "me/m",
-                "name": "me/m",
-            },
+            "/api/repos/create": {"url": "https://huggingface.co/me/m", "id": "me/m"},
+            "/api/validate-yaml": {"errors": [], "warnings": []},
             "/api/models/me/m/preupload/main": {"files": modes},
             "/api/models/me/m/commit/main": {
                 "success": True,
@@ -275,7 +272,7 @@ def test_an_exported_cell_is_pushed_in_one_commit(hub, results, tmp_path, capsys
     assert "pushed to https://huggingface.co/me/m/commit/1" in capsys.readouterr().out
     paths = [path.partition("?")[0] for path, _ in hub]
     assert paths[0] == "GET /api/whoami-v2"
-    assert json.loads(dict(hub)["POST /api/repos/create"])["private"] is True
+    assert json.loads(dict(hub)["POST /api/repos/create"])["visibility"] == "private"
     (commit,) = [body for path, body in hub if "/commit/main" in path]
     sent = {
         row["value"]["path"] for row in map(json.loads, commit.splitlines()) if row["key"] == "file"
