@@ -21,7 +21,7 @@ from scalebed.core.tracking import TRACKERS, check_tracker
 from scalebed.train.job import Job
 
 _log = logging.getLogger(__name__)
-_FINISH_SECONDS = 30.0
+_FINISH_SECONDS = 60.0
 """How long the end of a training waits for its tracker, at the most."""
 _TOLD = "tracked.txt"
 
