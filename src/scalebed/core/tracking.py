@@ -38,7 +38,7 @@ def check_tracker(name: str) -> str:
     """
     if not re.fullmatch(PATTERN, name):
         raise ScalebedError(
-            f"tracking is {name!r}, expected {', '.join(TRACKERS)} or module:function"
+            f"no tracker is called {name!r}, expected {', '.join(TRACKERS)} or module:function"
         )
     return name
 

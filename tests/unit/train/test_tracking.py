@@ -17,6 +17,7 @@ import pyarrow.csv
 import pytest
 from forked_ranks import Pair
 from forked_training import fork_training
+from small_study import study_values
 from training_cells import make_dataset, make_params
 
 from scalebed.commands.cli import main
@@ -25,6 +26,8 @@ from scalebed.core.files import read_json, sha256_file
 from scalebed.core.provenance import state_digest
 from scalebed.core.tracking import PROJECT, TRACKING, check_tracker, offer_tracking, untracked
 from scalebed.core.trunks import leaves_at, state_path, trunk_of, trunk_spec
+from scalebed.plan import rule_params
+from scalebed.study.trained import parse_study
 from scalebed.tables.runs_file import read_runs
 from scalebed.train.cell import train_cell
 from scalebed.train.job import Options
@@ -228,11 +231,23 @@ def test_what_is_no_tracker_is_refused_before_anything_trains(
     monkeypatch.chdir(tmp_path)
     words = ["--params", json.dumps(make_params()), "--dataset", str(dataset), "--out", "m.json"]
     assert main(["train-cell", *words, "--tracking", "mlflow"]) == 2
-    assert "tracking is 'mlflow', expected wandb, trackio" in capsys.readouterr().err
+    assert "no tracker is called 'mlflow', expected wandb, trackio" in capsys.readouterr().err
     both = ["--tracking", "hook:Lines", "--tensorboard", "events"]
     assert main(["train-cell", *words, *both]) == 2
     assert "--tensorboard is for tracking by TensorBoard" in capsys.readouterr().err
     assert not Path("m.json").exists()
+
+
+def test_a_study_names_a_tracker_that_is_part_of_no_rule() -> None:
+    study = parse_study(study_values(), "tiny.yaml")
+    told = parse_study(study_values() | {"tracking": "hook:Lines"}, "tiny.yaml")
+    assert [rule_params.cell(study, cell) for cell in study.cells()] == [
+        rule_params.cell(told, cell) for cell in told.cells()
+    ]
+    for params in (rule_params.tables, rule_params.fit, rule_params.report, rule_params.enough):
+        assert params(study) == params(told)
+    with pytest.raises(ScalebedError, match=r"tiny\.yaml: tracking: no tracker is called 'mlflow'"):
+        parse_study(study_values() | {"tracking": "mlflow"}, "tiny.yaml")
 
 
 def test_a_study_puts_its_tracker_into_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +263,7 @@ def test_a_study_puts_its_tracker_into_the_environment(monkeypatch: pytest.Monke
     # One that the environment names for all studies is filed under each of them.
     offer_tracking(None, "third")
     assert (os.environ[TRACKING], os.environ[PROJECT]) == ("json:dumps", "third")
-    with pytest.raises(ScalebedError, match="tracking is 'a b'"):
+    with pytest.raises(ScalebedError, match="no tracker is called 'a b'"):
         check_tracker("a b")
 
 
