@@ -14,10 +14,10 @@ def check_hub(repository: str) -> None:
     ScalebedError
         If the hub cannot be reached, knows no such user, or has no such name.
     """
-    import huggingface_hub
+    from huggingface_hub.utils import validate_repo_id
 
     try:
-        huggingface_hub.utils.validate_repo_id(repository)
+        validate_repo_id(repository)
         _api().whoami()
     except Exception as error:  # of the hub, of the network and of its libraries, all unrelated
         raise ScalebedError(

@@ -280,17 +280,28 @@ def test_an_exported_cell_is_pushed_in_one_commit(hub, results, tmp_path, capsys
     assert sent == {path.name for path in (tmp_path / "m").iterdir()}
 
 
-@pytest.mark.parametrize("name", ["me/m", "no such/na me"])
+@pytest.mark.parametrize(
+    ("name", "token", "reason"),
+    [
+        ("me/m", "hf_x", "refused"),
+        ("me/m", None, "[Tt]oken"),
+        ("no such/na me", "hf_x", "Repo id must"),
+    ],
+)
 def test_without_a_hub_nothing_is_exported_and_one_sentence_says_why(
-    name, results, tmp_path, capsys, monkeypatch
+    name, token, reason, results, tmp_path, capsys, monkeypatch
 ):
     import huggingface_hub
 
-    api = functools.partial(huggingface_hub.HfApi, endpoint="http://127.0.0.1:1", token="hf_x")
+    api = functools.partial(huggingface_hub.HfApi, endpoint="http://127.0.0.1:1", token=token)
+    monkeypatch.setattr("huggingface_hub.hf_api.get_token", lambda: None)
+    monkeypatch.setattr("huggingface_hub.utils._headers.get_token", lambda: None)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.HfApi", api)
     words = ["--to", str(tmp_path / "m"), "--results", str(results.root), "--push", name]
     assert main(["export", "invented/s/10", *words]) == 2
     error = capsys.readouterr().err
-    assert f"cannot push to {name}, so nothing is exported or uploaded" in error
+    said = rf"cannot push to {name}, so nothing is exported or uploaded \(.*\): .*{reason}"
+    assert re.search(said, error), error
     assert error.count("\n") == 1
     assert not (tmp_path / "m").exists()
