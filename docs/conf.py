@@ -15,11 +15,11 @@ if TYPE_CHECKING:  # the tests read the names of the pages where Sphinx is not i
 NAVIGATION = {
     "Start": ["Overview <self>", "docs/corpora", "docs/tasks", "docs/reruns"],
     "Plan and decide": ["docs/decide", "docs/suggest", "docs/isoflop", "docs/watch"],
-    "Bring your runs": ["docs/fit", "docs/tables", "docs/import"],
+    "Bring your runs": ["docs/fit", "docs/tables", "docs/import", "docs/tracking"],
     "Run on a cluster": ["docs/cluster", "docs/distributed", "docs/open_lm"],
     "How it works": [
         *("docs/laws", "docs/uncertainty", "docs/tournament", "docs/trunks", "docs/evidence"),
-        *("docs/search", "docs/speed"),
+        *("docs/search", "docs/speed", "docs/export"),
     ],
     "Reference": ["config/README", "docs/results", "CONTRIBUTING", "CHANGELOG"],
 }

@@ -100,6 +100,7 @@ def test_a_table_is_fitted_and_decided_on(scalebed, tmp_path):
             ("generate", "--cell", "x", "--prompt", "y"),
             "this needs tokenizers, which is not installed: pip install 'scalebed[train]'",
         ),
+        (("export", "x", "--to", "y"), "pip install 'scalebed[train]'"),
         (
             ("plot-figure", "--figure", "x", "--database", "y", "--out-prefix", "z"),
             "pip install 'scalebed[workflow]'",

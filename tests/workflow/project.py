@@ -22,6 +22,7 @@ PARTS = ("Snakefile", "workflow", "profiles", "config", "envs", "src")
 STUDY: dict[str, Any] = {
     "name": "tiny",
     "title": "A study small enough for a test",
+    "tracking": "tracker:Lines",
     "corpora": {
         name: {"reader": "files", "options": {"paths": [f"text/{name}.jsonl"], "id_field": "id"}}
         for name in ("tales", "rules")
@@ -74,6 +75,28 @@ STUDY: dict[str, Any] = {
     },
     "bootstrap": {"draws": 200},
 }
+
+# What its trainings are told to: a file a run.
+TRACKER = """
+import json
+from pathlib import Path
+
+class Lines:
+    def __init__(self, project, name, id, config):
+        self.file = Path("tracked", project, f"{id}.jsonl")
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self.write({"name": name})
+
+    def write(self, values):
+        with self.file.open("a") as file:
+            file.write(json.dumps(values) + "\\n")
+
+    def log(self, data, step):
+        self.write({"step": step, **data})
+
+    def finish(self):
+        self.write({"finished": True})
+"""
 
 _NOUNS = [
     "river",
@@ -162,6 +185,7 @@ class Project:
             else:
                 shutil.copy(source, root / part)
         write_text(root / "text")
+        (root / "tracker.py").write_text(TRACKER, encoding="utf-8")
         project = cls(root)
         project.write_study(STUDY)
         return project

@@ -42,6 +42,10 @@ FOR_PEOPLE = {
     "study/reference": "writes documentation",
     "tables/reference": "writes documentation",
     "model/generate": "samples text for people",
+    **dict.fromkeys(
+        ("evaluate/card", "evaluate/export", "evaluate/hub", "model/llama"),
+        "exports models for people",
+    ),
     "predict/ask": "fits tables for people",
     "predict/open_database": "opens studies for people",
     **{

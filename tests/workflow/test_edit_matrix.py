@@ -92,6 +92,10 @@ STUDY_EDITS: dict[str, tuple[Callable[[dict[str, Any]], None], Counter[str]]] = 
         lambda study: study.update(allow_repeats=True),
         AFTER_FIT,
     ),
+    "track by another tool": (
+        lambda study: study.update(tracking="wandb"),
+        Counter(),
+    ),
     "allow a dearer study": (
         lambda study: study.update(budget={"core_hours": 2}),
         Counter(),

@@ -87,6 +87,21 @@ def test_long_cells_are_trained_first(finished: Project) -> None:
     assert order == dict.fromkeys(text["datasets"], longest)
 
 
+def test_every_training_is_told_to_the_tracker_of_the_study(finished: Project) -> None:
+    told = {}
+    for path in (finished.root / "tracked" / "tiny").iterdir():
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        told[rows[0]["name"]] = rows[-2]["step"], rows[-1]
+    records = (finished.root / "results/cells").rglob("metrics.json")
+    cells = {
+        path.parent.relative_to(finished.root / "results/cells").as_posix(): json.loads(
+            path.read_text()
+        )
+        for path in records
+    }
+    assert told == {name: (cell["steps"], {"finished": True}) for name, cell in cells.items()}
+
+
 def test_predictions_are_printed(finished: Project) -> None:
     result = finished.scalebed("show-predictions", "--database", DATABASE)
     assert result.returncode == 0, result.stderr

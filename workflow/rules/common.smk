@@ -19,6 +19,7 @@ from scalebed.study.search import SearchStudy
 from scalebed.commands.shared_process.lifetime import offer
 from scalebed.core.backends import require_for
 from scalebed.core.trunk_files import list_states, states_of
+from scalebed.core.tracking import offer_tracking, untracked
 from scalebed.core.trunks import TRUNK, legs, leaves_at, state_path, trunk_of
 
 # A study comes from `--configfile`; without one it is the default study. There is no `configfile:`
@@ -35,6 +36,8 @@ SEARCH = DECLARED if isinstance(DECLARED, SearchStudy) else None
 # The runs of a search are the cells of an ordinary study.
 STUDY = DECLARED if SEARCH is None else SEARCH.study()
 IMPORTED = isinstance(STUDY, ImportedStudy)
+if not IMPORTED:
+    offer_tracking(STUDY.tracking, STUDY.name)
 FIGURES = rule_params.figures(DECLARED)
 TABLES = collect(
     "results/studies/{{study}}/tables/{table}.parquet", table=rule_params.CELL_TABLES
@@ -315,6 +318,8 @@ def import_content(wildcards):
 onstart:
     # Not reached by dry runs nor by what a cluster's jobs run.
     offer(workflow.is_main_process and workflow.local_exec)
+    if workflow.is_main_process and (said := untracked()):
+        logger.warning(said)
     if LEGS and workflow.is_main_process:
         # Before anything trains, lest another study that ends meanwhile drops what this one needs.
         list_states(Path("results/studies", STUDY.name), states_of(LEGS.values()))

@@ -30,6 +30,7 @@ PEOPLE = {
     "contrast": "default formal mixture",
     "generate": '--prompt "The river" --cell '
     "results/cells/dataset=mixture/size=279k/ratio=10/recipe=base/seed=1",
+    "export": "mixture/279k/10 --to mixture-279k",
 }
 """What people type, with an example each, in the order of help."""
 CONTRIBUTORS = {"write-schema": "--check"}

@@ -3,9 +3,12 @@
 import argparse
 import json
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from scalebed.core.tracking import DEFAULT_PROJECT, PROJECT, TRACKERS, TRACKING
 
 if TYPE_CHECKING:  # importing it takes as long as a small cell trains
     from scalebed.train.job import Options
@@ -14,8 +17,8 @@ Train = Callable[[Any, argparse.Namespace, "Options"], object]
 """Trains what parameters describe, with the arguments of its command."""
 
 _OPTIONS = (
-    *("state", "threads", "checkpoint_seconds", "device", "tensorboard"),
-    *("ranks", "shard", "recompute", "wait_minutes"),
+    *("state", "threads", "checkpoint_seconds", "device", "tracking", "project"),
+    *("tensorboard", "ranks", "shard", "recompute", "wait_minutes"),
 )
 
 
@@ -52,7 +55,23 @@ def arguments(parser: argparse.ArgumentParser, what: str, record: str) -> None:
     ):
         action = argparse.BooleanOptionalAction
         parser.add_argument(f"--{name}", action=action, help=f"{words} (default: by memory)")
-    parser.add_argument("--tensorboard", type=Path, help="folder for TensorBoard events")
+    _tracking(parser)
+
+
+def _tracking(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tracking",
+        default=os.environ.get(TRACKING) or None,
+        metavar="TRACKER",
+        help=f"tell {', '.join(TRACKERS)} or a module:function of yours how it goes "
+        f"(${TRACKING}, else nothing)",
+    )
+    parser.add_argument(
+        "--project",
+        default=os.environ.get(PROJECT) or DEFAULT_PROJECT,
+        help=f"project of the tracker (${PROJECT}, else {DEFAULT_PROJECT})",
+    )
+    parser.add_argument("--tensorboard", type=Path, help="track by events in this folder")
 
 
 def run(

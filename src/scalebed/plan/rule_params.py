@@ -235,13 +235,15 @@ def corpora_used(study: Study) -> list[str]:
 def search(study: SearchStudy) -> dict[str, Any]:
     """Return the parameters of ``choose_ladder``: the search as in its file, but for its look."""
     # What is left out of the file is left out of the ladder too.
-    given = study.model_dump(mode="json", exclude_unset=True, exclude={"budget", "figures"})
+    given = study.model_dump(
+        mode="json", exclude_unset=True, exclude={"budget", "figures", "tracking"}
+    )
     return {"study": given | {"title": study.name}}
 
 
 def report(study: Study | ImportedStudy | SearchStudy) -> dict[str, Any]:
     """Return the parameters of ``gather_study`` and ``write_report``."""
-    look = {"title", "figures", "budget", "checks", "trunk_states"}
+    look = {"title", "figures", "budget", "checks", "trunk_states", "tracking"}
     science = study.model_dump(mode="json", exclude=look)
     if not science.get("fit", {}).get("seal"):
         # Absent, so that other studies keep the digest of before there were seals.

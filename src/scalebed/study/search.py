@@ -91,7 +91,7 @@ class SearchStudy(Measured):
             )
             for recipe, names in sizes.items()
         ]
-        shared = ("name", "title", "bootstrap", "budget", *CARRIED)
+        shared = ("name", "title", "bootstrap", "budget", "tracking", *CARRIED)
         return Study(
             **{name: getattr(self, name) for name in shared if name != "tasks"},
             sizes=found.sizes,

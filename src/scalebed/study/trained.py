@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from scalebed.core.arithmetic import SIZE_TABLES
 from scalebed.core.cells import Cell, expand, product
 from scalebed.core.errors import ScalebedError
+from scalebed.core.tracking import PATTERN, check_tracker
 from scalebed.core.trunk_files import Kept
 from scalebed.laws import get_law, names_of
 from scalebed.study.amounts import amounts
@@ -46,6 +47,13 @@ def _sizes(value: Any) -> Any:
     return value
 
 
+def _tracker(value: Any) -> Any:
+    try:
+        return check_tracker(value) if isinstance(value, str) else value
+    except ScalebedError as error:
+        raise ValueError(str(error)) from error
+
+
 class Measured(Strict):
     """What a study and a search have in common: texts to train on and to measure the loss on."""
 
@@ -61,6 +69,9 @@ class Measured(Strict):
     """Training distributions by name."""
     validation: Annotated[dict[Name, Validation], Field(min_length=1)]
     """Texts to measure the loss on, by name."""
+    tracking: Annotated[str, Field(pattern=PATTERN), BeforeValidator(_tracker)] | None = None
+    """What trainings are told to: `wandb`, `trackio`, `tensorboard` or a `module:function` of
+    yours, see docs/tracking.md; part of no cell, so that an edit trains nothing again."""
 
 
 class Study(Measured):

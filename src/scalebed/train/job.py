@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from scalebed.core.cells import Cell
+from scalebed.core.tracking import DEFAULT_PROJECT
 from scalebed.core.trunks import Trunk
 from scalebed.model import ModelConfig
 from scalebed.train.params import Recipe
@@ -29,8 +30,12 @@ class Options:
     """``cpu``, ``cuda``, or ``auto`` for CUDA where there is one."""
     compiled: bool = False
     """Whether to use ``torch.compile``."""
+    tracking: str | None = None
+    """Tracker that is told how it goes; see `scalebed.train.tracking`."""
+    project: str = DEFAULT_PROJECT
+    """Project that its runs belong to."""
     tensorboard: Path | None = None
-    """Folder for TensorBoard events."""
+    """Folder for events, where that is TensorBoard."""
     ranks: int = 1
     """Processes that train the cell together."""
     shard: bool | None = None

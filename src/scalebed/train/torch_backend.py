@@ -1,6 +1,7 @@
 """Training by our own loop: the backend ``torch``."""
 
 import contextlib
+import functools
 import logging
 import resource
 from collections.abc import Iterator
@@ -19,10 +20,12 @@ from scalebed.train.interrupt import stop_on_signal
 from scalebed.train.job import Job, Outcome
 from scalebed.train.loop import ENDLESS, Source, Training, run_training
 from scalebed.train.memory import Layout, choose_layout
+from scalebed.train.optimizer import learning_rate
 from scalebed.train.params import check_tokens
 from scalebed.train.progress import Progress, Silent
 from scalebed.train.record import Clock
 from scalebed.train.runtime import choose_device, device_bytes, prepare_process
+from scalebed.train.tracking import tracker_of
 from scalebed.train.trunk_states import latest, trunk_step
 
 _log = logging.getLogger(__name__)
@@ -60,11 +63,15 @@ def train(job: Job, state: StateFolder, began: float) -> Outcome:
                 training.seconds = spent = 0.0
             begun = 0 if job.keep is not None or not job.begins else trunk_step(job.begins[0])
         clock = Clock(began, spent)
-        with _progress(job, training) as progress, stop_on_signal(once=ranks.size == 1) as stop:
+        with (
+            _progress(job, training, state) as progress,
+            stop_on_signal(once=ranks.size == 1) as stop,
+        ):
             verdict = run_training(
                 *(training, state, stop, progress, options.checkpoint_seconds),
                 lambda: {"wall_seconds": clock.seconds()},
             )
+            progress.done = verdict.status == "done"
         if job.keep is not None and verdict.status == "done":
             facts = {"wall_seconds": clock.seconds(), "lineage": job.lineage}
             training.save(StateFolder(job.keep), facts)
@@ -116,12 +123,13 @@ def _newest(job: Job, state: StateFolder, ranks: Ranks) -> Saved | None:
 
 
 @contextlib.contextmanager
-def _progress(job: Job, training: Training) -> Iterator[Progress | Silent]:
+def _progress(job: Job, training: Training, state: StateFolder) -> Iterator[Progress | Silent]:
     progress: Progress | Silent = Silent()
     if training.ranks.leads:
         tokens = job.recipe.batch_sequences * job.config.context
         progress = Progress(
-            *(job.cell.path, training.steps, tokens, training.done, job.options.tensorboard)
+            *(job.cell.path, training.steps, tokens, training.done, tracker_of(job, state.path)),
+            rate=functools.partial(learning_rate, job.recipe, training.horizon),
         )
     try:
         yield progress

@@ -13,7 +13,7 @@ from scalebed.laws.forms.base import Array
 from scalebed.watch.live import key_of, named
 
 _OURS: Final = "tokens_per_second"
-"""`scalebed train-cell --tensorboard` counts tokens where others count steps, and logs this."""
+"""Events of scalebed 0.1 count tokens where others count steps, and have this and no tokens."""
 
 
 def read_events(path: Path, given: Mapping[str, str]) -> dict[str, Array]:

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -248,3 +250,15 @@ def test_a_verb_tells_the_error_and_exits_2(tmp_path, capsys):
     told = capsys.readouterr().err
     assert told.startswith("scalebed tabulate-cells: error: cannot read")
     assert told.count("\n") == 1
+
+
+def test_the_notebook_runs_as_a_script_and_leaves_the_database_as_it_is(folder):
+    pytest.importorskip("marimo", reason="needs the extra scalebed[notebook]")
+    path = folder / "study.duckdb"
+    before = path.stat().st_mtime_ns
+    script = Path(__file__).parents[3] / "notebooks" / "study.py"
+    for database, said in ((path, ""), (folder / "none", "there is no database")):
+        command = [sys.executable, str(script), "--database", str(database)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert (done.returncode == 0, said in done.stderr) == (not said, True), done.stderr
+    assert path.stat().st_mtime_ns == before

@@ -4,6 +4,7 @@ It starts from our initial weights and sees our batches, so a cell differs betwe
 rounding only.
 """
 
+import functools
 import logging
 import os
 import time
@@ -24,10 +25,12 @@ from scalebed.train.checkpoint import StateFolder
 from scalebed.train.interrupt import Interrupted, Stop, stop_on_signal
 from scalebed.train.job import Job, Outcome
 from scalebed.train.open_lm import checkpoint, command, convert, events, process, shards
+from scalebed.train.optimizer import learning_rate
 from scalebed.train.params import CellFailure, check_tokens
 from scalebed.train.progress import Progress
 from scalebed.train.record import Clock
 from scalebed.train.runtime import choose_device
+from scalebed.train.tracking import tracker_of
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1
@@ -58,6 +61,7 @@ def train(job: Job, state: StateFolder, began: float) -> Outcome:
         with stop_on_signal() as stop:
             run.prepare(source, stop)
             verdict = run.finish(words, stop)
+            run.progress.done = verdict[0] == "done"
     finally:
         run.progress.close()
         if device_lock is not None:
@@ -105,7 +109,8 @@ class _Run:
             _log.info("%s: resuming after step %d", job.cell.path, self._done)
         tokens = job.recipe.batch_sequences * job.config.context
         self.progress = Progress(
-            *(job.cell.path, job.steps, tokens, self._done, job.options.tensorboard)
+            *(job.cell.path, job.steps, tokens, self._done, tracker_of(job, folder)),
+            rate=functools.partial(learning_rate, job.recipe, job.steps),
         )
 
     def _steps_done(self) -> int:
