@@ -55,7 +55,7 @@ def test_a_study_of_published_checkpoints_runs_to_its_report(project: Project) -
     planned = project.planned()
     assert planned["convert_checkpoint"] == planned["evaluate_losses"] == 6
     assert not planned.keys() & {"train_cell", "build_dataset"}
-    plan = project.scalebed("plan", "--study", "study.yaml", "--json", "--no-calibration")
+    plan = project.plan("--json")
     totals = json.loads(plan.stdout)["totals"]
     assert totals["to_train"] == totals["flops"] == 0
     project.make()
@@ -69,7 +69,7 @@ def test_a_study_of_published_checkpoints_runs_to_its_report(project: Project) -
     assert not project.planned()
     # Another file of the same name: this cell only, and what rests on it.
     write_checkpoint(source, "6k", 99)
-    plan = project.scalebed("plan", "--study", "study.yaml", "--json", "--no-calibration")
+    plan = project.plan("--json")
     reasons = [cell["reason"] for cell in json.loads(plan.stdout)["cells"]]
     assert reasons.count("checkpoint: it is another file") == 1
     planned = project.planned()

@@ -101,13 +101,13 @@ def test_the_plan_agrees_with_snakemake(finished: Project, tmp_path: Path) -> No
     study = json.loads(json.dumps(STUDY))
     study["recipes"]["base"]["sizes"] = {"8k": {"lr": 1e-2}}
     project.write_study(study)
-    result = project.scalebed("plan", "--study", "study.yaml", "--no-calibration", "--json")
+    result = project.plan("--json")
     assert result.returncode == 0, result.stderr
     states = [cell["state"] for cell in json.loads(result.stdout)["cells"]]
     assert states.count("stale") == project.planned()["train_cell"] == 4
     with (project.root / "text/rules.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"id": "rules-new", "text": "One more rule."}\n')
-    result = project.scalebed("plan", "--study", "study.yaml", "--no-calibration", "--json")
+    result = project.plan("--json")
     cells = json.loads(result.stdout)["cells"]
     assert all("rules: its text is another one" in cell["reason"] for cell in cells)
     assert len(cells) == project.planned()["train_cell"] == 12
@@ -183,7 +183,7 @@ def test_a_corpus_smaller_than_the_cell_needs_is_refused(tokenized: Project) -> 
     study = json.loads(json.dumps(STUDY))
     study["grid"][2]["ratios"] = [500]
     tokenized.write_study(study)
-    result = tokenized.scalebed("plan", "--study", "study.yaml", "--no-calibration")
+    result = tokenized.plan()
     assert result.returncode == 2
     assert "ratio=500" in result.stderr
 
@@ -193,11 +193,11 @@ def test_too_few_tokens_stop_the_study_before_anything_trains(project: Project) 
     study["grid"][2]["ratios"] = [500]
     project.write_study(study)
     # The plan cannot know yet.
-    result = project.scalebed("plan", "--study", "study.yaml", "--no-calibration")
+    result = project.plan()
     assert result.returncode == 0, result.stderr
-    result = project.snakemake("cells")
-    assert result.returncode != 0
-    said = [line for line in (result.stdout + result.stderr).splitlines() if "study tiny: " in line]
+    status, text = project.forked("cells")
+    assert status != 0
+    said = [line for line in text.splitlines() if "study tiny: " in line]
     for dataset in ("tales", "both"):
         cell = f"dataset={dataset}/size=15k/ratio=500/recipe=base/seed=0 needs"
         assert any(cell in line and f"data set {dataset} has" in line for line in said), said
