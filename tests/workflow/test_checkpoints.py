@@ -14,10 +14,8 @@ from scalebed.train.open_lm import convert
 SIZES = {name: spec | {"ffn_multiple": 256} for name, spec in STUDY["sizes"].items()}
 TAKEN = STUDY | {
     "sizes": SIZES,
-    # Without calibration and most figures, which take longest and see nothing of where cells come
-    # from.
+    # Without calibration, which takes longest and sees nothing of where cells come from.
     "checks": ["reliability", "contrasts"],
-    "figures": {"predicted_vs_measured": {}},
     # No text of it is here.
     "datasets": {"tales": {"tokenizer": "bpe300"}},
     "recipes": {
