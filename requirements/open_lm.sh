@@ -26,7 +26,7 @@ elif [ -z "$source" ]; then
     source=$(sed -n 's/^open_lm @ //p' "$here/open_lm.txt")
 fi
 
-# Bytecode is compiled when a module is first imported, which most are not.
+# Bytecode is compiled when a module is first imported, which most are not: at the end of this script.
 install() {
     "$venv/bin/python" -m pip --disable-pip-version-check --no-input install -qq --no-compile \
         --no-deps --no-build-isolation "$@"
@@ -34,7 +34,8 @@ install() {
 install --require-hashes -r "$here/lock-open_lm.txt"
 install "$source"
 # On a machine without its CUDA libraries xformers says so when it is imported; torch does its work.
-"$venv/bin/python" -c 'import open_lm.main' 2>/dev/null || {
+# Each process of a training would compile all that this imports where none of them may write it.
+env -u PYTHONDONTWRITEBYTECODE "$venv/bin/python" -c 'import open_lm.main' 2>/dev/null || {
     echo "open_lm is installed in $venv but cannot be imported:" >&2
     "$venv/bin/python" -c 'import open_lm.main' 2>&1 | tail -n 1 >&2
     exit 1

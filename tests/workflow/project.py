@@ -1,6 +1,8 @@
 """A checkout with a tiny study in it, on text made up here, for tests of the whole workflow."""
 
+import contextlib
 import filecmp
+import io
 import json
 import os
 import re
@@ -15,6 +17,8 @@ from typing import Any
 import forked_snakemake
 import numpy as np
 import yaml
+
+from scalebed.commands.cli import main
 
 REPOSITORY = Path(__file__).parents[2]
 PARTS = ("Snakefile", "workflow", "profiles", "config", "envs", "src")
@@ -242,6 +246,19 @@ class Project:
     def scalebed(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a verb of the command line."""
         return self.run(sys.executable, "-m", "scalebed", *words)
+
+    def plan(self, *words: str, study: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Return what ``scalebed plan`` says, in this process: another would first import."""
+        assert same_code(self.root, REPOSITORY), "this process has loaded other code"
+        words = ("plan", "--study", study or self.study, "--no-calibration", *words)
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            contextlib.chdir(self.root),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            status = main(list(words))
+        return subprocess.CompletedProcess(words, status, out.getvalue(), err.getvalue())
 
     def dry_run(self, *words: str) -> str:
         """Return what Snakemake says of the jobs a run would start now."""

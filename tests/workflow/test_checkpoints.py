@@ -14,10 +14,8 @@ from scalebed.train.open_lm import convert
 SIZES = {name: spec | {"ffn_multiple": 256} for name, spec in STUDY["sizes"].items()}
 TAKEN = STUDY | {
     "sizes": SIZES,
-    # Without calibration and most figures, which take longest and see nothing of where cells come
-    # from.
+    # Without calibration, which takes longest and sees nothing of where cells come from.
     "checks": ["reliability", "contrasts"],
-    "figures": {"predicted_vs_measured": {}},
     # No text of it is here.
     "datasets": {"tales": {"tokenizer": "bpe300"}},
     "recipes": {
@@ -55,7 +53,7 @@ def test_a_study_of_published_checkpoints_runs_to_its_report(project: Project) -
     planned = project.planned()
     assert planned["convert_checkpoint"] == planned["evaluate_losses"] == 6
     assert not planned.keys() & {"train_cell", "build_dataset"}
-    plan = project.scalebed("plan", "--study", "study.yaml", "--json", "--no-calibration")
+    plan = project.plan("--json")
     totals = json.loads(plan.stdout)["totals"]
     assert totals["to_train"] == totals["flops"] == 0
     project.make()
@@ -69,7 +67,7 @@ def test_a_study_of_published_checkpoints_runs_to_its_report(project: Project) -
     assert not project.planned()
     # Another file of the same name: this cell only, and what rests on it.
     write_checkpoint(source, "6k", 99)
-    plan = project.scalebed("plan", "--study", "study.yaml", "--json", "--no-calibration")
+    plan = project.plan("--json")
     reasons = [cell["reason"] for cell in json.loads(plan.stdout)["cells"]]
     assert reasons.count("checkpoint: it is another file") == 1
     planned = project.planned()

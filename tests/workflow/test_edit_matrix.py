@@ -185,7 +185,7 @@ def test_permission_to_repeat_retrains_only_what_was_refused(checkout: Project) 
     record.write_text(json.dumps(facts | {"status": "failed", "reason": refused}))
     checkout.write_study(edited_study(lambda study: study.update(allow_repeats=True)))
     assert checkout.planned() == cells(1) + AFTER_CELLS
-    plan = checkout.scalebed("plan", "--study", "study.yaml", "--no-calibration", "--json")
+    plan = checkout.plan("--json")
     stale = [cell for cell in json.loads(plan.stdout)["cells"] if cell["state"] == "stale"]
     assert [(cell["dataset"], cell["reason"]) for cell in stale] == [
         ("both", "allow_repeats: none -> true")

@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+import forked_snakemake
 import pytest
 from project import REPOSITORY, Project
 
@@ -61,9 +62,10 @@ def test_plan_of_a_shipped_study(path: Path, project: Project) -> None:
 
 
 def test_the_default_target_is_the_default_study(project: Project) -> None:
-    result = project.run("snakemake", "--dry-run", "--cores", "1")
-    assert result.returncode == 0, result.stderr
-    assert "results/studies/default/report.html" in result.stdout + result.stderr
+    words = ("--dry-run", "--cores", "1")
+    status, said = forked_snakemake.snakemake(project.root, project.environment(), *words)
+    assert status == 0, said
+    assert "results/studies/default/report.html" in said
 
 
 def test_the_workflow_parses_without_heavy_imports(project: Project) -> None:

@@ -122,8 +122,7 @@ def test_a_run_seals_then_trains_then_judges(before: Project, finished: Project)
 
 
 def test_the_plan_of_a_study_that_seals(before: Project) -> None:
-    words = ("plan", "--study", "study.yaml", "--no-calibration", "--json")
-    result = before.scalebed(*words)
+    result = before.plan("--json")
     assert result.returncode == 0, result.stderr
     states = [cell["state"] for cell in json.loads(result.stdout)["cells"]]
     assert (states.count("done"), states.count("missing")) == (10, 2)

@@ -87,7 +87,7 @@ def test_the_runs_are_in_the_database(searched: Project) -> None:
 
 def test_the_ladder_is_a_study_that_shares_the_runs(searched: Project) -> None:
     ladder = "results/studies/hunt/search/ladder.yaml"
-    result = searched.scalebed("plan", "--study", ladder, "--no-calibration")
+    result = searched.plan(study=ladder)
     assert result.returncode == 0, result.stdout + result.stderr
     # Two rungs were run on one of the two data sets; the other cells are to be trained.
     assert "study hunt_ladder: 8 cells (2 done, 6 missing), 6 to train" in result.stdout
@@ -157,7 +157,7 @@ def test_plan_of_a_shipped_search(name: str, runs: int, project: Project) -> Non
 
 def test_the_plan_of_the_paper_s_search_states_its_cost(project: Project) -> None:
     study = "config/studies/gadre2024_search.yaml"
-    result = project.scalebed("plan", "--study", study, "--no-calibration", "--summary")
+    result = project.plan("--summary", study=study)
     assert result.returncode == 0, result.stderr
     assert "435 cells (435 missing), 435 to train" in result.stdout
     assert "training: 1.173e21 FLOPs" in result.stdout

@@ -38,7 +38,7 @@ def targets(project: Project) -> list[str]:
 def wanted(project: Project) -> tuple[int, int]:
     """Return how many pieces of trunks and cells a run would train, and compare with the plan."""
     jobs = project.planned(*targets(project))
-    result = project.scalebed("plan", "--study", "study.yaml", "--json", "--no-calibration")
+    result = project.plan("--json")
     plan = json.loads(result.stdout)
     pieces = [piece for piece in plan["trunks"] if piece["needed"] and piece["state"] == "missing"]
     assert len(pieces) == jobs["train_trunk"]
@@ -90,7 +90,7 @@ def test_states_come_and_go_and_nothing_reruns(project: Project) -> None:
     project.write_study(study([2, 3, 4], kept="last", cooldown=0.4))
     jobs = project.planned(*targets(project))
     assert (jobs["train_trunk"], jobs["train_cell"]) == (6, 6)
-    said = project.scalebed("plan", "--study", "study.yaml", "--summary", "--no-calibration").stdout
+    said = project.plan("--summary").stdout
     assert "6 pieces of 2 trunks, 4 to train" in said
     again = "size=6k/ratio=4/recipe=base/seed=0 and 2 more will be evaluated again, not trained"
     assert again in said

@@ -5,6 +5,7 @@ which alone declares keys, limits and meanings.
 """
 
 import ast
+import functools
 import inspect
 import itertools
 import json
@@ -15,11 +16,10 @@ from scalebed.core import arithmetic
 from scalebed.core.cells import NAME
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import write_text
-from scalebed.study import sections
 from scalebed.study.hardware import Hardware
 from scalebed.study.imported import ImportedStudy
 from scalebed.study.search import SearchStudy
-from scalebed.study.sections import RecipeValues
+from scalebed.study.sections import RecipeValues, Strict
 from scalebed.study.trained import Study
 
 SCHEMA_PATH = Path("workflow/schemas/config.schema.json")
@@ -37,7 +37,7 @@ _WORDS = {"integer": "integer", "number": "number", "boolean": "true or false", 
 
 def study_schema() -> dict[str, Any]:
     """Return the JSON schema of a study file."""
-    schema = _with_recipe_values(Study.model_json_schema())
+    schema = _with_recipe_values(_schema(Study))
     # The model checks this by code, which the generator cannot see.
     sizes = schema["properties"]["sizes"]
     named = {key: sizes.pop(key) for key in list(sizes) if key not in ("description", "title")}
@@ -47,56 +47,72 @@ def study_schema() -> dict[str, Any]:
 
 def import_schema() -> dict[str, Any]:
     """Return the JSON schema of a study file that imports its cells."""
-    return _finished(ImportedStudy.model_json_schema(), "scalebed study of imported cells")
+    return _finished(_schema(ImportedStudy), "scalebed study of imported cells")
 
 
 def hardware_schema() -> dict[str, Any]:
     """Return the JSON schema of a hardware file."""
-    return _finished(Hardware.model_json_schema(), "scalebed hardware")
+    return _finished(_schema(Hardware), "scalebed hardware")
 
 
 def search_schema() -> dict[str, Any]:
     """Return the JSON schema of a study file that searches for hyper-parameters."""
-    schema = _with_recipe_values(SearchStudy.model_json_schema())
+    schema = _with_recipe_values(_schema(SearchStudy))
     return _finished(schema, "scalebed hyper-parameter search")
 
 
 def _with_recipe_values(schema: dict[str, Any]) -> dict[str, Any]:
     """Say what the replacements at single sizes may be, which the model checks by code."""
     definitions = schema["$defs"]
-    definitions["RecipeValues"] = RecipeValues.model_json_schema()
+    definitions["RecipeValues"] = _schema(RecipeValues)
     values = definitions["Recipe"]["properties"]["sizes"]["patternProperties"]
     values[f"^{NAME}$"] = {"$ref": "#/$defs/RecipeValues"}
     return schema
 
 
 def _finished(schema: dict[str, Any], title: str) -> dict[str, Any]:
-    definitions = schema["$defs"]
     _strict(schema)
-    for section, part in [("", schema), *definitions.items()]:
-        for key, spec in part["properties"].items():
-            if "description" not in spec:
-                # The generator leaves out a description that equals the one of the section.
-                same = [definitions[name]["description"] for name in _references(spec)]
-                described = spec | {"description": same[0] if same else _meaning(section, key)}
-                part["properties"][key] = dict(sorted(described.items()))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
 
 
-def _meaning(section: str, key: str) -> str:
-    """Return what is said of a key in the dataclass that the section inherits it from."""
-    for declared in getattr(sections, section).__mro__:
-        if key in vars(declared).get("__dataclass_fields__", {}):
-            (body,) = ast.parse(inspect.getsource(declared)).body
-            assert isinstance(body, ast.ClassDef)
-            for field, said in itertools.pairwise(body.body):
-                match field, said:
-                    case (
-                        ast.AnnAssign(target=ast.Name(id=name)),
-                        ast.Expr(value=ast.Constant(value=str(text))),
-                    ) if name == key:
-                        return inspect.cleandoc(text)
-    raise ScalebedError(f"{section}.{key} has no description")
+def _schema(model: type[Strict]) -> dict[str, Any]:
+    """Return the JSON schema of a model, with what its source says of every key."""
+    schema = model.model_json_schema()
+    known = {section.__name__: section for section in _sections(Strict)}
+    for name, part in [(model.__name__, schema), *schema.get("$defs", {}).items()]:
+        for key, spec in part["properties"].items():
+            described = spec | {"description": _meaning(known[name], key)}
+            part["properties"][key] = dict(sorted(described.items()))
+    return schema
+
+
+def _sections(model: type[Strict]) -> list[type[Strict]]:
+    """Return all sections that are kinds of one."""
+    return [found for own in model.__subclasses__() for found in (own, *_sections(own))]
+
+
+def _meaning(section: type[Strict], key: str) -> str:
+    """Return what is said of a key in the class that the section has it from."""
+    for declared in section.__mro__:
+        if declared.__module__.partition(".")[0] == "scalebed" and key in _meanings(declared):
+            return _meanings(declared)[key]
+    raise ScalebedError(f"{section.__name__}.{key} has no description")
+
+
+@functools.cache
+def _meanings(declared: type) -> dict[str, str]:
+    """Return the strings below the keys of a class."""
+    (body,) = ast.parse(inspect.getsource(declared)).body
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for field, said in itertools.pairwise(body.body):
+        match field, said:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                found[name] = inspect.cleandoc(text)
+    return found
 
 
 def _strict(node: Any) -> None:

@@ -43,9 +43,9 @@ Seed = Annotated[int, Field(ge=0, strict=True)]
 class Strict(BaseModel):
     """A section of the study file: unknown keys are errors, values cannot be changed later."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
+    # What is said of the keys is read by `scalebed.study.reference`. Pydantic would read it at each
+    # import, which takes longer than all else that a plan imports of a study.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Split(Strict):

@@ -49,12 +49,17 @@ def samples(lm, world, names):
     return evaluate(lm, {"tasks": tasks}, bootstrap_iters=0, log_samples=True)["samples"]
 
 
+@pytest.fixture(scope="module", params=["fresh", "trained"])
+def scored(request, world):
+    """Return a model and our record of every item."""
+    model, _ = load_model(getattr(world, request.param).parent)
+    return model, samples(CellLM(model, load_tokenizer(world.tokenizer)), world, TASKS)
+
+
 @pytest.mark.filterwarnings("default")  # transformers' own
-@pytest.mark.parametrize("cell", ["fresh", "trained"])
 @pytest.mark.parametrize("batch_size", [1, 16])
-def test_every_item_scores_as_with_the_wrapper_of_lm_eval(cell, batch_size, world):
-    model, _ = load_model(getattr(world, cell).parent)
-    ours = samples(CellLM(model, load_tokenizer(world.tokenizer)), world, TASKS)
+def test_every_item_scores_as_with_the_wrapper_of_lm_eval(scored, batch_size, world):
+    model, ours = scored
     theirs = samples(hflm(model, world.tokenizer, batch_size), world, TASKS)
     cut = 0
     for name in TASKS:

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy.stats import norm
 
 from scalebed.fit.posterior import Beliefs, Draws, Points, Scatters, fit_posterior, known_scatter
 from scalebed.fit.posterior import grid as posterior_grid
@@ -80,11 +79,12 @@ def sampled(points, beliefs, at, steps=6000, walkers=100):
     def density(state):
         floor, size, data, alpha, tie, scatter = state.T
         rest = 1 - value(state, points.params, points.tokens) / points.loss
-        found = norm.logpdf(rest, scale=np.exp(scatter)[:, None]).sum(1)
-        found += norm.logpdf(alpha, beliefs.alpha, beliefs.alpha_sd) + norm.logpdf(
-            tie, 0, beliefs.tie_sd
-        )
-        found += norm.logpdf(scatter, np.log(beliefs.scatter), beliefs.scatter_sd)
+        # Normal densities but for their constants; SciPy's takes most of the time of such a walk.
+        found = -0.5 * np.sum((rest * np.exp(-scatter)[:, None]) ** 2, axis=1)
+        found -= points.loss.size * scatter
+        found -= 0.5 * ((alpha - beliefs.alpha) / beliefs.alpha_sd) ** 2
+        found -= 0.5 * (tie / beliefs.tie_sd) ** 2
+        found -= 0.5 * ((scatter - np.log(beliefs.scatter)) / beliefs.scatter_sd) ** 2
         beta = alpha * np.exp(tie)
         inside = (floor >= 0) & (size >= 0) & (data >= 0) & (np.minimum(alpha, beta) > 0.02)
         return np.where(inside & (np.maximum(alpha, beta) < 1.2), found, -np.inf)

@@ -26,9 +26,8 @@ QUERIES = re.findall(r"```sql\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.D
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("study")
-    records.write_study(folder)
-    return folder
+    """Return the folder of an ordinary study; tests must leave it as it is."""
+    return records.shared_study(tmp_path_factory, "whole").parent
 
 
 @pytest.fixture

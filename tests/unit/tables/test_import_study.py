@@ -30,7 +30,7 @@ VALUES = {
 }
 
 
-CHECKS = (["calibrate"], ["compare", "--only", "reliability"], ["contrast"])
+CHECKS = (["calibrate", "--simulations", "2"], ["compare", "--only", "reliability"], ["contrast"])
 
 
 def table(folder):

@@ -8,6 +8,7 @@ objective (envelope theorem, Schur complement), kept inside a bracket around tha
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -65,7 +66,7 @@ class Design:
         # exp(-q u) is taken about the mean of u: columns of order one whatever the units of x.
         self.centred = self.features - self.reference
         self.low, self.high = domain or law.domain(x)
-        self.grid = np.geomspace(self.low, self.high, law.nodes)
+        self.grid = _grid(self.low, self.high, law.nodes)
         self.bounds = (law.parameters[0].lower, law.parameters[0].upper)
 
     def rows(self, index: Index) -> Array:
@@ -91,6 +92,15 @@ class Design:
         for j, slope in enumerate(solution.slopes):
             columns.append(slope[:, 0] * np.exp(q * reference[:, j]))
         return np.stack([*columns, q], axis=-1)
+
+
+@lru_cache
+def _grid(low: float, high: float, nodes: int) -> Array:
+    """Nodes over the exponent, which refits of one table ask for again and again.
+
+    Nobody writes to them; marked so, the kernels would be compiled for them anew.
+    """
+    return np.geomspace(low, high, nodes)
 
 
 def refit(
@@ -127,7 +137,7 @@ def refit(
     from scalebed.fit.solvers.kernels import separable
 
     low, high = domain or law.domain(x)
-    grid = np.geomspace(low, high, law.nodes)
+    grid = _grid(low, high, law.nodes)
     bounds = (law.parameters[0].lower, law.parameters[0].upper)
     found = separable.fit(law.features(x), y, grid, law.sign, bounds, weights)
     return Optimum(*found)
