@@ -16,6 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add = parser.add_argument
     add("study", nargs="?", help="name of a study in results/studies; all of them if not given")
+    add("--adopt", action="store_true", help="write digests of files without one, as they are now")
     add("--json", action="store_true", help="print JSON in place of text")
 
 
@@ -23,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     """Print what is damaged; the exit status is 1 if anything is."""
     import json
 
-    from scalebed.core.at_rest import examine
+    from scalebed.core.at_rest import adopt, examine
     from scalebed.core.errors import ScalebedError
 
     root, studies = Path(), Path("results", "studies")
@@ -32,10 +33,12 @@ def run(args: argparse.Namespace) -> int:
     if not any((root / name).is_dir() for name in ("results", "state")):
         raise ScalebedError("there is neither results nor state in this folder, nothing to verify")
     account = examine(root, args.study)
+    if args.adopt:
+        adopt(account.unchecked)
     if args.json:
         print(json.dumps(_record(account), indent=1, allow_nan=False))
     else:
-        print("\n".join(_lines(account)))
+        print("\n".join(_lines(account, args.adopt)))
     return 1 if account.faults else 0
 
 
@@ -52,14 +55,14 @@ def _record(account: Account) -> dict[str, Any]:
     }
 
 
-def _lines(account: Account) -> Iterator[str]:
+def _lines(account: Account, adopted: bool) -> Iterator[str]:
     size = f"{account.bytes / 1e6:,.1f} MB"
     said = "none is damaged" if not account.faults else f"{len(account.faults)} damaged:"
     yield f"{account.checked:,} files compared with their digests ({size}), {said}"
     for fault in account.faults:
         yield f"  {fault.path} {fault.what}"
     if account.unchecked:
-        yield from _unchecked(account.unchecked)
+        yield from _unchecked(account.unchecked, adopted)
     delete = dict.fromkeys(path for fault in account.faults for path in fault.delete)
     if delete:
         import shlex
@@ -71,10 +74,11 @@ def _lines(account: Account) -> Iterator[str]:
             yield f"bring back a copy of {fault.path}: it cannot be made again"
 
 
-def _unchecked(paths: list[Path]) -> Iterator[str]:
+def _unchecked(paths: list[Path], adopted: bool) -> Iterator[str]:
     """Yield what could not be compared, counted by folder and kind."""
     count = len(paths)
-    yield f"{count:,} without a digest, of before there were any or written by something else:"
+    now = "which they have now" if adopted else "of before there were any, or written by others"
+    yield f"{count:,} without a digest, {now}:"
     kinds = Counter(f"{'/'.join(path.parts[:2])}: {path.name}" for path in paths)
     named = kinds.most_common(12)
     for kind, number in named:

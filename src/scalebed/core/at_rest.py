@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scalebed.core.digests import SUFFIX, differs, digest_path, recorded, sha256_file
+from scalebed.core.digests import SUFFIX, differs, digest_path, recorded, remember, sha256_file
 from scalebed.core.remedies import ROOTS, remedy
 
 _WEIGHTS = "model.safetensors"
@@ -75,7 +75,11 @@ def examine(root: Path, study: str | None = None) -> Account:
     study
         Name of the only study to look at, with its cells and all that studies share.
     """
-    files = [path for path in _files(root) if study is None or _belongs(path, root, study)]
+    return compare([path for path in _files(root) if study is None or _belongs(path, root, study)])
+
+
+def compare(files: list[Path]) -> Account:
+    """Compare files with the digests beside them and those that other files of the list tell."""
     vouched = _vouched(files)
     with ThreadPoolExecutor(_THREADS) as pool:
         found = list(pool.map(lambda path: _compared(path, vouched.get(path)), files))
@@ -92,9 +96,17 @@ def examine(root: Path, study: str | None = None) -> Account:
     beside = [fault for path in files if (fault := _digest_fault(path)) is not None]
     damaged = [one.fault for one in found if one.fault is not None]
     known = [one for one in found if one.known]
-    unchecked = [path for path, one in zip(files, found, strict=True) if not one.known]
+    pairs = zip(files, found, strict=True)
+    unchecked = [path for path, one in pairs if not one.known and one.fault is None]
     faults = sorted([*damaged, *missing, *beside])
     return Account(len(known), sum(one.bytes for one in known), faults, unchecked)
+
+
+def adopt(files: Iterable[Path]) -> None:
+    """Write digests of files that have none, as they are now."""
+    for path in files:
+        inode = path.stat().st_ino
+        remember(path, sha256_file(path), inode)
 
 
 def _files(root: Path) -> Iterator[Path]:
