@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from damage import NAMES, SWAP, WAYS, files, link_tree, mend, put
-from readers import Again, reader
+from readers import AgainError, reader
 
 from scalebed.core.at_rest import Account, adopt, compare, examine
 from scalebed.core.digests import digest_path
@@ -54,9 +54,8 @@ def run(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(dir=args.folder.parent) as name:
         trials = list(campaign(args.folder, Path(name), args.seed, args.first, args.count))
     missed = [trial for trial in trials if not trial.named or trial.read == SILENT]
-    print(
-        f"seed {args.seed}, {len(trials)} damages to {len({t.kind for t in trials})} kinds of files"
-    )
+    kinds = {trial.kind for trial in trials}
+    print(f"seed {args.seed}, {len(trials)} damages to {len(kinds)} kinds of files")
     print(table(trials))
     for trial in missed:
         print(f"missed: {trial.way} of {trial.path}: named {trial.named}, {trial.read}")
@@ -163,7 +162,7 @@ def what_is_read(path: Path, original: Path) -> str:
         return UNREAD
     try:
         value = read()
-    except Again:
+    except AgainError:
         return AGAIN
     except ScalebedError:
         return REFUSED

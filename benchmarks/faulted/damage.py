@@ -56,6 +56,8 @@ NAMES = (*(way.__name__ for way in WAYS), SWAP)
 
 def kind(path: Path) -> str:
     """Return what all files of a kind have in common: the path without names of single things."""
+    if path.name.startswith(".") and path.suffix == ".sha256":
+        return f"{path.parts[0]}: digests"
     parts = [_VALUE.sub(r"\1=*", part) for part in path.parts]
     parts = [re.sub(r"[0-9a-f]{16,}|(?<=step-)\d+|(?<=-)\d{5}(?=\.)", "*", part) for part in parts]
     if parts[:2] == ["state", "evaluations"] and parts[2] != "tokens":
