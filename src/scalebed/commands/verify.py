@@ -28,7 +28,8 @@ def run(args: argparse.Namespace) -> int:
     from scalebed.core.errors import ScalebedError
 
     root, studies = Path(), Path("results", "studies")
-    if args.study is not None and not (studies / args.study).is_dir():
+    known = [path.name for path in studies.glob("*") if path.is_dir()]
+    if args.study is not None and args.study not in known:
         raise ScalebedError(f"there is no study {args.study!r} in {studies}")
     if not any((root / name).is_dir() for name in ("results", "state")):
         raise ScalebedError("there is neither results nor state in this folder, nothing to verify")
