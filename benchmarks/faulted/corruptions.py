@@ -13,7 +13,6 @@ import logging
 import random
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -44,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--count", type=int, default=5000)
     parser.add_argument("--first", type=int, default=0, help="number of the first damage")
-    parser.add_argument("--json", type=Path, help="where to write the counts")
+    parser.add_argument("--log", type=Path, help="file that gets a line of JSON for each damage")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,7 +51,12 @@ def run(args: argparse.Namespace) -> int:
     logging.disable(logging.WARNING)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=args.folder.parent) as name:
-        trials = list(campaign(args.folder, Path(name), args.seed, args.first, args.count))
+        trials = []
+        for trial in campaign(args.folder, Path(name), args.seed, args.first, args.count):
+            trials.append(trial)
+            if args.log:
+                with args.log.open("a", encoding="utf-8") as log:
+                    log.write(json.dumps(trial._asdict(), default=str) + "\n")
     missed = [trial for trial in trials if not trial.named or trial.read == SILENT]
     kinds = {trial.kind for trial in trials}
     print(f"seed {args.seed}, {len(trials)} damages to {len(kinds)} kinds of files")
@@ -60,10 +64,6 @@ def run(args: argparse.Namespace) -> int:
     for trial in missed:
         print(f"missed: {trial.way} of {trial.path}: named {trial.named}, {trial.read}")
     print(f"{len(missed)} missed, {time.monotonic() - began:.0f} s")
-    if args.json:
-        counts = Counter((trial.kind, trial.way, trial.named, trial.read) for trial in trials)
-        rows = [[*key, number] for key, number in sorted(counts.items())]
-        args.json.write_text(json.dumps(rows, indent=0) + "\n", encoding="utf-8")
     return 1 if missed else 0
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from corruptions import damaged
 from damage import files, put
 
+import scalebed
 from scalebed.tables.reader import StudyDatabase
 
 NUMBERS = ("cells", "losses", "tasks", "curves", "fits", "fit_parameters", "predictions", "draws")
@@ -82,7 +83,7 @@ def healed(
         for path in fault["delete"]:
             (root / path).unlink(missing_ok=True)
     words = ["snakemake", "--cores", "2", "--configfile", study]
-    result = subprocess.run(words, cwd=root, env=environment(root), capture_output=True, text=True)
+    result = subprocess.run(words, cwd=root, env=environment(), capture_output=True, text=True)
     if result.returncode:
         return f"the run failed: {(result.stdout + result.stderr)[-2000:]}"
     if left := verify(root):
@@ -95,15 +96,15 @@ def healed(
 def verify(root: Path) -> list[dict[str, Any]]:
     """Return what `scalebed verify` says is damaged."""
     words = [sys.executable, "-m", "scalebed", "verify", "--json"]
-    said = subprocess.run(words, cwd=root, env=environment(root), capture_output=True, check=False)
+    said = subprocess.run(words, cwd=root, env=environment(), capture_output=True, check=False)
     found: list[dict[str, Any]] = json.loads(said.stdout)["damaged"]
     return found
 
 
-def environment(root: Path) -> dict[str, str]:
-    """Return an environment in which jobs use the code of the folder."""
+def environment() -> dict[str, str]:
+    """Return an environment in which jobs use the code that runs here."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return os.environ | {"PATH": path, "PYTHONPATH": str(root / "src")}
+    return os.environ | {"PATH": path, "PYTHONPATH": str(Path(scalebed.__file__).parents[1])}
 
 
 def numbers(root: Path) -> dict[str, Any]:
