@@ -21,7 +21,7 @@ from damage import NAMES, SWAP, WAYS, files, link_tree, mend, put
 from readers import AgainError, reader
 
 from scalebed.core.at_rest import Account, adopt, compare, examine
-from scalebed.core.digests import digest_path
+from scalebed.core.digests import SUFFIX, digest_path
 from scalebed.core.errors import ScalebedError
 
 WHOLE = 250
@@ -139,12 +139,17 @@ def damaged(
 
 
 def around(root: Path, changed: list[Path]) -> list[Path]:
-    """Return the files beside some files, and the data sets that vouch for tokens."""
-    folders = {(root / file).parent for file in changed}
-    found = {path for folder in folders for path in folder.iterdir() if path.is_file()}
-    found |= set(root.glob("results/datasets/*/manifest.json"))
-    skipped = (".sha256", ".bad")
-    return sorted(path for path in found if path.suffix not in skipped and path.name != "lock")
+    """Return some files and what vouches for them; of a digest, the file it is of."""
+    found = set(root.glob("results/datasets/*/manifest.json"))
+    for path in (root / file for file in changed):
+        found |= set(path.parent.glob("*.json"))
+        if path.suffix != SUFFIX:
+            found.add(path)
+        elif path.name.startswith("."):
+            found.add(path.with_name(path.name.removeprefix(".").removesuffix(SUFFIX)))
+        else:
+            found |= set(path.parent.glob(f"{path.stem}.*")) - {path}
+    return sorted(found)
 
 
 def is_named(path: Path, account: Account) -> bool:

@@ -90,8 +90,9 @@ def compare(files: list[Path]) -> Account:
         found = [_compared(path, vouched.get(path)) if one.fault else one for path, one in pairs]
     missing = [
         Fault(path, "is missing", remedy(path))
-        for path in sorted(vouched)
-        if path.name != _WEIGHTS and not path.exists()
+        for path, told in sorted(vouched.items())
+        # Tokens that are gone are made again for the next cell.
+        if told.by.parent == path.parent and path.name != _WEIGHTS and not path.exists()
     ]
     beside = [fault for path in files if (fault := _digest_fault(path)) is not None]
     damaged = [one.fault for one in found if one.fault is not None]
