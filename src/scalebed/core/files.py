@@ -48,18 +48,25 @@ def atomic_path(path: str | os.PathLike[str], digest: bool = True) -> Iterator[P
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        found = sha256_file(temporary) if digest and is_kept(target) else None
-        inode = temporary.stat().st_ino
-        # Whoever reads meanwhile finds no digest rather than one of other content.
-        forget(target)
-        temporary.replace(target)
-        if found is not None:
-            remember(target, found, inode)
+        _put(temporary, target, digest)
     except OSError as error:
         raise ScalebedError(f"cannot write {target}: {error.strerror or error}") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _put(temporary: Path, target: Path, digest: bool) -> None:
+    """Put a finished file in its place, and its digest beside it."""
+    kept = is_kept(target)
+    found = sha256_file(temporary) if digest and kept else None
+    inode = temporary.stat().st_ino
+    if kept:
+        # Whoever reads meanwhile finds no digest rather than one of other content.
+        forget(target)
+    temporary.replace(target)
+    if found is not None:
+        remember(target, found, inode)
 
 
 def write_text(path: str | os.PathLike[str], text: str, digest: bool = True) -> None:
