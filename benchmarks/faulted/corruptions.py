@@ -10,10 +10,11 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import multiprocessing
 import random
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--count", type=int, default=5000)
     parser.add_argument("--first", type=int, default=0, help="number of the first damage")
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--log", type=Path, help="file that gets a line of JSON for each damage")
 
 
@@ -50,13 +52,10 @@ def run(args: argparse.Namespace) -> int:
     """Print a table of the ways and what came of them."""
     logging.disable(logging.WARNING)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=args.folder.parent) as name:
-        trials = []
-        for trial in campaign(args.folder, Path(name), args.seed, args.first, args.count):
-            trials.append(trial)
-            if args.log:
-                with args.log.open("a", encoding="utf-8") as log:
-                    log.write(json.dumps(trial._asdict(), default=str) + "\n")
+    numbers = range(args.first, args.first + args.count)
+    parts = [(args, numbers[worker :: args.workers]) for worker in range(args.workers)]
+    with multiprocessing.get_context("fork").Pool(args.workers) as pool:
+        trials = [trial for found in pool.starmap(part, parts) for trial in found]
     missed = [trial for trial in trials if not trial.named or trial.read == SILENT]
     kinds = {trial.kind for trial in trials}
     print(f"seed {args.seed}, {len(trials)} damages to {len(kinds)} kinds of files")
@@ -65,6 +64,18 @@ def run(args: argparse.Namespace) -> int:
         print(f"missed: {trial.way} of {trial.path}: named {trial.named}, {trial.read}")
     print(f"{len(missed)} missed, {time.monotonic() - began:.0f} s")
     return 1 if missed else 0
+
+
+def part(args: argparse.Namespace, numbers: Sequence[int]) -> list[Trial]:
+    """Return what came of the damages of one worker."""
+    found = []
+    with tempfile.TemporaryDirectory(dir=args.folder.parent) as name:
+        for number, trial in campaign(args.folder, Path(name), args.seed, numbers):
+            found.append(trial)
+            if args.log:
+                with args.log.open("a", encoding="utf-8") as log:
+                    log.write(json.dumps({"number": number, **trial._asdict()}, default=str) + "\n")
+    return found
 
 
 def table(trials: list[Trial]) -> str:
@@ -79,8 +90,10 @@ def table(trials: list[Trial]) -> str:
     return "\n".join(lines)
 
 
-def campaign(source: Path, work: Path, seed: int, first: int, count: int) -> Iterator[Trial]:
-    """Yield what came of so many damages, from a number on, in a copy of a finished study.
+def campaign(
+    source: Path, work: Path, seed: int, numbers: Sequence[int]
+) -> Iterator[tuple[int, Trial]]:
+    """Yield numbers of damages and what came of them in a copy of a finished study.
 
     Parameters
     ----------
@@ -88,7 +101,7 @@ def campaign(source: Path, work: Path, seed: int, first: int, count: int) -> Ite
         Folder with results and state; nothing is written into it.
     work
         Empty folder on the same disk.
-    seed, first, count
+    seed, numbers
         Each damage is drawn from the seed and its own number.
     """
     base, copy = work / "base", work / "copy"
@@ -97,9 +110,9 @@ def campaign(source: Path, work: Path, seed: int, first: int, count: int) -> Ite
     link_tree(base, copy)
     assert not examine(copy).faults, examine(copy).faults
     kinds = files(base)
-    for number in range(first, first + count):
+    for number in numbers:
         draw = random.Random(f"{seed} {number}")
-        yield one(base, copy, kinds, draw, whole=number % WHOLE == 0)
+        yield number, one(base, copy, kinds, draw, whole=number % WHOLE == 0)
 
 
 def one(

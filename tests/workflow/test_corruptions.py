@@ -22,7 +22,7 @@ COUNT = 200
 def trials(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> list[Trial]:
     """Return what came of damages to the tiny study."""
     work: Path = tmp_path_factory.mktemp("corruptions")
-    return list(campaign(finished.root, work, seed=17, first=0, count=COUNT))
+    return [trial for _, trial in campaign(finished.root, work, 17, range(COUNT))]
 
 
 def test_every_damage_is_named_and_none_changes_a_number(trials: list[Trial]) -> None:
