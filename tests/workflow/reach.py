@@ -34,6 +34,7 @@ FOR_PEOPLE = {
     "checks/registry": "looks a check up by its name",
     "checks/explore/registry": "looks an exploration up by its name",
     "report/figures/registry": "looks a figure up by its name",
+    "core/at_rest": "compares files with their digests for people",
     "report/write": "draws figures for people who have a database and no workflow",
     "plan": "makes parameters and resources of rules, and plans for people",
     "study/load": "reads study files, whose values are parameters of rules",

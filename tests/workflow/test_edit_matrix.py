@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from project import STUDY, Project
 
+from scalebed.core.files import write_json
 from scalebed.core.permission import NOT_ALLOWED
 from scalebed.study.figures import FIGURES
 
@@ -182,7 +183,7 @@ def test_permission_to_repeat_retrains_only_what_was_refused(checkout: Project) 
     record = checkout.cell("both", "8k", 4) / "metrics.json"
     facts = json.loads(record.read_text())
     refused = f"the cell needs 2 tokens, but data set both has 1 and {NOT_ALLOWED}"
-    record.write_text(json.dumps(facts | {"status": "failed", "reason": refused}))
+    write_json(record, facts | {"status": "failed", "reason": refused})
     checkout.write_study(edited_study(lambda study: study.update(allow_repeats=True)))
     assert checkout.planned() == cells(1) + AFTER_CELLS
     plan = checkout.plan("--json")

@@ -24,6 +24,7 @@ PEOPLE = {
     "judge": "7b.json --loss 2.233",
     "ledger": "seals",
     "plan": "--study config/config.yaml",
+    "verify": "default",
     "show-predictions": "--database results/studies/default/study.duckdb",
     "compare": "default",
     "calibrate": "default",

@@ -1,7 +1,6 @@
 """Reading and writing files so that a reader never sees half of one."""
 
 import contextlib
-import hashlib
 import json
 import os
 import tempfile
@@ -9,20 +8,28 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from scalebed.core.digests import forget, is_kept, read_whole, remember
+from scalebed.core.digests import sha256_file as sha256_file
 from scalebed.core.errors import ScalebedError
 
 if TYPE_CHECKING:
     import pyarrow
 
-_BLOCK = 1 << 20
-
 
 @contextlib.contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str], digest: bool = True) -> Iterator[Path]:
     """Yield a temporary path that becomes `path` when the block ends without an exception.
 
     The temporary file lies in the folder of `path` (which is created), is flushed to disk and then
     renamed, so that a crash leaves either the old file or the new one.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    digest
+        Whether a file of a study gets a digest beside it, see `scalebed.core.digests`; not if
+        another file vouches for it.
 
     Raises
     ------
@@ -41,7 +48,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.replace(target)
+        _put(temporary, target, digest)
     except OSError as error:
         raise ScalebedError(f"cannot write {target}: {error.strerror or error}") from error
     finally:
@@ -49,9 +56,22 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write `text` as UTF-8, atomically."""
-    with atomic_path(path) as temporary:
+def _put(temporary: Path, target: Path, digest: bool) -> None:
+    """Put a finished file in its place, and its digest beside it."""
+    kept = is_kept(target)
+    found = sha256_file(temporary) if digest and kept else None
+    inode = temporary.stat().st_ino
+    if kept:
+        # Whoever reads meanwhile finds no digest rather than one of other content.
+        forget(target)
+    temporary.replace(target)
+    if found is not None:
+        remember(target, found, inode)
+
+
+def write_text(path: str | os.PathLike[str], text: str, digest: bool = True) -> None:
+    """Write `text` as UTF-8, atomically; `digest` as for `atomic_path`."""
+    with atomic_path(path, digest) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -61,16 +81,16 @@ def read_text(path: str | os.PathLike[str]) -> str:
     Raises
     ------
     ScalebedError
-        If it cannot be read.
+        If it cannot be read, or is not what was written.
     """
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return read_whole(Path(path)).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ScalebedError(f"cannot read {path}: {error}; delete it and run again") from error
 
 
-def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Write `value` as JSON with sorted keys, atomically.
+def write_json(path: str | os.PathLike[str], value: Any, digest: bool = True) -> None:
+    """Write `value` as JSON with sorted keys, atomically; `digest` as for `atomic_path`.
 
     Raises
     ------
@@ -78,7 +98,7 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
         If `value` holds NaN or an infinity, which JSON cannot express.
     """
     text = json.dumps(value, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False)
-    write_text(path, text + "\n")
+    write_text(path, text + "\n", digest)
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
@@ -87,10 +107,10 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     Raises
     ------
     ScalebedError
-        If the file is missing, not UTF-8, truncated or not JSON.
+        If the file is missing, not what was written, not UTF-8, truncated or not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(read_whole(Path(path)).decode("utf-8"))
     except OSError as error:
         raise ScalebedError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -107,16 +127,7 @@ def write_parquet(path: str | os.PathLike[str], table: "pyarrow.Table") -> None:
     import pyarrow.parquet
 
     with atomic_path(path) as temporary:
-        pyarrow.parquet.write_table(table, temporary, compression="zstd")
-
-
-def sha256_file(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 of a file's bytes in hexadecimal."""
-    hasher = hashlib.sha256()
-    with Path(path).open("rb") as file:
-        while block := file.read(_BLOCK):
-            hasher.update(block)
-    return hasher.hexdigest()
+        pyarrow.parquet.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
 def quarantine(manifest: str | os.PathLike[str], message: str) -> NoReturn:

@@ -76,7 +76,7 @@ def _extract(
 ) -> dict[str, dict[str, int]]:
     """Write the documents, sorted, and return how many and how much each split got."""
     counts = {split: {"documents": 0, "bytes": 0} for split in percentages}
-    with atomic_path(path) as temporary:
+    with atomic_path(path, digest=False) as temporary:
         shuffler = Shuffler(path.parent)
         try:
             for document in documents:

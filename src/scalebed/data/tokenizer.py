@@ -111,7 +111,7 @@ def train_tokenizer(
     """
     core = _make_core(params, corpora)
     eot = _end_of_text(core, params)
-    with atomic_path(out.parent / FILE) as temporary:
+    with atomic_path(out.parent / FILE, digest=False) as temporary:
         temporary.write_text(core.to_str(), encoding="utf-8")
     manifest = {
         "kind": "tokenizer",

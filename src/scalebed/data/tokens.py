@@ -64,7 +64,7 @@ class _ShardWriter:
 
     def _open(self) -> None:
         name = f"{self._split}-{len(self.shards):05d}.bin"
-        temporary = self._stack.enter_context(atomic_path(self._folder / name))
+        temporary = self._stack.enter_context(atomic_path(self._folder / name, digest=False))
         self._file = temporary.open("wb")
         self._hasher = hashlib.sha256()
         self._held = 0

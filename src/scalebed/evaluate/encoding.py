@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from scalebed.core.digests import intact
+from scalebed.core.errors import ScalebedError
 from scalebed.core.files import atomic_path
 from scalebed.data.tokenizer import Tokenizer
 from scalebed.evaluate.scoring import Request, Tokens
@@ -82,11 +84,11 @@ def _read(path: Path, count: int) -> list[Request] | None:
     if not path.is_file():
         return None
     try:
-        with path.open("rb") as file, np.load(file) as arrays:
+        with intact(path).open("rb") as file, np.load(file) as arrays:
             lengths, tokens = arrays["lengths"], arrays["tokens"].tolist()
         if lengths.shape != (count, 2) or lengths.sum() != len(tokens):
             raise ValueError("its counts do not add up")
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (ScalebedError, OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         logger.warning("ignoring the kept tokens %s, encoding again: %s", path, error)
         return None
     ends = lengths.ravel().cumsum().tolist()

@@ -6,7 +6,6 @@ items, tokenizer, limit, lm-eval's version and `recipes.EVAL_NUMERICS`.
 
 import gc
 import importlib.metadata
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -46,11 +45,11 @@ def read_cached(path: Path, key: Mapping[str, Any]) -> Result | None:
     if not path.is_file():
         return None
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         if record["key"] == key and record["result"].keys() >= _KEYS:
             return dict(record["result"])
         reason = "it is of another evaluation"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ScalebedError, KeyError, TypeError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
     logger.warning("ignoring the kept evaluation %s, computing it again: %s", path, reason)
     return None

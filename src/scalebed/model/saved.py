@@ -41,7 +41,7 @@ def save_weights(
     about
         More to record in ``model.json``, such as the tokenizer.
     """
-    with atomic_path(Path(folder) / WEIGHTS) as temporary:
+    with atomic_path(Path(folder) / WEIGHTS, digest=False) as temporary:
         save_tensors(temporary, weights)
     record = config.record()
     write_json(Path(folder) / CONFIG, {"model": record, "vocab": record["vocab"], **about})

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from scalebed.core.digests import intact
 from scalebed.core.errors import ScalebedError
 from scalebed.predict.runs import Row, Runs, collect_runs
 from scalebed.predict.settings import Settings, restore_settings
@@ -91,7 +92,7 @@ def _folder_settings(folder: Path) -> Settings:
 
     fits = folder / "fits" / "fits.parquet"
     try:
-        metadata = pyarrow.parquet.read_schema(fits).metadata or {}
+        metadata = pyarrow.parquet.read_schema(intact(fits)).metadata or {}
         return restore_settings(json.loads(metadata[b"params"]))
     except (OSError, pyarrow.ArrowInvalid, KeyError, ValueError) as error:
         raise ScalebedError(
@@ -120,7 +121,9 @@ def read_tables(folder: Path) -> dict[str, list[Row]]:
     for name, columns in COLUMNS.items():
         path = folder / f"{name}.parquet"
         try:
-            table = pyarrow.parquet.read_table(path, partitioning=None)
+            table = pyarrow.parquet.read_table(
+                intact(path), partitioning=None, page_checksum_verification=True
+            )
         except (OSError, pyarrow.ArrowInvalid) as error:
             raise ScalebedError(f"cannot read {path}: {error}") from error
         missing = [column for column in columns if column not in table.column_names]

@@ -9,6 +9,7 @@ import pyarrow
 import pyarrow.compute
 import pyarrow.parquet
 
+from scalebed.core.digests import intact
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import write_parquet
 from scalebed.tables.declared.columns import Column, Table
@@ -66,10 +67,10 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pyarrow.Table:
     Raises
     ------
     ScalebedError
-        If the file is missing or broken, or lacks one of `columns`.
+        If the file is missing, broken or not what was written, or lacks one of `columns`.
     """
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with pyarrow.parquet.ParquetFile(intact(path), page_checksum_verification=True) as file:
             missing = [name for name in columns or () if name not in file.schema_arrow.names]
             if missing:
                 raise ScalebedError(f"{path} has no column {', '.join(map(repr, missing))}")

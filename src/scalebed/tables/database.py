@@ -9,6 +9,7 @@ import pyarrow
 import pyarrow.parquet
 
 import scalebed
+from scalebed.core.digests import intact
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import atomic_path, read_json, write_parquet
 from scalebed.core.provenance import canonical_json
@@ -172,7 +173,7 @@ def _provenance(
 
 def _fit_settings(fits: Path) -> dict[str, str]:
     """Return the settings of the fits: the laws can be drawn again from the database alone."""
-    metadata = pyarrow.parquet.read_schema(fits / "fits.parquet").metadata or {}
+    metadata = pyarrow.parquet.read_schema(intact(fits / "fits.parquet")).metadata or {}
     return {"fit_settings": metadata[b"params"].decode()} if b"params" in metadata else {}
 
 
@@ -184,7 +185,7 @@ def _judged(path: Path | None) -> tuple[pyarrow.Table, dict[str, str]]:
 
 
 def _metadata(path: Path, key: bytes) -> str:
-    metadata = pyarrow.parquet.read_schema(path).metadata or {}
+    metadata = pyarrow.parquet.read_schema(intact(path)).metadata or {}
     if key not in metadata:
         raise ScalebedError(f"{path} does not say which {key.decode()} it is of; run it again")
     return str(metadata[key].decode())

@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 
+from scalebed.core.digests import intact
 from scalebed.core.errors import ScalebedError
 from scalebed.tables.declared.cells import CELLS
 from scalebed.tables.declared.columns import Table
@@ -34,7 +35,7 @@ class StudyDatabase:
         if not self.path.is_file():
             raise ScalebedError(f"there is no database {path}; run `scalebed gather-study` first")
         try:
-            self._connection = duckdb.connect(str(path), read_only=True)
+            self._connection = duckdb.connect(str(intact(path)), read_only=True)
             # Threads add up floating-point numbers in whatever order they finish; pages and
             # figures are to be the same on every machine.
             self._connection.execute("SET threads = 1")

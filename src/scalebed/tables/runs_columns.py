@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from scalebed.core.digests import intact
 from scalebed.core.errors import ScalebedError
 from scalebed.core.quantities import parse_amount
 from scalebed.laws.forms.base import Array, Mask
@@ -37,7 +38,7 @@ def column_names(path: Path) -> list[str]:
     if path.suffix.lower() != ".parquet":
         return [name.strip() for name in _header(path)]
     try:
-        return [name.strip() for name in pyarrow.parquet.read_schema(path).names]
+        return [name.strip() for name in pyarrow.parquet.read_schema(intact(path)).names]
     except (OSError, pyarrow.ArrowException):
         return []
 
@@ -59,7 +60,7 @@ def read_file(path: Path, columns: Mapping[str, str]) -> pyarrow.Table:
         raise ScalebedError(f"{path} is empty, expected a header and one row a run")
     try:
         if suffix == ".parquet":
-            table = pyarrow.parquet.read_table(path, partitioning=None)
+            table = pyarrow.parquet.read_table(intact(path), partitioning=None)
         else:
             # Names such as 007 or NA are words, whatever they look like.
             options = pyarrow.csv.ConvertOptions(

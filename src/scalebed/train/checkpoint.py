@@ -105,9 +105,10 @@ class StateFolder:
         """
         path = self.path / f"step-{checkpoint.step:09d}{_SUFFIX}"
         tensors = {name: value.cpu().contiguous() for name, value in checkpoint.tensors.items()}
-        with atomic_path(path) as temporary:
+        with atomic_path(path, digest=False) as temporary:
             save_tensors(temporary, tensors, {"facts": json.dumps(checkpoint.facts)})
-            write_text(path.with_suffix(".sha256"), sha256_file(temporary) + "\n")
+            sum = sha256_file(temporary) + "\n"
+            write_text(path.with_suffix(".sha256"), sum, digest=False)
         self._drop_old()
 
     def save_sharded(self, checkpoint: Checkpoint, ranks: Ranks) -> None:

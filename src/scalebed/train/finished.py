@@ -11,6 +11,7 @@ import logging
 import shutil
 from pathlib import Path
 
+from scalebed.core.digests import digest_path, intact
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import atomic_path, read_json, sha256_file
 from scalebed.model.saved import CONFIG, WEIGHTS
@@ -38,11 +39,13 @@ def keep(state: Path, out: Path) -> None:
     """
     copy(out.parent / _CURVE, state / _CURVE)
     copy(out, state / _RECORD)
+    kept = [state / name for name in (_CURVE, _RECORD)]
+    kept += [state / LOCK, *map(digest_path, kept)]
     # The count of attempts goes too: should the weights be lost, training starts anew.
     for path in state.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
-        elif path.name not in (_CURVE, _RECORD, LOCK):
+        elif path not in kept:
             path.unlink()
 
 
@@ -72,6 +75,8 @@ def restore(state: Path, out: Path) -> bool:
         return False
     try:
         expected = read_json(state / _RECORD)["weights_sha256"]
+        intact(state / _CURVE)
+        intact(out.parent / CONFIG)
     except (ScalebedError, KeyError, TypeError):
         return False  # damaged: training again is the remedy
     if sha256_file(weights) != expected:
@@ -83,6 +88,12 @@ def restore(state: Path, out: Path) -> bool:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a file, which appears whole or not at all."""
+    """Copy a file, which appears whole or not at all.
+
+    Raises
+    ------
+    ScalebedError
+        If `source` is not what was written, or `target` cannot be written.
+    """
     with atomic_path(target) as temporary:
-        shutil.copyfile(source, temporary)
+        shutil.copyfile(intact(source), temporary)

@@ -9,6 +9,7 @@ from typing import Any
 
 import safetensors.torch
 
+from scalebed.core.digests import intact
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import atomic_path, quarantine, read_json, write_json
 from scalebed.core.provenance import state_digest
@@ -94,7 +95,7 @@ def diverged(record: Path, options: Options) -> Outcome | None:
     state = read_json(record)
     if state.get("status") != "diverged":
         return None
-    curve = safetensors.torch.load_file(record.parent / CURVE)["curve"]
+    curve = safetensors.torch.load_file(intact(record.parent / CURVE))["curve"]
     return Outcome(
         "diverged",
         state["reason"],

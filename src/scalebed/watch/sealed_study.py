@@ -16,6 +16,7 @@ import scalebed
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json, sha256_file, write_json
 from scalebed.core.provenance import canonical_json, digest
+from scalebed.core.remedies import KEPT_SEAL
 from scalebed.predict.open_study import read_tables
 from scalebed.predict.settings import parse_settings
 from scalebed.predict.study import fit_study
@@ -37,7 +38,7 @@ Row = dict[str, Any]
 def seal_study(
     params: Mapping[str, Any], code: str, cells: Path, begun: Sequence[Path], out: Path
 ) -> None:
-    """Write the sealed predictions of a study.
+    """Write the sealed predictions of a study, or put them back from the copy beside them.
 
     Parameters
     ----------
@@ -58,6 +59,10 @@ def seal_study(
     ScalebedError
         If a target has begun to train, the file exists, or the records cannot be fitted.
     """
+    kept = out.with_name(KEPT_SEAL)
+    if begun and kept.is_file() and not out.exists():
+        write_json(out, read_study_seal(kept))
+        return
     if begun:
         raise ScalebedError(
             f"{begun[0]} exists, so a target has begun to train and nothing can be sealed before "
@@ -89,7 +94,9 @@ def seal_study(
         "refused": refused,
         "digests": {"settings": settings_digest(params), "code": code, "records": records},
     }
-    write_json(out, record | {"digest": seal_digest(record)})
+    record |= {"digest": seal_digest(record)}
+    write_json(kept, record)
+    write_json(out, record)
 
 
 def record_names(params: Mapping[str, Any]) -> list[str]:

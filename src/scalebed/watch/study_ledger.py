@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from pyarrow.parquet import read_schema
 
+from scalebed.core.digests import intact
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json
 from scalebed.tables.arrow import read_table
@@ -66,6 +67,12 @@ def read_studies(paths: Sequence[Path]) -> tuple[list[StudyEntry], list[str]]:
     entries, refused = [], []
     for path in paths:
         for file in sorted(path.rglob(_SEALED)) if path.is_dir() else [path]:
+            try:
+                if path.is_dir():
+                    read_json(file)
+            except ScalebedError as error:
+                refused.append(str(error))
+                continue
             if not is_study_seal(file):
                 continue
             try:
@@ -90,7 +97,7 @@ def _entry(file: Path) -> StudyEntry:
     judged = file.with_name("judged.parquet")
     if judged.exists():
         rows = read_table(JUDGED, judged).to_pylist()
-        about = json.loads((read_schema(judged).metadata or {}).get(b"seal", b"{}"))
+        about = json.loads((read_schema(intact(judged)).metadata or {}).get(b"seal", b"{}"))
         if about.get("digest") != record["digest"]:
             raise ScalebedError(f"{judged} judges another seal than {file}; run the study again")
     kinds = []

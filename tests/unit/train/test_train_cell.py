@@ -402,6 +402,8 @@ def test_a_record_that_was_removed_is_put_back_without_training(tmp_path, refere
     before = train(tmp_path, params, dataset, "out")
     state, out = state_of(tmp_path, params, dataset), tmp_path / "out"
     assert sorted(path.name for path in state.iterdir()) == [
+        ".curve.parquet.sha256",
+        ".metrics.json.sha256",
         "curve.parquet",
         "lock",
         "metrics.json",

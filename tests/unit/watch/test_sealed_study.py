@@ -252,3 +252,25 @@ def test_the_ledger_refuses_an_edited_seal_and_a_judgement_of_another(folder, tm
     write_json(tmp_path / "sealed.json", other | {"digest": seal_digest(other)})
     assert main(["ledger", str(tmp_path)]) == 2
     assert "judges another seal" in capsys.readouterr().err
+
+
+def test_the_ledger_names_a_seal_that_cannot_be_read(folder, tmp_path, capsys):
+    content = (folder / "seal.json").read_bytes()
+    (tmp_path / "sealed.json").write_bytes(content[:-20])
+    assert main(["ledger", str(tmp_path)]) == 2
+    assert "sealed.json is not valid JSON" in capsys.readouterr().err
+
+
+def test_a_seal_that_was_deleted_is_put_back_from_its_copy(folder, tmp_path):
+    out, kept = tmp_path / "sealed.json", tmp_path / "sealed.kept"
+    shutil.copy(folder / "sealed.kept", kept)
+    begun = [tmp_path / "state"]
+    seal_study(seal_params(), CODE, tmp_path, begun, out)
+    assert out.read_bytes() == (folder / "seal.json").read_bytes()
+    # Neither over a seal that is there, nor from a copy that was edited.
+    with pytest.raises(ScalebedError, match="a target has begun to train"):
+        seal_study(seal_params(), CODE, tmp_path, begun, out)
+    out.unlink()
+    write_json(kept, read_json(kept) | {"study": "other"})
+    with pytest.raises(ScalebedError, match=r"sealed\.kept was edited after it was sealed"):
+        seal_study(seal_params(), CODE, tmp_path, begun, out)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scalebed.core.digests import intact
 from scalebed.core.errors import ScalebedError
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array, Law
@@ -117,10 +118,12 @@ def study_tables(study: StudyFit, responses: Sequence[str]) -> Frames:
     names = ("fits", "fit_parameters", "draws")
     paths = {name: study.folder / "fits" / f"{name}.parquet" for name in names}
     if all(path.is_file() for path in paths.values()):
-        found = {name: pandas.read_parquet(paths[name]) for name in names[:2]}
+        found = {name: pandas.read_parquet(intact(paths[name])) for name in names[:2]}
         if set(responses) <= set(found["fits"]["response"]):
             wanted = [("response", "in", list(responses))]
-            draws = pyarrow.parquet.read_table(paths["draws"], filters=wanted, partitioning=None)
+            draws = pyarrow.parquet.read_table(
+                intact(paths["draws"]), filters=wanted, partitioning=None
+            )
             return Frames(found["fits"], found["fit_parameters"], draws.to_pandas())
     return _refitted(study, responses)
 

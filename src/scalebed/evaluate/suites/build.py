@@ -162,7 +162,7 @@ def build_suite(corpus_manifest: Path, params: dict[str, Any], out: Path) -> dic
     tasks = {}
     for name, items in built.items():
         text = "".join(json.dumps(item, sort_keys=True) + "\n" for item in items)
-        write_text(out.parent / f"{name}.jsonl", text)
+        write_text(out.parent / f"{name}.jsonl", text, digest=False)
         tasks[name] = {
             "name": f"{name}.jsonl",
             "items": len(items),

@@ -132,7 +132,7 @@ class _Run:
             model = Decoder(config)
             initialise(model, self.job.cell.seed)
             weights = convert.to_open_lm(model.state_dict(), config)
-            with atomic_path(initial) as temporary:
+            with atomic_path(initial, digest=False) as temporary:
                 torch.save({"epoch": 0, "step": 0, "state_dict": weights}, temporary)
         seed = self.job.cell.seed
         shards.write_shards(self.folder / command.SHARDS, source, self.layout, seed, stop)

@@ -104,7 +104,7 @@ def write_shards(
             name = f"epoch-{epoch:03d}-rank-{rank:03d}"
             path = folder / f"{name}.tar"
             if not path.exists():
-                with atomic_path(path) as temporary:
+                with atomic_path(path, digest=False) as temporary:
                     _write_shard(temporary, source, layout, epoch, rank, stop)
             sequences = layout.epoch_steps * layout.batch_sequences // layout.ranks
             shards.append({"shard": name, "num_sequences": sequences})

@@ -1,0 +1,41 @@
+"""What faults do to a study: campaigns that are the same again with the same seed.
+
+    python benchmarks/faults.py corruptions FOLDER --count 5000 --seed 1
+    python benchmarks/faults.py healings FOLDER --count 20 --together 4 --seed 1
+
+FOLDER holds ``results`` and ``state`` of a study that ran to its end; for `healings` it is a
+checkout with ``study.yaml`` whose study takes a minute, and it is copied. Nothing is written into
+it. What came out is in docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+# numba asks for the package `coverage`, which is not the file beside this one.
+sys.path.pop(0)
+sys.path.insert(0, str(Path(__file__).parent / "faulted"))
+
+import corruptions
+import healings
+
+CAMPAIGNS = {"corruptions": corruptions, "healings": healings}
+
+
+def main() -> int:
+    """Run a campaign; the exit status is 1 if a fault went unnoticed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parsers = parser.add_subparsers(dest="campaign", required=True)
+    for name, module in CAMPAIGNS.items():
+        own = parsers.add_parser(name, description=module.__doc__)
+        own.add_argument("folder", type=Path)
+        own.add_argument("--seed", type=int, default=1)
+        module.arguments(own)
+    args = parser.parse_args()
+    return int(CAMPAIGNS[args.campaign].run(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
