@@ -132,13 +132,14 @@ def record(options: argparse.Namespace) -> None:
     """Write down which test calls what, for files of tests that have no record yet."""
     tree, folder = copy_of(options.work, options.part), options.work / "reached"
     folder.mkdir(exist_ok=True)
-    for file in sorted((tree / "tests/unit").glob("*/test_*.py")):
+    files = (tree / "tests/unit").glob("*/test_*.py")
+    for file in sorted(files, key=lambda file: file.stat().st_size):
         name = file.relative_to(tree).as_posix()
         out = folder / f"{name[:-3].replace('/', '+')}.json"
         if out.exists() or (options.only and not any(word in name for word in options.only)):
             continue
         out.touch()  # Another part takes the next.
-        found = forked.reached(tree, name, 1200)
+        found = forked.reached(tree, name, options.seconds, 20 * options.seconds)
         out.write_text(json.dumps(found)) if found else out.unlink()
         seconds = sum(found["seconds"].values()) if found else 0
         print(f"{name}: {seconds:.0f} s, failed {found and found['failed']}", flush=True)
@@ -198,6 +199,7 @@ def main() -> None:
     words.add_argument("--each", type=int, default=18, help="mutants of each room")
     words.add_argument("--seed", type=int, default=1)
     words.add_argument("--first", type=int, help="only so many mutants of the sample")
+    words.add_argument("--seconds", type=int, default=600, help="of recording one file of tests")
     words.add_argument("--part", default="1of1", help="of runs beside each other, as 1of2")
     words.add_argument("--only", nargs="*", help="words in the names of tests, or of mutants")
     words.add_argument("--whole", action="store_true", help="all tests that import the module")

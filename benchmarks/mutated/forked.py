@@ -66,11 +66,14 @@ def run(tree: Path, tests: Sequence[str], cpu: float, wall: float) -> Outcome:
     return Outcome(code != 0 or bool(said), said or f"exit {code}", seconds)
 
 
-def reached(tree: Path, file: str, wall: float) -> dict[str, Any] | None:
-    """Run one file of tests and return which functions of the package each of them called."""
+def reached(tree: Path, file: str, cpu: float, wall: float) -> dict[str, Any] | None:
+    """Run one file of tests and return which functions of the package each of them called.
+
+    Tests that do not begin within the time are left out.
+    """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
-        _forked(tree, [*_ARGUMENTS, file], _Reached(tree, out), wall, wall)
+        _forked(tree, [*_ARGUMENTS, file], _Reached(tree, out), cpu, wall)
         return json.loads(out.read_text()) if out.exists() else None
 
 
@@ -82,7 +85,7 @@ def _forked(
     child = os.fork()
     if child == 0:
         os.setsid()
-        resource.setrlimit(resource.RLIMIT_CPU, (int(cpu) + 1, int(cpu) + 5))
+        resource.setrlimit(resource.RLIMIT_CPU, (int(cpu) + 1, int(cpu) + 20))
         os.chdir(tree)
         sys.path.insert(0, str(tree / "src"))
         sys.dont_write_bytecode = True
@@ -134,6 +137,7 @@ class _Reached:
         self._now = self._calls["*"]
         self._seconds: dict[str, float] = defaultdict(float)
         self._failed: list[str] = []
+        signal.signal(signal.SIGXCPU, signal.default_int_handler)
         threading.settrace(self._trace)
         sys.settrace(self._trace)
 

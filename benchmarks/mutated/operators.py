@@ -31,9 +31,8 @@ _COMPUTED: dict[type[ast.operator], type[ast.operator]] = {
 }
 # Calls that leave a value of the same kind when only their argument, or their object, is left.
 _REMOVED = set(
-    ("sqrt", "exp", "log", "clip", "clamp", "clamp_", "abs", "maximum", "minimum", "max", "min")
-    + ("ceil", "floor", "round", "sort", "sorted", "square", "flip", "reversed", "tanh", "expm1")
-    + ("log1p", "nan_to_num", "cumsum", "hypot")
+    "abs ceil clamp clamp_ clip cumsum exp expm1 flip floor hypot log log1p max maximum min minimum "
+    "nan_to_num reversed round sort sorted sqrt square tanh".split()  # noqa: SIM905
 )
 # Calls whose arguments may change places, or whose change ends in an error at once.
 _KEPT = {"max", "min", "maximum", "minimum", "hypot", "isinstance", "issubclass", "getattr"}
