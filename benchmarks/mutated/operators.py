@@ -31,8 +31,10 @@ _COMPUTED: dict[type[ast.operator], type[ast.operator]] = {
 }
 # Calls that leave a value of the same kind when only their argument, or their object, is left.
 _REMOVED = set(
-    "abs ceil clamp clamp_ clip cumsum exp expm1 flip floor hypot log log1p max maximum min minimum "
-    "nan_to_num reversed round sort sorted sqrt square tanh".split()  # noqa: SIM905
+    """
+    abs ceil clamp clamp_ clip cumsum exp expm1 flip floor hypot log log1p max maximum min minimum
+    nan_to_num reversed round sort sorted sqrt square tanh
+    """.split()
 )
 # Calls whose arguments may change places, or whose change ends in an error at once.
 _KEPT = {"max", "min", "maximum", "minimum", "hypot", "isinstance", "issubclass", "getattr"}
