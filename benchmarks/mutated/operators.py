@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -30,11 +31,9 @@ _COMPUTED: dict[type[ast.operator], type[ast.operator]] = {
     ast.MatMult: ast.Mult,
 }
 # Calls that leave a value of the same kind when only their argument, or their object, is left.
-_REMOVED = set(
-    """
-    abs ceil clamp clamp_ clip cumsum exp expm1 flip floor hypot log log1p max maximum min minimum
-    nan_to_num reversed round sort sorted sqrt square tanh
-    """.split()
+_REMOVED = re.compile(
+    "abs|ceil|clamp_?|clip|cumsum|expm?1?|flip|floor|hypot|log(1p)?|max(imum)?|min(imum)?|"
+    "nan_to_num|reversed|round|sort(ed)?|sqrt|square|tanh"
 )
 # Calls whose arguments may change places, or whose change ends in an error at once.
 _KEPT = {"max", "min", "maximum", "minimum", "hypot", "isinstance", "issubclass", "getattr"}
@@ -226,7 +225,7 @@ def _name(node: ast.Call) -> str:
 
 def _without(node: ast.Call) -> Iterator[ast.expr]:
     """Yield what stands in place of a call that is left out."""
-    if _name(node) not in _REMOVED:
+    if not _REMOVED.fullmatch(_name(node)):
         return
     function = node.func
     owner = ast.unparse(function.value) if isinstance(function, ast.Attribute) else "np"
