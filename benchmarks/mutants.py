@@ -1,16 +1,15 @@
 """How many small changes of the source the tests notice, each by the tests of its own room.
 
-    python benchmarks/mutants.py record --work /tmp/mutants  # which test calls what
+    python benchmarks/mutants.py record --work /tmp/mutants  # which tests call what
     python benchmarks/mutants.py run --work /tmp/mutants     # goes on where it was ended
     python benchmarks/mutants.py again --work /tmp/mutants   # the survivors, with sharper tests
     python benchmarks/mutants.py score --work /tmp/mutants
 
 The sample is drawn from the source and a seed alone, before any test is looked at: `--each`
 mutants of every room, operators in turn, places at random; rooms in turn, so that any first part
-of it is stratified too. A mutant is tried in a copy of what is committed. It meets those tests of
-its room that call the function it lies in (all tests of a file that imports it, if that happens
-outside of a test) and counts as noticed if one fails, crashes or takes ten times its processor
-time and half a minute.
+of it is stratified too. A mutant is tried in a copy of what is committed, against the tests of its
+room: those that call its function where that was recorded (optional, it saves time), all others
+too where not. It is noticed if one fails or crashes; one that ends by its processor time is not.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import argparse
 import json
 import os
 import random
+import re
 import subprocess
 import time
 from collections import Counter
@@ -69,32 +69,39 @@ def _in_turn(
             yield one
 
 
-class Tests:
-    """Which tests call what, as recorded."""
+def tests_of(mutant: Mutant, tree: Path, work: Path, whole: bool) -> list[str]:
+    """Return the tests for a mutant: files that name its module first, then by how long they are.
 
-    def __init__(self, work: Path) -> None:
-        files = {file.stem: file.read_text() for file in sorted((work / "reached").glob("*.json"))}
-        self._files = {name: json.loads(text) for name, text in files.items() if text}
+    Of a file that was recorded these are the tests that call its function; of others, all.
+    """
+    folder = tree / "tests/unit" / room(mutant.path)
+    module = f"scalebed/{mutant.path}".removesuffix(".py").removesuffix("/__init__")
+    dotted, _, last = module.replace("/", ".").rpartition(".")
+    named = re.compile(rf"{dotted}\.{last}\b|from {dotted} import .*\b{last}\b")
+    found = []
+    for file in folder.glob("test_*.py"):
+        text, name = file.read_text(), file.relative_to(tree).as_posix()
+        out = record_of(work, name)
+        tests = (
+            [name] if whole or not out.exists() else _calling(mutant, json.loads(out.read_text()))
+        )
+        if mutant.path.startswith(COMPILED) and not file.stem.startswith(KERNELS):
+            continue
+        found.append((named.search(text) is None, len(text), tests))
+    return [test for _, _, tests in sorted(found) for test in tests]
 
-    def of(self, mutant: Mutant, whole: bool) -> tuple[list[str], float]:
-        """Return the tests for a mutant, soonest first, and how long they take in seconds."""
-        found: list[tuple[float, list[str]]] = []
-        for name, file in self._files.items():
-            folder, stem = name.split("+")[-2:]
-            if folder == room(mutant.path):
-                tests = _of_file(mutant, stem, file, whole)
-                found.append((sum(file["seconds"][test] for test in tests), tests))
-        return [test for _, tests in sorted(found) for test in tests], sum(one for one, _ in found)
 
-
-def _of_file(mutant: Mutant, stem: str, file: dict, whole: bool) -> list[str]:
-    sound = [test for test in file["seconds"] if test not in file["failed"]]
-    if mutant.path.startswith(COMPILED):
-        return sound if stem.startswith(KERNELS) else []
+def _calling(mutant: Mutant, file: dict) -> list[str]:
     called = f"{mutant.path}:{mutant.place or '<module>'}"
-    if called in file["calls"]["*"] or (whole and mutant.path in file["loaded"]):
+    sound = [test for test in file["seconds"] if test not in file["failed"]]
+    if called in file["calls"]["*"] or mutant.path.startswith(COMPILED):
         return sound
     return [test for test in sound if called in file["calls"].get(test, ())]
+
+
+def record_of(work: Path, name: str) -> Path:
+    """Return the file that says what the tests of a file call."""
+    return work / "reached" / f"{name.removesuffix('.py').replace('/', '+')}.json"
 
 
 def copy_of(work: Path, part: str) -> Path:
@@ -108,9 +115,9 @@ def copy_of(work: Path, part: str) -> Path:
     return tree
 
 
-def tried(tree: Path, mutant: Mutant, tests: Tests, whole: bool) -> dict:
+def tried(tree: Path, mutant: Mutant, options: argparse.Namespace) -> dict:
     """Run the tests for one mutant and put the file back."""
-    names, seconds = tests.of(mutant, whole)
+    names = tests_of(mutant, tree, options.work, options.whole)
     file = tree / "src/scalebed" / mutant.path
     source, stat = file.read_bytes(), file.stat()
     outcome = forked.Outcome(False, "no test of the room calls it", 0.0)
@@ -118,8 +125,7 @@ def tried(tree: Path, mutant: Mutant, tests: Tests, whole: bool) -> dict:
         try:
             file.write_bytes(mutant.applied(source))
             os.utime(file, (stat.st_atime + 1000, stat.st_mtime + 1000))
-            extra = 300 if mutant.path.startswith(COMPILED) else 30
-            outcome = forked.run(tree, names, 10 * seconds + extra, 20 * seconds + 2 * extra)
+            outcome = forked.run(tree, names, options.seconds)
         finally:
             file.write_bytes(source)
             os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
@@ -130,19 +136,21 @@ def tried(tree: Path, mutant: Mutant, tests: Tests, whole: bool) -> dict:
 
 def record(options: argparse.Namespace) -> None:
     """Write down which test calls what, for files of tests that have no record yet."""
-    tree, folder = copy_of(options.work, options.part), options.work / "reached"
-    folder.mkdir(exist_ok=True)
-    files = (tree / "tests/unit").glob("*/test_*.py")
-    for file in sorted(files, key=lambda file: file.stat().st_size):
+    tree = copy_of(options.work, options.part)
+    (options.work / "reached").mkdir(exist_ok=True)
+    for file in sorted(
+        (tree / "tests/unit").glob("*/test_*.py"), key=lambda one: one.stat().st_size
+    ):
         name = file.relative_to(tree).as_posix()
-        out = folder / f"{name[:-3].replace('/', '+')}.json"
+        out = record_of(options.work, name)
         if out.exists() or (options.only and not any(word in name for word in options.only)):
             continue
-        out.touch()  # Another part takes the next.
-        found = forked.reached(tree, name, options.seconds, 20 * options.seconds)
-        out.write_text(json.dumps(found)) if found else out.unlink()
-        seconds = sum(found["seconds"].values()) if found else 0
-        print(f"{name}: {seconds:.0f} s, failed {found and found['failed']}", flush=True)
+        found = forked.reached(tree, name, options.seconds)
+        if found:
+            out.write_text(json.dumps(found))
+        print(
+            f"{name}: {found and found['seconds']} failed {found and found['failed']}", flush=True
+        )
 
 
 def results(work: Path) -> dict[str, dict]:
@@ -152,24 +160,21 @@ def results(work: Path) -> dict[str, dict]:
 
 
 def go_on(options: argparse.Namespace) -> None:
-    """Try the mutants that were not tried yet, or the survivors again."""
-    tree, tests = copy_of(options.work, options.part), Tests(options.work)
+    """Try the mutants that were not tried yet, or those again that nothing noticed."""
+    tree = copy_of(options.work, options.part)
     number, parts = map(int, options.part.split("of"))
     known = results(options.work)
     missed = {key for key, line in known.items() if not line["noticed"]}
     with (options.work / f"out-{options.part}.jsonl").open("a") as out:
         for count, mutant in enumerate(sample(options.each, options.seed)[: options.first]):
-            open_now = mutant.key in missed if options.what == "again" else mutant.key not in known
+            wanted = mutant.key in missed if options.what == "again" else mutant.key not in known
             chosen = not options.only or any(word in mutant.key for word in options.only)
-            if count % parts == number - 1 and open_now and chosen:
-                line = {
-                    "count": count,
-                    "at": time.time(),
-                    **tried(tree, mutant, tests, options.whole),
-                }
+            if count % parts == number - 1 and wanted and chosen:
+                line = {"count": count, "at": time.time(), **tried(tree, mutant, options)}
                 out.write(json.dumps(line) + "\n")
                 out.flush()
-                print(count, line["noticed"], mutant.key, f"{line['seconds']:.0f} s", line["by"])
+                said = f"{line['seconds']:.0f} s {line['by']}"
+                print(count, line["noticed"], mutant.key, said, flush=True)
 
 
 def score(options: argparse.Namespace) -> None:
@@ -199,10 +204,10 @@ def main() -> None:
     words.add_argument("--each", type=int, default=18, help="mutants of each room")
     words.add_argument("--seed", type=int, default=1)
     words.add_argument("--first", type=int, help="only so many mutants of the sample")
-    words.add_argument("--seconds", type=int, default=600, help="of recording one file of tests")
+    words.add_argument("--seconds", type=int, default=300, help="of processor time at most")
     words.add_argument("--part", default="1of1", help="of runs beside each other, as 1of2")
     words.add_argument("--only", nargs="*", help="words in the names of tests, or of mutants")
-    words.add_argument("--whole", action="store_true", help="all tests that import the module")
+    words.add_argument("--whole", action="store_true", help="not only recorded callers")
     options = words.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     forked.warm()

@@ -53,14 +53,14 @@ def warm() -> None:
             importlib.import_module(name)
 
 
-def run(tree: Path, tests: Sequence[str], cpu: float, wall: float) -> Outcome:
-    """Run tests of a tree up to the first that fails."""
+def run(tree: Path, tests: Sequence[str], cpu: float) -> Outcome:
+    """Run tests of a tree up to the first that fails, for so many seconds of the processor."""
     with tempfile.TemporaryDirectory() as folder:
         out, started = Path(folder) / "out", time.monotonic()
-        status = _forked(tree, [*_ARGUMENTS, "-x", *tests], _First(out), cpu, wall)
+        status = _forked(tree, [*_ARGUMENTS, "-x", *tests], _First(out), cpu)
         seconds = time.monotonic() - started
         said = out.read_text() if out.exists() else ""
-    if status is None:
+    if status is None or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU):
         return Outcome(None, "out of time", seconds)
     if os.WIFSIGNALED(status):
         return Outcome(True, f"signal {os.WTERMSIG(status)}", seconds)
@@ -68,20 +68,18 @@ def run(tree: Path, tests: Sequence[str], cpu: float, wall: float) -> Outcome:
     return Outcome(code != 0 or bool(said), said or f"exit {code}", seconds)
 
 
-def reached(tree: Path, file: str, cpu: float, wall: float) -> dict[str, Any] | None:
+def reached(tree: Path, file: str, cpu: float) -> dict[str, Any] | None:
     """Run one file of tests and return which functions of the package each of them called.
 
     Tests that do not begin within the time are left out.
     """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
-        _forked(tree, [*_ARGUMENTS, file], _Reached(tree, out), cpu, wall)
+        _forked(tree, [*_ARGUMENTS, file], _Reached(tree, out), cpu)
         return json.loads(out.read_text()) if out.exists() else None
 
 
-def _forked(
-    tree: Path, arguments: Sequence[str], plugin: object, cpu: float, wall: float
-) -> int | None:
+def _forked(tree: Path, arguments: Sequence[str], plugin: object, cpu: float) -> int | None:
     """Return the status of a process that runs tests; None if it had to be ended."""
     base = tempfile.mkdtemp()
     child = os.fork()
@@ -99,7 +97,7 @@ def _forked(
         with contextlib.suppress(BaseException):
             code = int(pytest.main([*arguments, f"--basetemp={base}/tests"], [plugin]))
         os._exit(code)
-    until, status = time.monotonic() + wall, None
+    until, status = time.monotonic() + 20 * cpu + 60, None
     while status is None and time.monotonic() < until:
         ended, code = os.waitpid(child, os.WNOHANG)
         status = code if ended else None
