@@ -1,0 +1,62 @@
+"""Parameters and resources of jobs against values worked out by hand."""
+
+import pytest
+from small_study import study_values
+
+from scalebed.core.cells import Cell
+from scalebed.plan import rule_params
+from scalebed.plan.resources import longest, partition
+from scalebed.study.hardware import Hardware
+from scalebed.study.trained import parse_study
+
+PARTITIONS = [
+    {"name": "short", "minutes": 60},
+    {"name": "long", "minutes": 1000},
+    {"name": "quick", "minutes": 30, "gpu": True},
+    {"name": "gpu", "minutes": 600, "gpu": True},
+]
+
+
+@pytest.mark.parametrize(("fraction", "warmup"), [(0.1, 10), (0.125, 12), (0.994, 99)])
+def test_a_warm_up_in_parts_of_a_run_is_rounded_to_steps(monkeypatch, fraction, warmup):
+    values = study_values()
+    values["recipes"]["base"] = {"batch_sequences": 4, "warmup_fraction": fraction}
+    monkeypatch.setattr(rule_params.arithmetic, "steps_for", lambda *given: 100)
+    found = rule_params.cell(parse_study(values, "s"), Cell("red", "small", 5, "base", 0))
+    assert found["recipe"]["warmup_steps"] == warmup
+    assert "warmup_fraction" not in found["recipe"]
+    # 100 steps of 4 sequences of 32 tokens.
+    assert (found["steps"], found["tokens"]) == (100, 12_800)
+
+
+def test_every_corpus_that_a_stage_reads_is_used():
+    """One corpus each for the tokenizer, a data set, validation and tasks, and one for nothing."""
+    values = study_values()
+    names = ("for_bpe", "for_data", "for_loss", "for_tasks", "unused")
+    values["corpora"] = {name: {"reader": "files"} for name in names}
+    values["tokenizers"]["bpe"]["corpora"] = ["for_bpe"]
+    values["datasets"] = {"red": {"tokenizer": "bpe", "sources": {"for_data": 1}}}
+    values["validation"] = {"blue": {"corpus": "for_loss"}}
+    values["tasks"]["corpus"] = "for_tasks"
+    study = parse_study(values, "s")
+    assert rule_params.corpora_used(study) == ["for_bpe", "for_data", "for_loss", "for_tasks"]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "gpu", "name"),
+    [
+        (60, False, "short"),
+        (60.5, False, "long"),
+        (1000, False, "long"),
+        # Longer than any: the one with the longest jobs.
+        (2000, False, "long"),
+        (30, True, "quick"),
+        (31, True, "gpu"),
+        (601, True, "gpu"),
+    ],
+)
+def test_a_job_as_long_as_the_limit_is_allowed(minutes, gpu, name):
+    assert partition(Hardware(partitions=PARTITIONS), minutes, gpu) == name
+    assert longest(Hardware(partitions=PARTITIONS, slice_minutes=10_000), gpu) == (
+        600 if gpu else 1000
+    )
