@@ -188,7 +188,7 @@ class _Sites(ast.NodeVisitor):
         if type(node.value) is int:
             self._add("constant", node, str(node.value + 1))
         elif type(node.value) is float:
-            inside = 0 < node.value < 1
+            inside = 0 < node.value < 1 and node.value != 0.5
             new = round(1 - node.value, 12) if inside else node.value + 1
             self._add("tail swapped" if inside else "constant", node, repr(new))
         elif type(node.value) is bool:
