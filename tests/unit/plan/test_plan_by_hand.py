@@ -5,7 +5,7 @@ from small_study import study_values
 
 from scalebed.core.cells import Cell
 from scalebed.plan import rule_params
-from scalebed.plan.resources import longest, partition
+from scalebed.plan.resources import longest, partition, training
 from scalebed.study.hardware import Hardware
 from scalebed.study.trained import parse_study
 
@@ -60,3 +60,10 @@ def test_a_job_as_long_as_the_limit_is_allowed(minutes, gpu, name):
     assert longest(Hardware(partitions=PARTITIONS, slice_minutes=10_000), gpu) == (
         600 if gpu else 1000
     )
+
+
+def test_no_step_of_a_small_model_takes_less_than_a_hundredth_of_a_second():
+    """Five minutes to start, and twice the time: of 3,000 steps of 10 ms a minute."""
+    study = parse_study(study_values(), "s")
+    spec = rule_params.cell(study, Cell("red", "small", 5, "base", 0)) | {"steps": 3000}
+    assert training(spec, Hardware(core_flops=1e18)).minutes == pytest.approx(5 + 2 * 0.5)

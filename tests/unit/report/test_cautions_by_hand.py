@@ -1,8 +1,9 @@
-"""Cautions about coverage, on rows at the edge."""
+"""Cautions about coverage, on rows at the edge, and ratios as they are written."""
 
 import pytest
 
 from scalebed.report.cautions import FEW_HELD_OUT, Evidence, thin_coverage
+from scalebed.report.numbers import duration, times
 
 
 def row(cells, covered, high):
@@ -29,3 +30,22 @@ def test_coverage_is_thin_where_its_interval_ends_below_the_level(rows, serious,
     said = [item for caution in found for item in caution.items]
     assert len(said) == len(items)
     assert all(one.startswith(start) for one, start in zip(said, items, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        *((12.4, "12×"), (9.95, "10×"), (9.94, "9.9×"), (0.995, "1.0×"), (0.994, "0.99×")),
+        *((0.0123, "0.012×"), (None, "–"), (float("inf"), "–")),
+    ],
+)
+def test_ratios_keep_two_digits(value, text):
+    assert times(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(119, "119 s"), (120, "2 min"), (7199, "120 min"), (7200, "2 h"), (172_800, "2 d")],
+)
+def test_a_time_is_written_in_the_larger_unit_from_two_of_them_on(seconds, text):
+    assert duration(seconds) == text

@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from scalebed.tables.declared.views import FRONTIER
+from scalebed.tables.lints.arguments import batch_implausible, samples_contradict_tokens
 from scalebed.tables.lints.losses import rises
+from scalebed.tables.published_numbers import agree
 
 
 def test_a_cell_that_only_equals_a_cheaper_one_is_not_on_the_frontier():
@@ -66,3 +68,50 @@ def test_cells_of_equal_order_are_no_pair():
     found, compared = rises(frame.assign(params=[10, 10, 5]), "N")
     assert compared == 1
     assert [(one.better["size"], one.worse["size"]) for one in found] == []
+
+
+def stated(**values):
+    """Cells of 1e6 tokens each and a context of 100; what each says under a key."""
+    names = list(next(iter(values.values())))
+    fixed = {"status": "done", "tokens": 1e6, "context": 100.0}
+    arguments = [
+        {"cell": cell, "source": "args", "key": key, "value": value}
+        for key, said in values.items()
+        for cell, value in said.items()
+    ]
+    return {
+        "cells": pd.DataFrame([{"cell": cell, **fixed} for cell in names]),
+        "arguments": pd.DataFrame(arguments),
+    }
+
+
+@pytest.mark.parametrize(
+    ("samples", "found"), [(504_000, 0), (496_000, 0), (510_000, 1), (490_000, 1)]
+)
+def test_samples_may_be_a_hundredth_off(samples, found):
+    tables = stated(train_num_samples={"a": str(samples)}, epochs={"a": "2"})
+    assert len(list(samples_contradict_tokens(tables, "val"))) == found
+
+
+@pytest.mark.parametrize(("batch", "found"), [("1.01", 0), ("0.99", 1), ("12", 0)])
+def test_a_batch_is_implausible_where_it_means_ten_times_the_steps(batch, found):
+    """Of 1e6 tokens 1,000 steps with batches of 10; with 0.99 more than ten times as many."""
+    tables = stated(batch_sequences={"a": "10", "b": "10", "c": batch})
+    rows = list(batch_implausible(tables, "val"))
+    assert [row["cell"] for row in rows] == ["c"] * found
+
+
+@pytest.mark.parametrize(
+    ("value", "printed", "digits", "agrees"),
+    [
+        (2.4049, "2.40", None, True),
+        (2.3951, "2.40", None, True),
+        (2.406, "2.40", None, False),
+        (2.394, "2.40", None, False),
+        (314.9, "300", 1, True),
+        (340.0, "300", 2, False),
+        (-0.2, "0.3", None, False),
+    ],
+)
+def test_a_value_agrees_within_half_a_unit_of_the_last_digit(value, printed, digits, agrees):
+    assert agree(value, printed, digits) == agrees
