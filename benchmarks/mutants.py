@@ -18,7 +18,6 @@ import argparse
 import json
 import os
 import random
-import re
 import subprocess
 import time
 from collections import Counter
@@ -26,18 +25,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mutated import forked
+from mutated.chosen import record_of, room, tests_of
 from mutated.operators import Mutant, is_python, mutants_of
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "src/scalebed"
-# What compiled code calls is seen by no tracer: the tests that hold kernels against NumPy.
-COMPILED = "fit/solvers/kernels/"
-KERNELS = ("test_kernels", "test_fit_engine", "test_fit_general", "test_fit_robust")
-
-
-def room(path: str) -> str:
-    """Return the room of a module: its first folder; what lies beside the rooms is commands'."""
-    return path.partition("/")[0] if "/" in path else "commands"
 
 
 def sample(each: int, seed: int) -> list[Mutant]:
@@ -67,41 +59,6 @@ def _in_turn(
         if is_python(one.applied((PACKAGE / one.path).read_bytes())):
             number += 1
             yield one
-
-
-def tests_of(mutant: Mutant, tree: Path, work: Path, whole: bool) -> list[str]:
-    """Return the tests for a mutant: files that name its module first, then by how long they are.
-
-    Of a file that was recorded these are the tests that call its function; of others, all.
-    """
-    folder = tree / "tests/unit" / room(mutant.path)
-    module = f"scalebed/{mutant.path}".removesuffix(".py").removesuffix("/__init__")
-    dotted, _, last = module.replace("/", ".").rpartition(".")
-    named = re.compile(rf"{dotted}\.{last}\b|from {dotted} import .*\b{last}\b")
-    found = []
-    for file in folder.glob("test_*.py"):
-        text, name = file.read_text(), file.relative_to(tree).as_posix()
-        out = record_of(work, name)
-        tests = (
-            [name] if whole or not out.exists() else _calling(mutant, json.loads(out.read_text()))
-        )
-        if mutant.path.startswith(COMPILED) and not file.stem.startswith(KERNELS):
-            continue
-        found.append((named.search(text) is None, len(text), tests))
-    return [test for _, _, tests in sorted(found) for test in tests]
-
-
-def _calling(mutant: Mutant, file: dict) -> list[str]:
-    called = f"{mutant.path}:{mutant.place or '<module>'}"
-    sound = [test for test in file["seconds"] if test not in file["failed"]]
-    if called in file["calls"]["*"] or mutant.path.startswith(COMPILED):
-        return sound
-    return [test for test in sound if called in file["calls"].get(test, ())]
-
-
-def record_of(work: Path, name: str) -> Path:
-    """Return the file that says what the tests of a file call."""
-    return work / "reached" / f"{name.removesuffix('.py').replace('/', '+')}.json"
 
 
 def copy_of(work: Path, part: str) -> Path:
@@ -167,6 +124,8 @@ def go_on(options: argparse.Namespace) -> None:
     missed = {key for key, line in known.items() if not line["noticed"]}
     with (options.work / f"out-{options.part}.jsonl").open("a") as out:
         for count, mutant in enumerate(sample(options.each, options.seed)[: options.first]):
+            if count < options.skip:
+                continue
             wanted = mutant.key in missed if options.what == "again" else mutant.key not in known
             chosen = not options.only or any(word in mutant.key for word in options.only)
             if count % parts == number - 1 and wanted and chosen:
@@ -205,6 +164,7 @@ def main() -> None:
     words.add_argument("--seed", type=int, default=1)
     words.add_argument("--first", type=int, help="only so many mutants of the sample")
     words.add_argument("--seconds", type=int, default=300, help="of processor time at most")
+    words.add_argument("--skip", type=int, default=0, help="the first so many")
     words.add_argument("--part", default="1of1", help="of runs beside each other, as 1of2")
     words.add_argument("--only", nargs="*", help="words in the names of tests, or of mutants")
     words.add_argument("--whole", action="store_true", help="not only recorded callers")
