@@ -17,7 +17,7 @@ PARTITIONS = [
 ]
 
 
-@pytest.mark.parametrize(("fraction", "warmup"), [(0.1, 10), (0.125, 12), (0.994, 99)])
+@pytest.mark.parametrize(("fraction", "warmup"), [(0.1, 10), (0.125, 12), (0.126, 13)])
 def test_a_warm_up_in_parts_of_a_run_is_rounded_to_steps(monkeypatch, fraction, warmup):
     values = study_values()
     values["recipes"]["base"] = {"batch_sequences": 4, "warmup_fraction": fraction}
