@@ -24,6 +24,8 @@ _LIBRARIES = (
     "numpy pandas pyarrow.parquet scipy.optimize scipy.stats duckdb torch numba pydantic yaml "
     "matplotlib.pyplot jsonschema statsmodels.api"
 )
+# Of pytest, and signals of a process that crashed by itself.
+_FAILED = (1, 2, 3, -signal.SIGSEGV, -signal.SIGABRT, -signal.SIGFPE, -signal.SIGILL)
 _ARGUMENTS = ["-q", "-p", "no:xdist", "-p", "no:cacheprovider", "-p", "no:faulthandler"]
 
 
@@ -60,12 +62,12 @@ def run(tree: Path, tests: Sequence[str], cpu: float) -> Outcome:
         status = _forked(tree, [*_ARGUMENTS, "-x", *tests], _First(out), cpu)
         seconds = time.monotonic() - started
         said = out.read_text() if out.exists() else ""
-    if status is None or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU):
+    code = -signal.SIGXCPU if status is None else os.waitstatus_to_exitcode(status)
+    if said or code in _FAILED:
+        return Outcome(True, said or f"exit {code}", seconds)
+    if code == -signal.SIGXCPU:
         return Outcome(None, "out of time", seconds)
-    if os.WIFSIGNALED(status):
-        return Outcome(True, f"signal {os.WTERMSIG(status)}", seconds)
-    code = os.waitstatus_to_exitcode(status)
-    return Outcome(code != 0 or bool(said), said or f"exit {code}", seconds)
+    return Outcome(False if code == 0 else None, f"exit {code}", seconds)
 
 
 def reached(tree: Path, file: str, cpu: float) -> dict[str, Any] | None:
