@@ -1,15 +1,14 @@
 """How many small changes of the source the tests notice, each by the tests of its own room.
 
-    python benchmarks/mutants.py record --work /tmp/mutants  # which tests call what
     python benchmarks/mutants.py run --work /tmp/mutants     # goes on where it was ended
     python benchmarks/mutants.py again --work /tmp/mutants   # the survivors, with sharper tests
     python benchmarks/mutants.py score --work /tmp/mutants
 
 The sample is drawn from the source and a seed alone, before any test is looked at: `--each`
 mutants of every room, operators in turn, places at random; rooms in turn, so that any first part
-of it is stratified too. A mutant is tried in a copy of what is committed, against the tests of its
-room: those that call its function where that was recorded (optional, it saves time), all others
-too where not. It is noticed if one fails or crashes; one that ends by its processor time is not.
+of it (`--first`) is stratified too. A mutant is tried in a copy of what is committed, against the
+tests of its room. It is noticed if one fails or crashes; one whose tests do not end in their time
+is not. Outcomes are lines of JSON in the folder of `--work`.
 """
 
 from __future__ import annotations
@@ -25,8 +24,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mutated import forked
-from mutated.chosen import record_of, room, tests_of
+from mutated.chosen import room, tests_of
 from mutated.operators import Mutant, is_python, mutants_of
+from mutated.swapped import Loop
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "src/scalebed"
@@ -72,44 +72,6 @@ def copy_of(work: Path, part: str) -> Path:
     return tree
 
 
-def tried(tree: Path, mutant: Mutant, options: argparse.Namespace) -> dict:
-    """Run the tests for one mutant and put the file back."""
-    names = tests_of(mutant, tree, options.work, options.whole)
-    file = tree / "src/scalebed" / mutant.path
-    source, stat = file.read_bytes(), file.stat()
-    outcome = forked.Outcome(False, "no test of the room calls it", 0.0)
-    if names:
-        try:
-            file.write_bytes(mutant.applied(source))
-            os.utime(file, (stat.st_atime + 1000, stat.st_mtime + 1000))
-            outcome = forked.run(tree, names, options.seconds)
-        finally:
-            file.write_bytes(source)
-            os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    old = source[mutant.start : mutant.end].decode()
-    said = {"key": mutant.key, "room": room(mutant.path), "old": old, **mutant._asdict()}
-    return {**said, "tests": len(names), **outcome._asdict()}
-
-
-def record(options: argparse.Namespace) -> None:
-    """Write down which test calls what, for files of tests that have no record yet."""
-    tree = copy_of(options.work, options.part)
-    (options.work / "reached").mkdir(exist_ok=True)
-    for file in sorted(
-        (tree / "tests/unit").glob("*/test_*.py"), key=lambda one: one.stat().st_size
-    ):
-        name = file.relative_to(tree).as_posix()
-        out = record_of(options.work, name)
-        if out.exists() or (options.only and not any(word in name for word in options.only)):
-            continue
-        found = forked.reached(tree, name, options.seconds)
-        if found:
-            out.write_text(json.dumps(found))
-        print(
-            f"{name}: {found and found['seconds']} failed {found and found['failed']}", flush=True
-        )
-
-
 def results(work: Path) -> dict[str, dict]:
     """Return the last outcome of each mutant tried."""
     lines = [json.loads(line) for file in work.glob("out-*.jsonl") for line in file.open()]
@@ -118,22 +80,49 @@ def results(work: Path) -> dict[str, dict]:
 
 def go_on(options: argparse.Namespace) -> None:
     """Try the mutants that were not tried yet, or those again that nothing noticed."""
-    tree = copy_of(options.work, options.part)
     number, parts = map(int, options.part.split("of"))
     known = results(options.work)
     missed = {key for key, line in known.items() if not line["noticed"]}
-    with (options.work / f"out-{options.part}.jsonl").open("a") as out:
-        for count, mutant in enumerate(sample(options.each, options.seed)[: options.first]):
-            if count < options.skip:
-                continue
-            wanted = mutant.key in missed if options.what == "again" else mutant.key not in known
-            chosen = not options.only or any(word in mutant.key for word in options.only)
-            if count % parts == number - 1 and wanted and chosen:
-                line = {"count": count, "at": time.time(), **tried(tree, mutant, options)}
-                out.write(json.dumps(line) + "\n")
-                out.flush()
-                said = f"{line['seconds']:.0f} s {line['by']}"
-                print(count, line["noticed"], mutant.key, said, flush=True)
+    rooms: dict[str, list[Mutant]] = {}
+    for mutant in sample(options.each, options.seed)[: options.first]:
+        wanted = mutant.key in missed if options.what == "again" else mutant.key not in known
+        chosen = not options.only or any(word in mutant.key for word in options.only)
+        if wanted and chosen:
+            rooms.setdefault(room(mutant.path), []).append(mutant)
+    for name in sorted(rooms)[number - 1 :: parts]:
+        _try_room(name, rooms[name], options)
+
+
+def _try_room(name: str, mutants: list[Mutant], options: argparse.Namespace) -> None:
+    tree = copy_of(options.work, options.part)
+    package = tree / "src/scalebed"
+
+    def answer(mutant: Mutant, outcome: forked.Outcome | None) -> None:
+        if outcome is None:
+            with forked.changed(package / mutant.path, mutant):
+                outcome = forked.run(tree, tests_of(mutant, tree), options.seconds)
+        old = (PACKAGE / mutant.path).read_bytes()[mutant.start : mutant.end].decode()
+        line = {"key": mutant.key, "at": time.time(), "room": name, "old": old}
+        line |= mutant._asdict() | outcome._asdict()
+        with (options.work / f"out-{options.part}.jsonl").open("a") as out:
+            out.write(json.dumps(line) + "\n")
+        print(outcome.noticed, mutant.key, f"{outcome.seconds:.0f} s", outcome.by, flush=True)
+
+    def later(mutant: Mutant, outcome: forked.Outcome | None) -> None:
+        if outcome is None:
+            os.write(write, f"{mutant.key}\n".encode())
+        else:
+            answer(mutant, outcome)
+
+    read, write = os.pipe()
+    loop = Loop(package, mutants, options.seconds, later)
+    forked.in_loop(tree, f"tests/unit/{name}", loop)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        left = set(pipe.read().splitlines())
+    for mutant in mutants:
+        if mutant.key in left:
+            answer(mutant, None)
 
 
 def score(options: argparse.Namespace) -> None:
@@ -152,26 +141,24 @@ def score(options: argparse.Namespace) -> None:
             said = (
                 f"{line['path']}:{line['line']} {line['operator']}: {line['old']} -> {line['text']}"
             )
-            print(" ".join(said.split()), f"({line['tests']} tests; {line['by']})")
+            print(" ".join(said.split()), f"({line['by']})")
 
 
 def main() -> None:
     """Read the command line."""
     words = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    words.add_argument("what", choices=["record", "run", "again", "score"])
+    words.add_argument("what", choices=["run", "again", "score"])
     words.add_argument("--work", type=Path, required=True, help="folder for copies and outcomes")
     words.add_argument("--each", type=int, default=18, help="mutants of each room")
     words.add_argument("--seed", type=int, default=1)
     words.add_argument("--first", type=int, help="only so many mutants of the sample")
     words.add_argument("--seconds", type=int, default=300, help="of processor time at most")
-    words.add_argument("--skip", type=int, default=0, help="the first so many")
     words.add_argument("--part", default="1of1", help="of runs beside each other, as 1of2")
-    words.add_argument("--only", nargs="*", help="words in the names of tests, or of mutants")
-    words.add_argument("--whole", action="store_true", help="not only recorded callers")
+    words.add_argument("--only", nargs="*", help="words in the names of mutants")
     options = words.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     forked.warm()
-    {"record": record, "run": go_on, "again": go_on, "score": score}[options.what](options)
+    {"run": go_on, "again": go_on, "score": score}[options.what](options)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,16 @@
-"""Which tests a mutant meets: those of its room."""
+"""Which tests a mutant meets: those of its room, the files that name its module first."""
 
 from __future__ import annotations
 
-import json
+import functools
 import re
 from pathlib import Path
-from typing import Any
 
 from mutated.operators import Mutant
 
-# What compiled code calls is seen by no tracer: the tests that hold kernels against NumPy.
+# Compiled code is not swapped, and takes long to compile: it meets the tests made for it.
 COMPILED = "fit/solvers/kernels/"
-KERNELS = ("test_kernels", "test_fit_engine", "test_fit_general", "test_fit_robust")
+_KERNELS = ("test_kernels", "test_fit_engine", "test_fit_general", "test_fit_robust")
 
 
 def room(path: str) -> str:
@@ -19,36 +18,23 @@ def room(path: str) -> str:
     return path.partition("/")[0] if "/" in path else "commands"
 
 
-def tests_of(mutant: Mutant, tree: Path, work: Path, whole: bool) -> list[str]:
-    """Return the tests for a mutant: files that name its module first, then by how long they are.
-
-    Of a file that was recorded these are the tests that call its function; of others, all.
-    """
-    folder = tree / "tests/unit" / room(mutant.path)
+def order(mutant: Mutant, file: Path) -> tuple[bool, int]:
+    """Return what files of tests are sorted by: those that name the module first, short ones."""
     module = f"scalebed/{mutant.path}".removesuffix(".py").removesuffix("/__init__")
     dotted, _, last = module.replace("/", ".").rpartition(".")
-    named = re.compile(rf"{dotted}\.{last}\b|from {dotted} import .*\b{last}\b")
-    found = []
-    for file in folder.glob("test_*.py"):
-        text, name = file.read_text(), file.relative_to(tree).as_posix()
-        out = record_of(work, name)
-        tests = (
-            [name] if whole or not out.exists() else _calling(mutant, json.loads(out.read_text()))
-        )
-        if mutant.path.startswith(COMPILED) and not file.stem.startswith(KERNELS):
-            continue
-        found.append((named.search(text) is None, len(text), tests))
-    return [test for _, _, tests in sorted(found) for test in tests]
+    text = _text(file)
+    named = re.search(rf"{dotted}\.{last}\b|from {dotted} import .*\b{last}\b", text)
+    return named is None, len(text)
 
 
-def _calling(mutant: Mutant, file: dict[str, Any]) -> list[str]:
-    called = f"{mutant.path}:{mutant.place or '<module>'}"
-    sound = [test for test in file["seconds"] if test not in file["failed"]]
-    if called in file["calls"]["*"] or mutant.path.startswith(COMPILED):
-        return sound
-    return [test for test in sound if called in file["calls"].get(test, ())]
+@functools.cache
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8")
 
 
-def record_of(work: Path, name: str) -> Path:
-    """Return the file that says what the tests of a file call."""
-    return work / "reached" / f"{name.removesuffix('.py').replace('/', '+')}.json"
+def tests_of(mutant: Mutant, tree: Path) -> list[str]:
+    """Return the files of tests of its room, in their order."""
+    found = list((tree / "tests/unit" / room(mutant.path)).glob("test_*.py"))
+    if mutant.path.startswith(COMPILED):
+        found = [file for file in found if file.stem.startswith(_KERNELS)]
+    return [str(file.relative_to(tree)) for file in sorted(found, key=lambda f: order(mutant, f))]

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import json
 import os
 import resource
 import signal
 import sys
 import tempfile
-import threading
 import time
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import CodeType, FrameType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
+
+from mutated.operators import Mutant
 
 _LIBRARIES = (
     "numpy pandas pyarrow.parquet scipy.optimize scipy.stats duckdb torch numba pydantic yaml "
     "matplotlib.pyplot jsonschema statsmodels.api"
 )
-# Of pytest, and signals of a process that crashed by itself.
-_FAILED = (1, 2, 3, -signal.SIGSEGV, -signal.SIGABRT, -signal.SIGFPE, -signal.SIGILL)
+_UNLIMITED = 1e6
+CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
+"""Signals of a process that crashed by itself."""
 _ARGUMENTS = ["-q", "-p", "no:xdist", "-p", "no:cacheprovider", "-p", "no:faulthandler"]
 
 
@@ -62,23 +61,17 @@ def run(tree: Path, tests: Sequence[str], cpu: float) -> Outcome:
         status = _forked(tree, [*_ARGUMENTS, "-x", *tests], _First(out), cpu)
         seconds = time.monotonic() - started
         said = out.read_text() if out.exists() else ""
-    code = -signal.SIGXCPU if status is None else os.waitstatus_to_exitcode(status)
-    if said or code in _FAILED:
+    code = -signal.SIGXCPU if status is None else status
+    if said or code in (1, 2, 3) or -code in CRASHES:
         return Outcome(True, said or f"exit {code}", seconds)
     if code == -signal.SIGXCPU:
         return Outcome(None, "out of time", seconds)
     return Outcome(False if code == 0 else None, f"exit {code}", seconds)
 
 
-def reached(tree: Path, file: str, cpu: float) -> dict[str, Any] | None:
-    """Run one file of tests and return which functions of the package each of them called.
-
-    Tests that do not begin within the time are left out.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out"
-        _forked(tree, [*_ARGUMENTS, file], _Reached(tree, out), cpu)
-        return json.loads(out.read_text()) if out.exists() else None
+def in_loop(tree: Path, folder: str, loop: object) -> None:
+    """Collect the tests of a folder in a process and let a plugin run them."""
+    _forked(tree, [*_ARGUMENTS, "--capture=sys", folder], loop, _UNLIMITED)
 
 
 def _forked(tree: Path, arguments: Sequence[str], plugin: object, cpu: float) -> int | None:
@@ -99,17 +92,37 @@ def _forked(tree: Path, arguments: Sequence[str], plugin: object, cpu: float) ->
         with contextlib.suppress(BaseException):
             code = int(pytest.main([*arguments, f"--basetemp={base}/tests"], [plugin]))
         os._exit(code)
-    until, status = time.monotonic() + 20 * cpu + 60, None
+    status = waited(child, 20 * cpu + 60)
+    os.system(f"rm -rf {base}")
+    return status
+
+
+def waited(child: int, wall: float) -> int | None:
+    """Wait for a process and end all it started; its exit code, None if it had to be ended."""
+    until, status = time.monotonic() + wall, None
     while status is None and time.monotonic() < until:
         ended, code = os.waitpid(child, os.WNOHANG)
-        status = code if ended else None
+        status = os.waitstatus_to_exitcode(code) if ended else None
         time.sleep(0.02)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)
     if status is None:
         os.waitpid(child, 0)
-    os.system(f"rm -rf {base}")
     return status
+
+
+@contextlib.contextmanager
+def changed(file: Path, mutant: Mutant) -> Iterator[None]:
+    """Write a mutant to a file, and put back what was there."""
+    source, stat = file.read_bytes(), file.stat()
+    try:
+        file.write_bytes(mutant.applied(source))
+        # Python compares size and time with what it compiled.
+        os.utime(file, (stat.st_atime + 1000, stat.st_mtime + 1000))
+        yield
+    finally:
+        file.write_bytes(source)
+        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
 class _First:
@@ -125,71 +138,3 @@ class _First:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed and not self._out.exists():
             self._out.write_text(f"import for {report.nodeid}")
-
-
-class _Reached:
-    """Writes the functions that each test calls; those of shared fixtures count for all of a file.
-
-    Functions are named ``path:qualified name``.
-    """
-
-    def __init__(self, tree: Path, out: Path) -> None:
-        self._package, self._out = f"{tree}/src/scalebed/", out
-        self._calls: dict[str, set[CodeType]] = defaultdict(set)
-        self._now = self._calls["*"]
-        self._seconds: dict[str, float] = defaultdict(float)
-        self._failed: list[str] = []
-        signal.signal(signal.SIGXCPU, signal.default_int_handler)
-        threading.settrace(self._trace)
-        sys.settrace(self._trace)
-
-    def _trace(self, frame: FrameType, event: str, argument: object) -> None:
-        self._now.add(frame.f_code)
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
-        self._now = self._calls[item.nodeid]
-        try:
-            return (yield)
-        finally:
-            self._now = self._calls["*"]
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_fixture_setup(self, fixturedef: Any) -> Any:
-        before = self._now
-        self._now = before if fixturedef.scope == "function" else self._calls["*"]
-        try:
-            return (yield)
-        finally:
-            self._now = before
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._seconds[report.nodeid] += report.duration
-        if report.failed:
-            self._failed.append(report.nodeid)
-
-    def pytest_sessionfinish(self) -> None:
-        sys.settrace(None)
-        length = len(self._package)
-        names = {
-            test: sorted(
-                {
-                    f"{code.co_filename[length:]}:{code.co_qualname}"
-                    for code in calls
-                    if code.co_filename.startswith(self._package)
-                }
-            )
-            for test, calls in self._calls.items()
-        }
-        files = [getattr(module, "__file__", None) or "" for module in sys.modules.values()]
-        loaded = sorted(file[length:] for file in files if file.startswith(self._package))
-        self._out.write_text(
-            json.dumps(
-                {
-                    "calls": names,
-                    "seconds": dict(self._seconds),
-                    "failed": self._failed,
-                    "loaded": loaded,
-                }
-            )
-        )

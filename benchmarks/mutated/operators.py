@@ -65,8 +65,11 @@ class Mutant(NamedTuple):
         return f"{self.path}:{self.line}:{self.start}:{self.operator}:{self.text}"
 
     def applied(self, source: bytes) -> bytes:
-        """Return the changed source."""
-        return source[: self.start] + self.text.encode() + source[self.end :]
+        """Return the changed source, in which all other lines keep their number."""
+        text, lines = self.text.encode(), source[self.start : self.end].count(b"\n")
+        inside = len(text) - text.endswith(b")")
+        text = text[:inside] + b"\n" * lines + text[inside:]
+        return source[: self.start] + text + source[self.end :]
 
 
 def mutants_of(package: Path, path: str) -> list[Mutant]:
