@@ -106,7 +106,6 @@ def _try_room(name: str, mutants: list[Mutant], options: argparse.Namespace) -> 
         line |= mutant._asdict() | outcome._asdict()
         with (options.work / f"out-{options.part}.jsonl").open("a") as out:
             out.write(json.dumps(line) + "\n")
-        print(outcome.noticed, mutant.key, f"{outcome.seconds:.0f} s", outcome.by, flush=True)
 
     def later(mutant: Mutant, outcome: forked.Outcome | None) -> None:
         if outcome is None:

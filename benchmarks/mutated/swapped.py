@@ -88,9 +88,10 @@ class Loop:
         if child == 0:
             os.setsid()
             resource.setrlimit(resource.RLIMIT_CPU, (int(self._cpu) + 1, int(self._cpu) + 5))
-            said = "broken"
-            with suppress(BaseException):
+            try:
                 said = self._run(session, mutant, path)
+            except BaseException as error:
+                said = f"broken: {error!r}"
             os.write(write, said.encode())
             os._exit(0)
         os.close(write)
