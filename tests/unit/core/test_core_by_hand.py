@@ -1,11 +1,15 @@
-"""Amounts and pieces of trunks against values worked out by hand."""
+"""Amounts, pieces of trunks and digests against values worked out by hand or published."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scalebed.core.errors import ScalebedError
 from scalebed.core.quantities import amount_text, between
 from scalebed.core.trunks import legs, legs_beyond, with_steps
+from scalebed.core.verify import entry, verified
 
 
 @pytest.mark.parametrize(
@@ -45,3 +49,27 @@ def test_pieces_that_other_cells_do_not_need() -> None:
     assert [(leg.trunk.size, leg.end) for leg in beyond] == [("a", 160), ("b", 40)]
     assert legs_beyond(cells, []) == legs(cells)
     assert legs_beyond(cells, cells) == []
+
+
+def test_a_file_is_the_one_its_manifest_describes(tmp_path: Path) -> None:
+    manifest, file = tmp_path / "manifest.json", tmp_path / "a.bin"
+    file.write_bytes(b"abc")
+    # SHA-256 of "abc" (FIPS 180-2, appendix B.1).
+    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    described = {"name": "a.bin", "bytes": 3, "sha256": digest}
+    assert entry(file) == described
+    manifest.write_text("{}")
+    assert verified(manifest, described) == file
+    other = described | {"sha256": digest[::-1]}
+    # Only its size is looked at where that is all that is asked, or where it was found good before.
+    assert verified(manifest, other, "size") == verified(manifest, other) == file
+    file.write_bytes(b"abd")
+    os.utime(file, ns=(0, 0))
+    with pytest.raises(ScalebedError, match=r"has SHA-256 a52d159f262b…, expected ba7816bf8f01…"):
+        verified(manifest, described)
+    file.write_bytes(b"abcd")
+    with pytest.raises(ScalebedError, match="has 4 bytes, expected 3"):
+        verified(manifest, described, "size")
+    file.unlink()
+    with pytest.raises(ScalebedError, match="is missing, expected 3 bytes"):
+        verified(manifest, described)
