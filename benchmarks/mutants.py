@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mutated import forked
-from mutated.chosen import room, tests_of
+from mutated.chosen import files_of, room, tests_of
 from mutated.operators import Mutant, is_python, mutants_of
 from mutated.swapped import Loop
 
@@ -115,7 +115,7 @@ def _try_room(name: str, mutants: list[Mutant], options: argparse.Namespace) -> 
 
     read, write = os.pipe()
     loop = Loop(package, mutants, options.seconds, later)
-    forked.in_loop(tree, f"tests/unit/{name}", loop)
+    forked.in_loop(tree, files_of(name, tree), loop)
     os.close(write)
     with os.fdopen(read) as pipe:
         left = set(pipe.read().splitlines())

@@ -13,6 +13,10 @@ COMPILED = "fit/solvers/kernels/"
 _KERNELS = ("test_kernels", "test_fit_engine", "test_fit_general", "test_fit_robust")
 
 
+# Of laws, in another room because they fit them.
+_ELSEWHERE = {"laws": ("fit/test_laws_recovery.py", "fit/test_laws_refusals.py")}
+
+
 def room(path: str) -> str:
     """Return the room of a module: its first folder; what lies beside the rooms is commands'."""
     return path.partition("/")[0] if "/" in path else "commands"
@@ -32,9 +36,15 @@ def _text(file: Path) -> str:
     return file.read_text(encoding="utf-8")
 
 
+def files_of(name: str, tree: Path) -> list[Path]:
+    """Return the files of tests of a room."""
+    unit = tree / "tests/unit"
+    return [*(unit / name).glob("test_*.py"), *(unit / file for file in _ELSEWHERE.get(name, ()))]
+
+
 def tests_of(mutant: Mutant, tree: Path) -> list[str]:
     """Return the files of tests of its room, in their order."""
-    found = list((tree / "tests/unit" / room(mutant.path)).glob("test_*.py"))
+    found = files_of(room(mutant.path), tree)
     if mutant.path.startswith(COMPILED):
         found = [file for file in found if file.stem.startswith(_KERNELS)]
     return [str(file.relative_to(tree)) for file in sorted(found, key=lambda f: order(mutant, f))]

@@ -69,9 +69,9 @@ def run(tree: Path, tests: Sequence[str], cpu: float) -> Outcome:
     return Outcome(False if code == 0 else None, f"exit {code}", seconds)
 
 
-def in_loop(tree: Path, folder: str, loop: object) -> None:
-    """Collect the tests of a folder in a process and let a plugin run them."""
-    _forked(tree, [*_ARGUMENTS, "--capture=sys", folder], loop, _UNLIMITED)
+def in_loop(tree: Path, files: Sequence[Path], loop: object) -> None:
+    """Collect the tests of some files in a process and let a plugin run them."""
+    _forked(tree, [*_ARGUMENTS, "--capture=sys", *map(str, files)], loop, _UNLIMITED)
 
 
 def _forked(tree: Path, arguments: Sequence[str], plugin: object, cpu: float) -> int | None:
