@@ -5,7 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from scalebed.decide import decision
+from scalebed.decide.question import Question
 from scalebed.decide.suggest.designs import Run, _multipliers, _step, _with_larger, same, spread
+from scalebed.laws import get_law
 
 
 def curve(*multipliers):
@@ -44,3 +47,25 @@ def test_runs_within_a_tenth_are_the_same():
     others = [Run(1.09e8, 2e9, 2e9), Run(1e8, 1.85e9, 2e9), Run(1e8, 2e9, 2.3e9)]
     assert same(one, others).tolist() == [True, True, False]
     assert same(one, [Run(1.11e8, 2e9, 2e9)]).tolist() == [False]
+
+
+def test_other_laws_are_asked_with_how_well_they_fit():
+    """The tied law's own optimum is (A / B)^(1 / 2α) √(C / 6); residuals alternate by 1 %."""
+    params, tokens = (grid.ravel() for grid in np.meshgrid([1e7, 3e7, 1e8, 3e8], [1e9, 4e9, 2e10]))
+    loss = get_law("tied").value(np.array([1.7, 120.0, 160.0, 0.27]), (params, tokens))
+    law = SimpleNamespace(inputs=("params", "tokens"))
+    asked = Question(flops=6e20)
+    curve = SimpleNamespace(params=params, tokens=tokens, loss=loss, law=law)
+    found = {other.law: other for other in decision._laws(curve, asked)}
+    assert list(found) == ["tied", "chinchilla", "kaplan"]
+    best = (120 / 160) ** (1 / 0.54) * 1e10
+    for name in ("tied", "chinchilla"):
+        assert found[name].params == pytest.approx(best, rel=1e-3)
+        assert found[name].rmse < 1e-6
+    assert found["kaplan"].rmse > 1e-3
+    curve.loss = loss * (1 + 0.01 * (-1.0) ** np.arange(12))
+    (tied,) = [other for other in decision._laws(curve, asked) if other.law == "tied"]
+    # Four parameters cannot follow twelve alternating signs.
+    assert 0.007 < tied.rmse < 0.01
+    law.inputs = ("params", "tokens", "unique_tokens")
+    assert decision._laws(curve, asked) == []

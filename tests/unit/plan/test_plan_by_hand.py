@@ -4,7 +4,8 @@ import pytest
 from small_study import study_values
 
 from scalebed.core.cells import Cell
-from scalebed.plan import rule_params
+from scalebed.plan import estimates, rule_params
+from scalebed.plan.estimates import Calibration, Estimate
 from scalebed.plan.resources import longest, partition, training
 from scalebed.study.hardware import Hardware
 from scalebed.study.trained import parse_study
@@ -67,3 +68,26 @@ def test_no_step_of_a_small_model_takes_less_than_a_hundredth_of_a_second():
     study = parse_study(study_values(), "s")
     spec = rule_params.cell(study, Cell("red", "small", 5, "base", 0)) | {"steps": 3000}
     assert training(spec, Hardware(core_flops=1e18)).minutes == pytest.approx(5 + 2 * 0.5)
+
+
+@pytest.mark.parametrize(
+    ("flops", "needed", "found"),
+    [
+        # A tenth of a second by the reference, within a quarter of the memory: it is timed.
+        (1e11, 24.0, Estimate(0.7, True)),
+        (1e11, 26.0, Estimate(0.1, False)),
+        (2.9e12, 24.0, Estimate(0.7, True)),
+        (3.1e12, 24.0, Estimate(3.1, False)),
+        # So light that nothing is asked.
+        (0.9e10, 99.0, Estimate(0.7, True)),
+    ],
+)
+def test_only_steps_that_are_short_and_fit_are_timed(monkeypatch, tmp_path, flops, needed, found):
+    monkeypatch.setattr(estimates.arithmetic, "flops_exact", lambda *given: flops)
+    monkeypatch.setattr(estimates.arithmetic, "training_bytes", lambda *given: needed)
+    monkeypatch.setattr(estimates, "_memory_bytes", lambda: 100.0)
+    monkeypatch.setattr(Calibration, "_reference", lambda self, recipe: 1e12)
+    monkeypatch.setattr(Calibration, "_time", lambda self, *given: 0.7)
+    spec = rule_params.cell(parse_study(study_values(), "s"), Cell("red", "small", 5, "base", 0))
+    step = Calibration(tmp_path / "none.json", measure=True).step(spec["model"], spec["recipe"])
+    assert step == pytest.approx(found)
