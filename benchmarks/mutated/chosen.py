@@ -13,8 +13,11 @@ COMPILED = "fit/solvers/kernels/"
 _KERNELS = ("test_kernels", "test_fit_engine", "test_fit_general", "test_fit_robust")
 
 
-# Of laws, in another room because they fit them.
-_ELSEWHERE = {"laws": ("fit/test_laws_recovery.py", "fit/test_laws_refusals.py")}
+# Of laws, in another room because they fit them; and of how a search is declared.
+_ELSEWHERE = {
+    "laws": ("fit/test_laws_recovery.py", "fit/test_laws_refusals.py"),
+    "study": ("search/test_search_study.py",),
+}
 
 
 def room(path: str) -> str:

@@ -1,6 +1,7 @@
 """The frontier and the rises of the loss, on rows that tie."""
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -8,6 +9,7 @@ from scalebed.tables.declared.views import FRONTIER
 from scalebed.tables.lints.arguments import batch_implausible, samples_contradict_tokens
 from scalebed.tables.lints.losses import rises
 from scalebed.tables.published_numbers import agree
+from scalebed.tables.runs_rows import no_runs
 
 
 def test_a_cell_that_only_equals_a_cheaper_one_is_not_on_the_frontier():
@@ -115,3 +117,20 @@ def test_a_batch_is_implausible_where_it_means_ten_times_the_steps(batch, found)
 )
 def test_a_value_agrees_within_half_a_unit_of_the_last_digit(value, printed, digits, agrees):
     assert agree(value, printed, digits) == agrees
+
+
+@pytest.mark.parametrize(
+    ("names", "counts"),
+    [
+        (["1", "2", "3"], True),
+        (["0", "1"], True),
+        (["2", "3", "4"], False),
+        (["1", "3", "4"], False),
+        (["3", "1", "2"], False),
+        (["1"], False),
+    ],
+)
+def test_a_column_that_counts_from_0_or_1_names_no_runs(names, counts):
+    numbers = tuple(np.arange(1.0, len(names) + 1) for _ in range(3))
+    why = no_runs("name", {"run": np.array(names, dtype=object)}, numbers)
+    assert why == ("it only counts the rows" if counts else "")
