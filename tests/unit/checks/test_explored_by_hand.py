@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scalebed.checks.contrasts import compare
 from scalebed.checks.explore import subset_designs
 from scalebed.checks.tournament import verdict
 
@@ -38,3 +39,18 @@ def test_single_tasks_have_no_verdict_and_averages_do(monkeypatch, family):
         row("error", "no responses", "tasks"),
     ]
     assert verdict.verdicts(rows, family) == ["val", verdict.AVERAGE, "own average"]
+
+
+def test_targets_within_three_per_cent_are_one():
+    """Two data sets with the same target but for whole steps, and one that is larger in D alone."""
+    one = SimpleNamespace(
+        params=np.array([1e8, 1e9, 5e9]),
+        tokens=np.array([2e9, 2e10, 1e11]),
+        target=np.array([False, True, True]),
+    )
+    other = SimpleNamespace(
+        params=np.array([1e9, 1e9]), tokens=np.array([2.04e10, 9e10]), target=np.ones(2, bool)
+    )
+    found = compare._targets(SimpleNamespace(runs=[one, other]))
+    known = [(target.params, target.tokens) for target in found]
+    assert known == [(1e9, 2e10), (1e9, 9e10), (5e9, 1e11)]

@@ -10,6 +10,7 @@ from scalebed.predict import outlying
 from scalebed.predict.evidence import Evidence, bends, lack_of_fit
 from scalebed.predict.independent import joined
 from scalebed.predict.runs import Runs
+from scalebed.predict.words import method
 
 DESIGN = np.array([0, 0, 1, 1, 2, 2])
 APART = np.array([1, -1, 1, -1, 1, -1]) * 0.005
@@ -108,3 +109,20 @@ def test_points_that_share_any_code_are_joined():
     assert joined([np.arange(5), one + 0], 5).tolist() == [0, 0, 1, 2, 3]
     assert joined([np.arange(5)], 5).tolist() == [0, 1, 2, 3, 4]
     assert joined([], 2).tolist() == [0, 1]
+
+
+def test_an_interval_says_what_it_contains():
+    settings = SimpleNamespace(level=0.9, draws=500)
+    sigma = SimpleNamespace(value=0.0123, source="elsewhere", own=False)
+    stage = SimpleNamespace(sigma=sigma, draws=1, doubts=None, law="tied", sampling=0.004, fit=None)
+    head = "90% prediction interval, parametric bootstrap, 500 joint draws"
+    loss = method(stage, None, settings, direct=False)
+    assert loss.startswith(head) and "lack of fit 1.23% of the loss (elsewhere)" in loss
+    assert "evaluation error is part of it" in loss
+    direct = method(stage, None, settings, direct=True)
+    assert direct.startswith(head) and "its sampling error 0.0040" in direct
+    assert "(lack of fit 0.0123, elsewhere)" in direct
+    chained = method(stage, stage, settings, direct=False)
+    assert "chained, with both scatters of the new run" in chained
+    stage.draws = None
+    assert method(stage, None, settings, direct=True).startswith("no interval")
