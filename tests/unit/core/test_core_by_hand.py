@@ -1,5 +1,6 @@
 """Amounts, pieces of trunks and digests against values worked out by hand or published."""
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from scalebed.core.errors import ScalebedError
+from scalebed.core.imports import PACKAGE, closure, code_digest
 from scalebed.core.quantities import amount_text, between
 from scalebed.core.trunks import legs, legs_beyond, with_steps
 from scalebed.core.verify import entry, verified
@@ -73,3 +75,11 @@ def test_a_file_is_the_one_its_manifest_describes(tmp_path: Path) -> None:
     file.unlink()
     with pytest.raises(ScalebedError, match="is missing, expected 3 bytes"):
         verified(manifest, described)
+
+
+def test_the_digest_of_code_is_that_of_names_and_contents() -> None:
+    whole = hashlib.sha256()
+    for file in closure("scalebed.core.quantities"):
+        whole.update(str(file.relative_to(PACKAGE)).encode())
+        whole.update(hashlib.sha256(file.read_bytes()).digest())
+    assert code_digest("scalebed.core.quantities") == whole.hexdigest()[:16]
