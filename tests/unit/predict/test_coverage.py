@@ -150,8 +150,9 @@ def test_the_paper_s_cells_are_those_of_the_shipped_study():
     cells, targets = found["held-out cells"], found["targets"]
     # 8 x 65 are 520, 8 x 6 are 48.
     assert (cells.inside.size, targets.inside.size) == (65, 6)
-    # 90.8 % were measured with 4,000 draws; binomial, three standard errors.
-    assert 0.80 <= cells.inside.mean() <= 0.99
+    # 59 are inside with 4,000 draws; 300 move an end across a cell or two, 61 here.
+    assert abs(cells.inside.sum() - 59) <= 2
+    assert targets.inside.all()
     # The largest errors of the separate fits in the paper's table are 4 %.
     assert targets.error.max() < 5
 

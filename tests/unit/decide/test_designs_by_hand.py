@@ -1,0 +1,71 @@
+"""Which sizes and multipliers are proposed around data, against values worked out by hand."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from scalebed.decide import decision
+from scalebed.decide.question import Question
+from scalebed.decide.suggest.designs import Run, _multipliers, _step, _with_larger, same, spread
+from scalebed.laws import get_law
+
+
+def curve(*multipliers):
+    params = np.full(len(multipliers), 1e8)
+    return SimpleNamespace(params=params, tokens=params * np.array(multipliers))
+
+
+def test_multipliers_fill_gaps_and_go_a_step_beyond_the_largest():
+    """From 20 to 320 is a factor of 16: four parts of a factor of 2; a step is at most 4."""
+    found = _multipliers(curve(20.0, 320.0), [])
+    assert found == pytest.approx((20, 320 / 2**3, 320 / 2**2, 320 / 2, 320, 1280))
+    # A target below the data asks for one step below as well.
+    below = _multipliers(curve(20.0, 320.0), [Run(1e8, 1e9, 1e9)])
+    assert below == pytest.approx((5, 20, 40, 80, 160, 320, 1280))
+    # A factor of 2.25 is no gap.
+    assert _multipliers(curve(20.0, 45.0), []) == (20.0, 45.0, 101.2)
+
+
+def test_a_step_is_the_usual_ratio_within_limits():
+    assert _step(np.array([1.0, 2.0, 4.0, 40.0])) == pytest.approx(2.0)
+    assert _step(np.array([1.0, 1.1])) == 1.25
+    assert _step(np.array([1.0, 10.0])) == 4.0
+    assert _step(np.array([7.0])) == 2.0
+    assert _with_larger(np.array([1e8, 4e8])) == pytest.approx((1e8, 4e8, 8e8, 1.6e9))
+
+
+def test_many_values_are_thinned_evenly_in_their_logarithm():
+    values = np.geomspace(1.0, 2.0**22, 23)
+    found = spread(np.concatenate([values[::-1], values]))
+    assert found == pytest.approx(2.0 ** np.arange(0, 23, 2))
+    assert spread(np.array([4.0, 1.0, 2.0, 1.0 + 1e-9])) == pytest.approx([1.0, 2.0, 4.0])
+
+
+def test_runs_within_a_tenth_are_the_same():
+    one = Run(1e8, 2e9, 2e9)
+    others = [Run(1.09e8, 2e9, 2e9), Run(1e8, 1.85e9, 2e9), Run(1e8, 2e9, 2.3e9)]
+    assert same(one, others).tolist() == [True, True, False]
+    assert same(one, [Run(1.11e8, 2e9, 2e9)]).tolist() == [False]
+
+
+def test_other_laws_are_asked_with_how_well_they_fit():
+    """The tied law's own optimum is (A / B)^(1 / 2α) √(C / 6); residuals alternate by 1 %."""
+    params, tokens = (grid.ravel() for grid in np.meshgrid([1e7, 3e7, 1e8, 3e8], [1e9, 4e9, 2e10]))
+    loss = get_law("tied").value(np.array([1.7, 120.0, 160.0, 0.27]), (params, tokens))
+    law = SimpleNamespace(inputs=("params", "tokens"))
+    asked = Question(flops=6e20)
+    curve = SimpleNamespace(params=params, tokens=tokens, loss=loss, law=law)
+    found = {other.law: other for other in decision._laws(curve, asked)}
+    assert list(found) == ["tied", "chinchilla", "kaplan"]
+    best = (120 / 160) ** (1 / 0.54) * 1e10
+    for name in ("tied", "chinchilla"):
+        assert found[name].params == pytest.approx(best, rel=1e-3)
+        assert found[name].rmse < 1e-6
+    assert found["kaplan"].rmse > 1e-3
+    curve.loss = loss * (1 + 0.01 * (-1.0) ** np.arange(12))
+    (tied,) = [other for other in decision._laws(curve, asked) if other.law == "tied"]
+    # Four parameters cannot follow twelve alternating signs.
+    assert 0.007 < tied.rmse < 0.01
+    law.inputs = ("params", "tokens", "unique_tokens")
+    assert decision._laws(curve, asked) == []

@@ -1,0 +1,42 @@
+"""When the law of a frontier has intervals, and which quantiles they are."""
+
+import numpy as np
+import pytest
+
+from scalebed.fit import fit_law
+from scalebed.search.power import LAW, Bootstrap, fit_power
+
+
+def losses(flops):
+    noise = np.random.default_rng(1).normal(0, 0.002, flops.size)
+    return 1.5 + 2000 * flops**-0.17 + noise
+
+
+@pytest.mark.parametrize(
+    ("flops", "draws", "drawn"),
+    [
+        # Three parameters: six points of four amounts of compute are enough, less are not.
+        ([1e16, 1e16, 1e17, 1e18, 1e19, 1e19], 20, True),
+        ([1e16, 1e16, 1e17, 1e17, 1e18, 1e18], 20, False),
+        ([1e16, 1e17, 1e18, 1e19, 1e20], 20, False),
+        ([1e16, 1e16, 1e17, 1e18, 1e19, 1e19], 0, False),
+    ],
+)
+def test_intervals_need_twice_the_parameters_and_one_compute_more(flops, draws, drawn):
+    flops = np.array(flops)
+    rows = fit_power(flops, losses(flops), {}, Bootstrap(draws, 0.9, 0))
+    assert [row["lower"] is not None for row in rows] == [drawn] * 3
+    assert [row["upper"] is not None for row in rows] == [drawn] * 3
+
+
+def test_limits_are_quantiles_of_fits_to_points_drawn_again():
+    flops = np.geomspace(1e16, 1e19, 8)
+    loss = losses(flops)
+    rows = fit_power(flops, loss, {"big": 1e21}, Bootstrap(9, 0.5, 4))
+    index = np.random.default_rng(4).integers(8, size=(9, 8))
+    assert min(len(set(row)) for row in index.tolist()) >= 3
+    fits = [fit_law(LAW, (flops[row],), loss[row]) for row in index]
+    drawn = np.array([[*fit.theta, float(fit.predict(np.array([1e21]))[0])] for fit in fits])
+    lower, upper = np.quantile(drawn, [0.25, 0.75], axis=0)
+    assert [row["lower"] for row in rows] == pytest.approx(lower, rel=1e-4)
+    assert [row["upper"] for row in rows] == pytest.approx(upper, rel=1e-4)
