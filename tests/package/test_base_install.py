@@ -1,7 +1,6 @@
 """The wheel without extras: what a table of runs needs works where nothing else is installed."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,23 +30,6 @@ from scalebed.commands.cli import main
 assert scalebed.__file__.startswith({target!r}), scalebed.__file__
 raise SystemExit(main(sys.argv[1:]))
 """
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """Build the wheel from a copy of what it is made of, and unpack it where nothing else is."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    shutil.copytree(ROOT / "src", source / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    built = [*pip, "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder)]
-    subprocess.run([*built, str(source)], check=True)
-    (path,) = folder.glob("scalebed-*.whl")
-    target = folder / "target"
-    subprocess.run([*pip, "install", "-q", "--no-deps", "-t", str(target), str(path)], check=True)
-    return target
 
 
 @pytest.fixture

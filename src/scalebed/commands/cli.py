@@ -23,6 +23,7 @@ PEOPLE = {
     "watch": "curve.csv --seal 7b.json --source default",
     "judge": "7b.json --loss 2.233",
     "ledger": "seals",
+    "init": "mine",
     "plan": "--study config/config.yaml",
     "show-predictions": "--database results/studies/default/study.duckdb",
     "compare": "default",
