@@ -1,6 +1,7 @@
 """The wheel without extras: what a table of runs needs works where nothing else is installed."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -94,10 +95,21 @@ def test_what_needs_more_says_what_to_install(scalebed, words, said):
     assert said in result.stderr and "Traceback" not in result.stderr
 
 
-def test_the_wheel_has_the_files_that_are_no_code(wheel):
-    for pattern in ("**/*.j2", "**/*.js", "**/*.yaml", "py.typed"):
-        shipped = {
-            path.relative_to(wheel / "scalebed") for path in (wheel / "scalebed").glob(pattern)
-        }
-        own = ROOT / "src/scalebed"
-        assert shipped == {path.relative_to(own) for path in own.glob(pattern)} != set()
+def files(root):
+    """Return all files below a folder, those behind links too, but for what Python makes."""
+    return {
+        Path(folder, name).relative_to(root).as_posix()
+        for folder, _, names in os.walk(root, followlinks=True)
+        for name in names
+        if not {"__pycache__", "scalebed.egg-info"} & {*Path(folder).parts}
+    }
+
+
+def test_the_wheel_has_all_files_and_what_is_linked(wheel):
+    shipped = files(wheel / "scalebed")
+    assert shipped == files(ROOT / "src/scalebed")
+    for name in (
+        *("workflow/Snakefile", "workflow/report/figure.rst", "config/config.yaml"),
+        *("profiles/slurm/hardware.yaml", "envs/fit.yaml", "start/Snakefile"),
+    ):
+        assert f"shipped/{name}" in shipped
