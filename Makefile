@@ -62,7 +62,7 @@ lint: setup-dev ## Check style, types, spelling, and that generated files are up
 	ruff format --check .
 	mypy
 	lint-imports
-	snakefmt --check --diff Snakefile workflow
+	snakefmt --check --diff Snakefile workflow src/scalebed/shipped/start
 	snakemake --lint
 	codespell
 	scalebed write-schema --check
@@ -70,7 +70,7 @@ lint: setup-dev ## Check style, types, spelling, and that generated files are up
 format: setup-dev ## Rewrite code in the house style
 	ruff check --fix .
 	ruff format .
-	snakefmt Snakefile workflow
+	snakefmt Snakefile workflow src/scalebed/shipped/start
 
 schema: setup ## Write the JSON schema and the reference table from the typed model
 	scalebed write-schema

@@ -9,6 +9,8 @@ import pytest
 import yaml
 from project import sentence
 
+FIGURES = {"loss_vs_compute": {}}
+
 
 @pytest.fixture
 def run(environment, tmp_path):
@@ -68,7 +70,7 @@ def write_study(folder):
         {"sizes": [first, second], "ratios": [4]},
         {"sizes": [last], "ratios": [2]},
     ]
-    values |= {"checks": [], "figures": ["loss_vs_compute"], "bootstrap": {"draws": 200}}
+    values |= {"checks": [], "figures": FIGURES, "bootstrap": {"draws": 200}}
     return values
 
 
@@ -97,11 +99,12 @@ def test_from_the_wheel_to_a_study_of_ones_own(run, tmp_path):
     mine = tmp_path / "mine"
     table = {
         "name": "table",
+        "title": "Runs of W&B",
         "source": {"importer": "table", "path": "../wandb.csv"},
         "fit": {"loss": "loss", "loss_cells": [{"params": [None, 9e6]}]},
     }
     table["fit"]["targets"] = [{"params": [9e6, None]}]
-    table |= {"checks": [], "figures": ["loss_vs_compute"]}
+    table |= {"checks": [], "figures": FIGURES}
     (mine / "table.yaml").write_text(yaml.safe_dump(table), encoding="utf-8")
     run("snakemake", "--cores", "2", "--configfile", "table.yaml", folder=mine)
     assert "<svg" in (mine / "results/studies/table/report.html").read_text(encoding="utf-8")
