@@ -78,11 +78,10 @@ def save(folder, values):
     (folder / "config/config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
 
 
-def times(folder):
-    return {
-        path.parts[-5]: path.stat().st_mtime_ns
-        for path in folder.glob("results/cells/*/*/*/*/*/metrics.json")
-    }
+def trained(folder):
+    """Return when the record of each cell was written, by what the cell is called."""
+    records = folder.glob("results/cells/*/*/*/*/*/metrics.json")
+    return {"/".join(path.parts[-5:-3]): path.stat().st_mtime_ns for path in records}
 
 
 def test_from_the_wheel_to_a_study_of_ones_own(run, tmp_path):
@@ -113,11 +112,11 @@ def test_from_the_wheel_to_a_study_of_ones_own(run, tmp_path):
     save(mine, study)
     run("snakemake", "--cores", "2", folder=mine)
     assert "<svg" in (mine / "results/studies/mine/report.html").read_text(encoding="utf-8")
-    before = times(mine)
+    before = trained(mine)
     assert len(before) == 6
 
     study["recipes"]["base"]["sizes"]["w24"]["lr"] = 1.1e-2
     save(mine, study)
     run("snakemake", "--cores", "2", folder=mine)
-    after = times(mine)
-    assert [cell for cell in before if after[cell] != before[cell]] == ["size=w24"]
+    after = trained(mine)
+    assert [cell for cell in before if after[cell] != before[cell]] == ["size=w24/ratio=2"]
