@@ -67,7 +67,7 @@ lint: setup-dev ## Check style, types, spelling, and that generated files are up
 	ruff format --check .
 	mypy
 	lint-imports
-	snakefmt --check --diff Snakefile workflow
+	snakefmt --check --diff Snakefile workflow src/scalebed/shipped/start
 	snakemake --lint
 	codespell
 	scalebed write-schema --check
@@ -75,7 +75,7 @@ lint: setup-dev ## Check style, types, spelling, and that generated files are up
 format: setup-dev ## Rewrite code in the house style
 	ruff check --fix .
 	ruff format .
-	snakefmt Snakefile workflow
+	snakefmt Snakefile workflow src/scalebed/shipped/start
 
 # A link or an anchor that leads nowhere fails it, and so does a page that asks another host for
 # anything. Pages of before would hide what is gone.

@@ -19,9 +19,9 @@ NAVIGATION = {
     "Run on a cluster": ["docs/cluster", "docs/distributed", "docs/open_lm"],
     "How it works": [
         *("docs/laws", "docs/uncertainty", "docs/tournament", "docs/trunks", "docs/evidence"),
-        *("docs/search", "docs/speed", "docs/export"),
+        *("docs/search", "docs/speed", "docs/export", "docs/reliability"),
     ],
-    "Reference": ["config/README", "docs/results", "CONTRIBUTING", "CHANGELOG"],
+    "Reference": ["config/README", "docs/results", "CONTRIBUTING", "docs/releasing", "CHANGELOG"],
 }
 
 project = "scalebed"

@@ -185,7 +185,7 @@ class Project:
             source = REPOSITORY / part
             ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
             if source.is_dir():
-                shutil.copytree(source, root / part, ignore=ignore)
+                shutil.copytree(source, root / part, ignore=ignore, symlinks=True)
             else:
                 shutil.copy(source, root / part)
         write_text(root / "text")

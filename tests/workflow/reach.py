@@ -40,6 +40,7 @@ FOR_PEOPLE = {
     "study/load": "reads study files, whose values are parameters of rules",
     "study/imported": "declares study files, whose values are parameters of rules",
     "study/hardware": "declares what jobs may ask for",
+    "study/folder": "writes folders for people",
     "study/reference": "writes documentation",
     "tables/reference": "writes documentation",
     "model/generate": "samples text for people",

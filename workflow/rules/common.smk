@@ -1,5 +1,7 @@
 """The study, path variables, and the input and parameter functions of all rules."""
 
+import os
+import sys
 from pathlib import Path
 
 from snakemake.logging import logger
@@ -22,9 +24,11 @@ from scalebed.core.trunk_files import list_states, states_of
 from scalebed.core.tracking import offer_tracking, untracked
 from scalebed.core.trunks import TRUNK, legs, leaves_at, state_path, trunk_of
 
-# A study comes from `--configfile`; without one it is the default study. There is no `configfile:`
-# directive, because Snakemake would merge the default study into any other.
-DEFAULT = Path(str(workflow.current_basedir)).parents[1] / "config" / "config.yaml"
+# A study comes from `--configfile`; without one it is that beside the Snakefile of the run, or the
+# default study. There is no `configfile:` directive, because Snakemake would merge it into any other.
+BESIDE = Path(workflow.basedir) / "config" / "config.yaml"
+SHIPPED = Path(str(workflow.current_basedir)).parents[1] / "config" / "config.yaml"
+DEFAULT = BESIDE if BESIDE.is_file() else SHIPPED
 # Where the published testbed lies is a matter of the machine and not of the study.
 TESTBED = config.pop("testbed", None)
 # So is what jobs may ask for.
@@ -55,7 +59,13 @@ CELLS = (
     if IMPORTED
     else {cell.path: rule_params.cell(STUDY, cell) for cell in STUDY.cells()}
 )
-if not (IMPORTED or workflow.deployment_settings.deployment_method):
+DEPLOYED = workflow.deployment_settings.deployment_method
+if not DEPLOYED:
+    # Jobs say `python`; the one of Snakemake has the package, whatever else is on the path.
+    os.environ["PATH"] = os.pathsep.join(
+        (str(Path(sys.executable).parent), os.environ["PATH"])
+    )
+if not (IMPORTED or DEPLOYED):
     require_for(CELLS, Path("results/cells"))
 # Recipes whose cells are taken from checkpoints, and all others. Snakemake fills path variables in
 # after constraints, so rules that constrain a recipe spell the path of a cell out.

@@ -1,6 +1,7 @@
 """The command line: ``scalebed VERB``; a verb is a file beside this one or an entry of `RULES`."""
 
 import argparse
+import gc
 import logging
 import os
 import sys
@@ -23,6 +24,7 @@ PEOPLE = {
     "watch": "curve.csv --seal 7b.json --source default",
     "judge": "7b.json --loss 2.233",
     "ledger": "seals",
+    "init": "mine",
     "plan": "--study config/config.yaml",
     "verify": "default",
     "show-predictions": "--database results/studies/default/study.duckdb",
@@ -36,6 +38,7 @@ PEOPLE = {
 """What people type, with an example each, in the order of help."""
 CONTRIBUTORS = {"write-schema": "--check"}
 """The same for who works on scalebed itself."""
+_GARBAGE = 100_000
 
 
 class Command(Protocol):
@@ -106,6 +109,9 @@ def main(argv: list[str] | None = None) -> int:
     known = _parser().parse_args(argv)
     verb, *words = known.words
     _log(logging.DEBUG if known.verbose else logging.INFO)
+    if verb in PEOPLE:
+        # What imports make lives on; to search it for garbage again and again is a tenth of a fit.
+        gc.set_threshold(_GARBAGE)
     chosen = command(verb)
     parser = argparse.ArgumentParser(prog=f"scalebed {verb}", description=chosen.__doc__)
     chosen.arguments(parser)

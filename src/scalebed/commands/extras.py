@@ -10,7 +10,10 @@ EXTRAS: Final = {
         "zstandard",
     ),
     "eval": ("lm_eval",),
-    "workflow": ("altair", "jinja2", "markupsafe", "snakemake", "statsmodels", "vl_convert"),
+    "workflow": (
+        *("altair", "duckdb", "jinja2", "markupsafe", "snakemake", "statsmodels"),
+        "vl_convert",
+    ),
 }
 """Modules that come with each extra of the package."""
 

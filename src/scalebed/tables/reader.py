@@ -6,7 +6,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import duckdb
 import pandas as pd
 
 from scalebed.core.digests import intact
@@ -31,6 +30,9 @@ class StudyDatabase:
     """
 
     def __init__(self, path: str | Path) -> None:
+        # Who reads tables of runs only need not have it.
+        import duckdb
+
         self.path = Path(path)
         if not self.path.is_file():
             raise ScalebedError(f"there is no database {path}; run `scalebed gather-study` first")
