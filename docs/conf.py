@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # the tests read the names of the pages where Sphinx is not i
     from sphinx.application import Sphinx
 
 NAVIGATION = {
-    "Start": ["Overview <self>", "docs/corpora", "docs/tasks", "docs/reruns"],
+    "Start": ["Overview <self>", "docs/install", "docs/corpora", "docs/tasks", "docs/reruns"],
     "Plan and decide": ["docs/decide", "docs/suggest", "docs/isoflop", "docs/watch"],
     "Bring your runs": ["docs/fit", "docs/tables", "docs/import", "docs/tracking"],
     "Run on a cluster": ["docs/cluster", "docs/distributed", "docs/open_lm"],
