@@ -25,7 +25,7 @@ CODE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)|^\[[^\]]+\]: *(\S+)|<(https?:[^>\s]+)>", re.MULTILINE)
 FOLDERS = {folder.as_posix() for name in TRACKED for folder in Path(name).parents}
 ROOMS = {name.split("/")[2] for name in TRACKED if name.startswith("src/scalebed/")}
-# Looks like a file of ours and is none: it is made by a run or a user, or another repository has it.
+# Looks like a file of ours and is none: a run or a user makes it, or another repository has it.
 ELSEWHERE = re.compile(
     r"results/|state/|logs/|site/|studies/$|\.snakemake/|mine\.yaml$|\.\./shared/open_lm$"
     r"|src/scripts/paper/data/ladder-runs$|(search|tables|fits)/[\w.]+\.(parquet|yaml)$"
