@@ -4,11 +4,9 @@ Around our decoder as transformers sees it, and around the folder that it is exp
 """
 
 import functools
-import http.server
 import json
 import re
 import shutil
-import threading
 from pathlib import Path
 
 import pytest
@@ -24,6 +22,7 @@ from hflm import hflm
 from lm_eval.api.instance import Instance
 from lm_eval.evaluator import evaluate
 from lm_eval.models.huggingface import HFLM
+from served_hub import served_hub
 from training_cells import make_params
 
 from scalebed.commands.cli import main
@@ -214,61 +213,17 @@ def test_what_cannot_be_exported_is_one_sentence(word, said, results, tmp_path, 
     assert sorted(path.name for path in tmp_path.iterdir()) in (["cell"], ["cell", "to"])
 
 
-class Hub(http.server.BaseHTTPRequestHandler):
-    """As much of a hub as an upload asks of one."""
-
-    protocol_version = "HTTP/1.1"
-    asked: list[tuple[str, bytes]]
-
-    def answer(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.asked.append((f"{self.command} {self.path}", body))
-        route = self.path.partition("?")[0]
-        files = json.loads(body).get("files", []) if route.endswith("/preupload/main") else []
-        modes = [{"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in files]
-        found = {
-            "/api/whoami-v2": {"name": "me", "type": "user", "orgs": []},
-            "/api/repos/create": {"url": "https://huggingface.co/me/m", "id": "me/m"},
-            "/api/validate-yaml": {"errors": [], "warnings": []},
-            "/api/models/me/m/preupload/main": {"files": modes},
-            "/api/models/me/m/commit/main": {
-                "success": True,
-                "commitOid": "0" * 40,
-                "commitUrl": "https://huggingface.co/me/m/commit/1",
-                "hookOutput": "",
-            },
-            "/api/models/me/m/revision/main": {"id": "me/m", "sha": "0" * 40, "siblings": []},
-            "/api/models/me/m": {"id": "me/m", "sha": "0" * 40, "siblings": []},
-        }.get(route)
-        text = json.dumps(found or {"error": route}).encode()
-        self.send_response(404 if found is None else 200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    do_GET = do_POST = do_HEAD = answer  # noqa: N815
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def hub(monkeypatch):
     """Serve a hub to huggingface_hub; return what it is asked."""
-    asked: list[tuple[str, bytes]] = []
-    handler = type("Asked", (Hub,), {"asked": asked})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_address[1]}"
     import huggingface_hub
 
-    api = functools.partial(huggingface_hub.HfApi, endpoint=address, token="hf_x")
-    monkeypatch.setattr("huggingface_hub.HfApi", api)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    yield asked
-    server.shutdown()
-    server.server_close()
+    asked: list[tuple[str, bytes]] = []
+    with served_hub(asked) as address:
+        api = functools.partial(huggingface_hub.HfApi, endpoint=address, token="hf_x")
+        monkeypatch.setattr("huggingface_hub.HfApi", api)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        yield asked
 
 
 def test_an_exported_cell_is_pushed_in_one_commit(hub, results, tmp_path, capsys):
