@@ -23,7 +23,7 @@ from scalebed.report.write import write_report
 from scalebed.study.figures import FIGURES, usual_figures
 from scalebed.tables.reader import StudyDatabase
 
-PARAMS = {"study": "invented", "title": "Tests <b>& more"}
+PARAMS = records.REPORT
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +38,8 @@ def study(database):
 
 
 @pytest.fixture(scope="module")
-def page(database):
-    out = database.with_name("report.html")
-    write_report(PARAMS, database, out)
-    return out.read_text(encoding="utf-8")
+def page(tmp_path_factory):
+    return records.shared_report(tmp_path_factory).read_text(encoding="utf-8")
 
 
 def small_pictures():
