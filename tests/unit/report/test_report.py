@@ -411,7 +411,9 @@ def test_odd_studies_get_a_page(tmp_path, kind):
         "targets not measured": "no target has both a prediction and a measurement",
     }
     assert told[kind] in text
-    assert ("Mean task error" in text) == (kind not in ("no targets", "no tasks", "all failed"))
+    assert ("Mean task error</th>" in page) == (
+        kind not in ("no targets", "no tasks", "all failed")
+    )
     with StudyDatabase(database) as study:
         assert ("encyclopedia" in predictions_text(study)) == (kind != "no targets")
 

@@ -45,7 +45,10 @@ FIGURE_SCALES = """() => Object.fromEntries([...document.querySelectorAll(".plot
     const drawn = plot.querySelector(".live svg, .live canvas");
     const shown = drawn.getBoundingClientRect();
     const whole = drawn.viewBox?.baseVal.width ?? drawn.width / window.devicePixelRatio;
-    const marks = drawn.querySelectorAll("path, text").length;
+    // Of a canvas the pixels that are not white, in hundreds.
+    const pixels = () => drawn.getContext("2d").getImageData(0, 0, drawn.width, drawn.height).data
+        .reduce((sum, value, at) => sum + (at % 4 === 0 && value < 250), 0) / 100;
+    const marks = drawn.matches("svg") ? drawn.querySelectorAll("path, text").length : pixels();
     const label = drawn.getAttribute("aria-label");
     return [plot.dataset.figure,
         [shown.width / whole, shown.right - plot.getBoundingClientRect().right, marks, label]];
