@@ -12,18 +12,33 @@ from markupsafe import escape
 MANY = 4
 """Columns up to this many stay a table on a narrow screen."""
 
+LONG = 20
+"""Letters of a word from which on it may be broken, so that it does not push others out."""
+
 _TABLE = re.compile(r"<table\b([^>]*)>(.*?)</table>", re.DOTALL)
 _HEAD = re.compile(r"<thead>(.*?)</thead>", re.DOTALL)
 _ROW = re.compile(r"<tr\b[^>]*>.*?</tr>", re.DOTALL)
 _HEADING = re.compile(r"<th\b([^>]*)>(.*?)</th>", re.DOTALL)
 _CELL = re.compile(r"<td\b([^>]*)>")
 _SPAN = re.compile(r'colspan="(\d+)"')
+_LONG = re.compile(rf"(?<=>)[^<>]*[^\s<>]{{{LONG + 1},}}[^<>]*(?=<)")
+_WORD = re.compile(rf"[^\s<>]{{{LONG + 1},}}")
+_PIECE = re.compile(r"(?:&[^;\s]+;|[^&]){1,12}")
 _TAG = re.compile(r"<[^>]+>")
 
 
 def readable(page: str) -> str:
     """Return a page whose tables have scopes, names of columns, and a class by their width."""
     return _TABLE.sub(_table, page)
+
+
+def breakable(markup: str) -> str:
+    """Return markup in which long words may be broken."""
+
+    def broken(word: re.Match[str]) -> str:
+        return "<wbr>".join(_PIECE.findall(word.group()))
+
+    return _LONG.sub(lambda text: _WORD.sub(broken, text.group()), markup)
 
 
 def _table(found: re.Match[str]) -> str:
@@ -33,6 +48,7 @@ def _table(found: re.Match[str]) -> str:
         return found.group()
     columns = _columns(head.group(1))
     body = _ROW.sub(lambda row: _row(row.group(), columns), inner[head.end() :])
+    body = breakable(body)
     heading = _HEADING.sub(_heading, head.group())
     kind = "cards" if len(columns) > MANY else "plain"
     if 'class="' in attributes:

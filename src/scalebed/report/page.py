@@ -135,7 +135,10 @@ def trust(numbers: str | None, evidence: str | None) -> str:
         return said
     first = evidence.split("loss law ")[-1].split(":")[0]
     far = next((part for part in evidence.split("; ") if "the largest compute" in part), "")
-    return f"{said}; {first}{', ' + far.split(' the largest')[0] + ' C' if far else ''}"
+    if not far:
+        return f"{said}; {first}"
+    reach = far.split("the largest")[0].replace(" ", "\u00a0")
+    return f"{said}; {first}, {reach}C"
 
 
 def interval_bar(row: dict[str, Any], reach: float) -> Markup:

@@ -184,6 +184,9 @@ def test_every_cell_of_a_table_knows_its_heading():
     assert readable(f"<table><thead><tr>{wide}</tr></thead></table>").startswith(
         '<table class="cards">'
     )
+    name = "a_training_set&amp;more"
+    told = readable(f"<table><thead><tr><th>x</th></tr></thead><tr><td>{name}</td></tr></table>")
+    assert "a_training_s<wbr>et&amp;more</td>" in told
     assert readable("<table><tr><td>1</td></tr></table>") == "<table><tr><td>1</td></tr></table>"
 
 

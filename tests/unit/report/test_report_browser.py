@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 import study_records as records
 
-from scalebed.report.labels import readable
+from scalebed.report.labels import breakable, readable
 from scalebed.study.figures import FIGURES
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -90,6 +90,7 @@ def wide(report, tmp_path_factory):
     head, main, body = body.partition("<main")
     body = re.sub(r">([^<>]*)<", lambda text: text.group().replace("encyclopedia", LONG), body)
     assert end and main and LONG in body
+    body = breakable(body)
     out = tmp_path_factory.mktemp("wide") / "report.html"
     out.write_text(head + main + body + added + rest, encoding="utf-8")
     return out
