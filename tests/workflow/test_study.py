@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import duckdb
@@ -27,6 +28,10 @@ def test_the_study_ends_in_a_report_and_a_database(finished: Project) -> None:
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "A study small enough for a test" in page
     assert "https://" not in page.replace("https://arxiv.org", "").split("<script", 1)[0]
+    links = re.findall(r'<a href="(\.\./[^"]*)">(\w+)</a>', page)
+    # Every cell leads to its record and to the log of its training.
+    assert Counter(word for _, word in links) == {"record": 12, "log": 12}
+    assert all((folder / link).is_file() for link, _ in links)
     with duckdb.connect(str(folder / "study.duckdb"), read_only=True) as database:
         count = database.execute("select count(*) from cells where status = 'done'").fetchone()
         assert count == (12,)

@@ -125,6 +125,26 @@ def reach(rows: Sequence[dict[str, Any] | None]) -> float:
     return max([*ends, 1e-3])
 
 
+def verdicts(found: Iterable[Target]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return what predictions say of themselves, each statement once, with its predictions."""
+    said: dict[str, list[dict[str, Any]]] = {}
+    for target in found:
+        for row in (target.loss, target.error):
+            if row and row["verdict"]:
+                said.setdefault(row["verdict"], []).append(row)
+    return list(said.items())
+
+
+def whole(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return of the held-out cells one row a response: over all data sets, wherever they lie."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        if row["domain"] == "all":
+            # The row of all data sets together comes last.
+            found[row["kind"], row["response"]] = row
+    return list(found.values())
+
+
 def both_stages(found: Iterable[Target]) -> list[dict[str, Any]]:
     """Return the targets whose error can be judged with predicted and with measured loss.
 

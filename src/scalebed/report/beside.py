@@ -5,8 +5,8 @@ from typing import Any
 from scalebed.tables.reader import StudyDatabase
 
 _ROWS = """
-SELECT c.dataset, c.size, c.ratio, c.seed, o.kind, o.response, o.law, o.measured, o.predicted,
-       o.lower, o.upper, o.level, o.covered, o.relative_error, o.role,
+SELECT c.cell, c.dataset, c.size, c.ratio, c.seed, o.kind, o.response, o.law, o.measured,
+       o.predicted, o.lower, o.upper, o.level, o.covered, o.relative_error, o.role,
        p.relative_error AS usual_error, p.covered AS usual_covered
 FROM beside_predictions AS o JOIN cells AS c USING (cell)
 LEFT JOIN predictions AS p

@@ -14,10 +14,12 @@ def sections(study: StudyDatabase) -> list[dict[str, Any]]:
 
 def _section(name: str, study: StudyDatabase) -> dict[str, Any]:
     module = import_module(f"scalebed.checks.{name}.section")
+    rows = module.rows(study)
     return {
         "anchor": module.ANCHOR,
         "link": module.LINK,
         "template": f"checks/{name}/{module.TEMPLATE}",
-        "rows": module.rows(study),
+        "rows": rows,
+        "said": module.said(rows) if rows else "",
         "first": getattr(module, "FIRST", False),
     }

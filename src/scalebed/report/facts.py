@@ -3,7 +3,7 @@
 import itertools
 from typing import Any
 
-from scalebed.report.numbers import count, duration, plural, scientific
+from scalebed.report.numbers import count, duration, plural, scientific, significant
 from scalebed.tables.reader import StudyDatabase
 from scalebed.tables.trunks import spent, trunk_ends
 
@@ -80,6 +80,36 @@ def _computed(dataset: str, cells: list[dict[str, Any]]) -> dict[str, Any]:
     row["saved"] = row["target_flops"] - row["fit_flops"]
     row["ratio"] = row["target_flops"] / row["fit_flops"] if row["fit_flops"] else None
     return row
+
+
+_BEST_OF_LAW = """
+SELECT f.dataset, p.value AS best FROM fit_parameters p JOIN fits f USING (fit)
+WHERE p.parameter = 'M_star' AND f.kind = 'loss' AND f.response = $yardstick AND p.value > 0
+ORDER BY f.dataset
+"""
+_BEST_OF_RUN = """
+SELECT dataset, tokens / params AS best FROM decisions
+WHERE choice = 'optimum' AND params > 0 AND abs(times_largest / 10 - 1) < 0.01 ORDER BY dataset
+"""
+
+
+def costs(study: StudyDatabase) -> dict[str, Any]:
+    """Return the compute of all data sets together, and M* = D/N of the best run of each.
+
+    M* is a number of the law where the law has one, else that of the best run at ten times the
+    compute of the largest fitted one.
+    """
+    rows = compute(study)
+    fit, target = (sum(row[name] for row in rows) for name in ("fit_flops", "target_flops"))
+    by_law = study.rows(_BEST_OF_LAW, {"yardstick": study.yardstick})
+    best = by_law or study.rows(_BEST_OF_RUN)
+    return {
+        "fit": fit,
+        "target": target,
+        "ratio": target / fit if fit and target else None,
+        "best": [(row["dataset"], significant(row["best"], 3)) for row in best],
+        "where": "" if by_law else " at ten times the largest fitted compute",
+    }
 
 
 def sizes(study: StudyDatabase) -> list[dict[str, Any]]:

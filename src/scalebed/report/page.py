@@ -1,7 +1,5 @@
 """The report as one HTML page that needs no network."""
 
-import base64
-import json
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -9,15 +7,17 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from scalebed.core.files import read_text, write_text
-from scalebed.report import answer, facts, numbers, published, search
+from scalebed.core.files import write_text
+from scalebed.report import answer, facts, numbers, places, published, search
 from scalebed.report.beside import beside
 from scalebed.report.cautions import Evidence, cautions, cell_label
 from scalebed.report.cells import cell_frame, records, rises, spearman
 from scalebed.report.checked import sections
-from scalebed.report.figures.javascript import SCRIPT
+from scalebed.report.embed import page_parts
 from scalebed.report.formulas import fitted, raised
 from scalebed.report.judged import judged
+from scalebed.report.labels import readable
+from scalebed.report.methods import methods
 from scalebed.report.pooled import pooled
 from scalebed.study.figures import SEARCH_FIGURES, usual_figures
 from scalebed.tables.reader import StudyDatabase
@@ -55,20 +55,16 @@ def write_report(
             name, context = "search.html.j2", _search_context(params, study, figures)
         else:
             name, context = "report.html.j2", page_context(params, study, figures, explored)
-    write_text(out, _environment().get_template(name).render(context))
+            context["places"] = places.places(context["cells"], database, out)
+    write_text(out, readable(_environment().get_template(name).render(context)))
 
 
 def _search_context(params: dict[str, Any], study: StudyDatabase, drawn: Path) -> dict[str, Any]:
     """Return everything the template of a search shows."""
     return search.page_context(study) | {
         "title": params.get("title") or study.facts().get("title", "search"),
-        "figures": _figures(params.get("figures") or usual_figures(SEARCH_FIGURES), drawn),
-        "javascript": _script(drawn),
+        **page_parts(params.get("figures") or usual_figures(SEARCH_FIGURES), drawn),
     }
-
-
-def _script(drawn: Path) -> Markup:
-    return Markup(read_text(drawn / SCRIPT))
 
 
 def page_context(
@@ -82,6 +78,7 @@ def page_context(
     held_out = answer.held_out(study)
     losses, errors = [t.loss for t in targets], [t.error for t in targets]
     found, compared = rises(cells)
+    rows = records(cells)
     return {
         "title": params.get("title") or known.get("title") or params.get("study", "study"),
         "study": known.get("study", ""),
@@ -93,9 +90,11 @@ def page_context(
             if item
         ],
         "reach": {"loss": answer.reach(losses), "error": answer.reach(errors)},
-        "methods": _methods(targets),
+        "methods": methods(targets),
+        "verdicts": answer.verdicts(targets),
         "stages": answer.both_stages(targets),
         "held_out": held_out,
+        "held_out_said": answer.whole(held_out),
         "others": answer.other_responses(study),
         "fits": fits,
         "other_fits": other_fits,
@@ -111,6 +110,7 @@ def page_context(
             str(name): spearman(group) for name, group in cells.groupby("dataset")
         },
         "compute": facts.compute(study),
+        "costs": facts.costs(study),
         "sizes": facts.sizes(study),
         "data": facts.data(study),
         "corpora": facts.corpora(known),
@@ -119,45 +119,11 @@ def page_context(
         "search": published.search(study, explored / "search_laws.parquet"),
         "lints": published.lints(study),
         "tasks": published.tasks(study),
-        "cells": records(cells),
-        "figures": _figures(params.get("figures") or usual_figures(), drawn),
-        "javascript": _script(drawn),
+        "cells": rows,
+        "names": places.run_names(study),
+        "anchors": places.anchors(rows[:MOST_ROWS]),
+        **page_parts(params.get("figures") or usual_figures(), drawn),
     }
-
-
-def _methods(targets: list[answer.Target]) -> list[tuple[str, str]]:
-    """Return what each interval contains, the targets with the same method together."""
-    found: dict[str, list[str]] = {}
-    for target in targets:
-        for row in (target.loss, target.error):
-            if row and row["method"]:
-                label = f"{row['dataset']}, {row['kind']}"
-                labels = found.setdefault(row["method"], [])
-                if label not in labels:
-                    labels.append(label)
-    return [("; ".join(labels), method) for method, labels in found.items()]
-
-
-def _figures(chosen: dict[str, dict[str, Any]], drawn: Path) -> list[dict[str, Any]]:
-    figures = []
-    for name, entry in chosen.items():
-        text, svg = (read_text(drawn / f"{name}.{kind}") for kind in ("json", "svg"))
-        spec = json.loads(text)
-        words = spec.pop("usermeta")
-        text = json.dumps(spec, separators=(",", ":"), ensure_ascii=False)
-        still = base64.b64encode(svg.encode()).decode()
-        # An end tag inside a script element would close it.
-        text = text.replace("</", "<\\/")
-        figures.append(
-            {
-                "name": name,
-                "title": entry["title"] or words["title"],
-                "caption": words["caption"],
-                "spec": Markup(text),
-                "still": f"data:image/svg+xml;base64,{still}",
-            }
-        )
-    return figures
 
 
 def trust(numbers: str | None, evidence: str | None) -> str:
@@ -169,7 +135,10 @@ def trust(numbers: str | None, evidence: str | None) -> str:
         return said
     first = evidence.split("loss law ")[-1].split(":")[0]
     far = next((part for part in evidence.split("; ") if "the largest compute" in part), "")
-    return f"{said}; {first}{', ' + far.split(' the largest')[0] + ' C' if far else ''}"
+    if not far:
+        return f"{said}; {first}"
+    reach = far.split("the largest")[0].replace(" ", "\u00a0")
+    return f"{said}; {first}, {reach}C"
 
 
 def interval_bar(row: dict[str, Any], reach: float) -> Markup:
@@ -197,10 +166,19 @@ def interval_bar(row: dict[str, Any], reach: float) -> Markup:
     if row["measured"] is not None:
         state = "miss" if row["covered"] is False else "hit"
         parts.append(f'<circle class="{state}" cx="{x(row["measured"]):.1f}" cy="{y}" r="4"/>')
-    label = "interval, prediction (tick) and measurement (dot)"
     return Markup(
-        f'<svg class="bar" role="img" aria-label="{label}" width="{_BAR_WIDTH}" '
+        f'<svg class="bar" role="img" aria-label="{_bar_label(row)}" width="{_BAR_WIDTH}" '
         f'height="{_BAR_HEIGHT}" viewBox="0 0 {_BAR_WIDTH} {_BAR_HEIGHT}">{"".join(parts)}</svg>'
+    )
+
+
+def _bar_label(row: dict[str, Any]) -> str:
+    """Say what a drawing shows to those who do not see it."""
+    names = {"lower": "interval from", "upper": "to", "measured": "measured at"}
+    return ", ".join(
+        f"{name} {numbers.percent(row[end] / row['predicted'] - 1, 1, signed=True)}"
+        for end, name in names.items()
+        if row[end] is not None
     )
 
 
@@ -223,13 +201,14 @@ def _environment() -> jinja2.Environment:
         "fixed",
         "significant",
         "scientific",
-        "percent",
         "times",
         "duration",
         "count",
         "grouped",
     ):
         environment.filters[name] = getattr(numbers, name)
+    # On the page a number and its sign stay together.
+    environment.filters["percent"] = lambda *given: numbers.percent(*given).replace(" ", "\u00a0")
     environment.filters["raised"] = raised
     environment.globals.update(
         plural=numbers.plural,

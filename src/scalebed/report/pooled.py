@@ -5,8 +5,8 @@ from typing import Any
 from scalebed.tables.reader import StudyDatabase
 
 _TARGETS = """
-SELECT c.dataset, c.size, c.ratio, c.seed, o.measured, o.predicted AS pooled, o.lower, o.upper,
-       o.level, o.covered, o.relative_error AS pooled_error, p.predicted AS separate,
+SELECT c.cell, c.dataset, c.size, c.ratio, c.seed, o.measured, o.predicted AS pooled, o.lower,
+       o.upper, o.level, o.covered, o.relative_error AS pooled_error, p.predicted AS separate,
        p.relative_error AS separate_error
 FROM pooled_predictions AS o JOIN cells AS c USING (cell)
 LEFT JOIN {beside}predictions AS p

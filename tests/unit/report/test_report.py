@@ -1,5 +1,7 @@
 """The report: its numbers, its cautions, its formulas, and that it stands alone."""
 
+import base64
+import hashlib
 import json
 import re
 
@@ -11,13 +13,17 @@ from scalebed.commands.cli import main
 from scalebed.laws import NAMES, get_law
 from scalebed.report import answer, cautions, numbers
 from scalebed.report.cells import cell_frame, rises, spearman
+from scalebed.report.embed import unpacked
 from scalebed.report.formulas import fitted, formula_html
+from scalebed.report.labels import readable
+from scalebed.report.methods import methods
+from scalebed.report.places import places
 from scalebed.report.text import _verdicts, predictions_text
 from scalebed.report.write import write_report
 from scalebed.study.figures import FIGURES, usual_figures
 from scalebed.tables.reader import StudyDatabase
 
-PARAMS = {"study": "invented", "title": "Tests <b>& more"}
+PARAMS = records.REPORT
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +38,8 @@ def study(database):
 
 
 @pytest.fixture(scope="module")
-def page(database):
-    out = database.with_name("report.html")
-    write_report(PARAMS, database, out)
-    return out.read_text(encoding="utf-8")
+def page(tmp_path_factory):
+    return records.shared_report(tmp_path_factory).read_text(encoding="utf-8")
 
 
 def small_pictures():
@@ -56,6 +60,12 @@ def titles(study):
     return {caution.title: caution for caution in cautions.cautions(evidence(study))}
 
 
+def embedded(page, name):
+    """Return what a page holds packed under a name."""
+    (found,) = re.findall(rf'<script type="application/gzip" id="{name}">(.*?)</script>', page)
+    return unpacked(found)
+
+
 def visible(page):
     """Return the text of a page without scripts, styles and tags."""
     text = re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL)
@@ -65,19 +75,27 @@ def visible(page):
 def test_the_page_stands_alone(page):
     assert page.lstrip().startswith("<!DOCTYPE html>")
     body = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
-    targets = re.findall(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"([^\"]*)", body)
-    assert len(targets) == len(FIGURES)
-    assert all(target.startswith("data:image/svg+xml") for target in targets)
+    assert not re.findall(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"([^\"]*)", body)
     assert "@import" not in page.partition("<script")[0]
-    assert page.count("window.vegaEmbed") >= 1
+    assert "window.vegaEmbed" in embedded(page, "vega")
     assert page.rstrip().endswith("</html>")
+
+
+def test_only_the_scripts_of_the_page_may_run(page):
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.replace("&#39;", "'").split(";"))
+    (own,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    sums = [hashlib.sha256(text.encode()).digest() for text in (own, embedded(page, "vega"))]
+    named = [f"'sha256-{base64.b64encode(value).decode()}'" for value in sums]
+    assert rules["script-src"].split() == named
+    assert rules["default-src"] == "'none'"
 
 
 def test_the_page_embeds_each_figure_as_picture_and_specification(page):
     for name in ("loss_vs_compute", "training_curves"):
-        found = re.search(rf'id="spec-{name}">(.*?)</script>', page, re.DOTALL)
-        assert json.loads(found.group(1))["datasets"]
-    assert page.count("data:image/svg+xml;base64,") == len(FIGURES)
+        assert json.loads(embedded(page, f"spec-{name}"))["datasets"]
+        assert embedded(page, f"still-{name}").startswith("<svg")
+    assert re.findall(r'<figure id="figure-(\w+)">', page) == list(FIGURES)
 
 
 def test_titles_are_escaped(page):
@@ -90,9 +108,27 @@ def test_the_first_section_shows_the_numbers_of_the_database(study, page):
         if row["response"] in (records.YARDSTICK, "average"):
             for name in ("predicted", "measured", "lower", "upper"):
                 assert f"{row[name]:.3f}" in first
-            assert row["method"] in first
     assert "no prediction" in first
     assert "90 % interval" in first
+
+
+def test_what_intervals_contain_is_said_once_and_whole(study, page):
+    told = methods(answer.targets(study))
+    given = {
+        row["method"]
+        for target in answer.targets(study)
+        for row in (target.loss, target.error)
+        if row and row["method"]
+    }
+    # Every description can be read word by word, and like ones stand together.
+    rebuilt = {method.text(index) for method in told for index in range(len(method.labels))}
+    assert rebuilt == given
+    assert len(told) < len(given)
+    text = visible(page)
+    for method in told:
+        for piece in method.pieces:
+            for variant in piece:
+                assert re.sub(r"\s+", " ", variant.strip()) in text
 
 
 def test_the_pooled_fit_stands_beside_the_separate_ones(study, page):
@@ -118,8 +154,8 @@ def test_the_checks_have_their_tables(study, page):
         "AND scheme = 'other data sets' AND response = $yardstick",
         {"yardstick": records.YARDSTICK},
     )
-    covered = f"{numbers.percent(row['coverage'], 0)} covered of {row['cells']} runs"
-    assert covered in text
+    said = numbers.percent(row["coverage"], 0)
+    assert f"{said} of {row['cells']} runs of {records.YARDSTICK} (other data sets)" in text
 
 
 def test_cells_that_decide_a_fit_are_named(study, page):
@@ -127,6 +163,55 @@ def test_cells_that_decide_a_fit_are_named(study, page):
     main = [row for row in fitted(study)[0] if row["decisive"]]
     assert {row["fit"] for row in main} <= {row["fit"] for row in decided}
     assert ("It rests on" in visible(page)) == bool(main)
+
+
+def test_every_cell_of_a_table_knows_its_heading():
+    head = (
+        '<thead><tr><th></th><th class="group" colspan="2">Loss</th><th></th></tr>'
+        '<tr><th>Target</th><th class="n">measured</th><th>rel. error</th><th></th></tr></thead>'
+    )
+    body = (
+        '<tr><td>x</td><td class="n">1</td><td>2</td><td></td></tr><tr><td colspan="4">y</td></tr>'
+    )
+    table = readable(f'<table class="answer">{head}<tbody>{body}</tbody></table>')
+    assert '<th scope="colgroup" class="group" colspan="2">Loss</th>' in table
+    assert '<th scope="col" class="n">measured</th>' in table
+    assert table.startswith('<table class="plain answer">')
+    row = '<td data-label="Target">x</td><td class="n" data-label="Loss measured">1</td>'
+    assert f'{row}<td data-label="Loss rel. error">2</td><td></td>' in table
+    assert '<td colspan="4">y</td>' in table
+    wide = "".join(f"<th>{name}</th>" for name in "abcde")
+    assert readable(f"<table><thead><tr>{wide}</tr></thead></table>").startswith(
+        '<table class="cards">'
+    )
+    name = "a_training_set&amp;more"
+    told = readable(f"<table><thead><tr><th>x</th></tr></thead><tr><td>{name}</td></tr></table>")
+    assert "a_training_s<wbr>et&amp;more</td>" in told
+    assert readable("<table><tr><td>1</td></tr></table>") == "<table><tr><td>1</td></tr></table>"
+
+
+def test_the_name_of_a_cell_leads_to_its_row_record_and_log(tmp_path, study, page):
+    anchors = dict(re.findall(r'<tr id="(cell-\d+)" title="([^"]*)"', page))
+    assert set(anchors.values()) == {row["cell"] for row in study.rows("FROM cells")}
+    links = set(re.findall(r'href="#(cell-\d+)"', page))
+    targets = {row["cell"] for row in study.rows("FROM cells WHERE target")}
+    assert targets <= {anchors[link] for link in links}
+    folder = tmp_path / "results/studies/one"
+    cells = [{"cell": "dataset=a/size=1m"}, {"cell": "dataset=a/size=2m"}]
+    for file in (
+        "results/cells/dataset=a/size=1m/metrics.json",
+        "logs/train_cell/dataset=a/size=1m.log",
+    ):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).touch()
+    found = places(cells, folder / "study.duckdb", folder / "report.html")
+    assert found == {
+        "dataset=a/size=1m": [
+            ("record", "../../cells/dataset=a/size=1m/metrics.json"),
+            ("log", "../../../logs/train_cell/dataset=a/size=1m.log"),
+        ],
+        "dataset=a/size=2m": [],
+    }
 
 
 def test_tasks_that_cannot_be_predicted_are_marked(study, page):
@@ -319,6 +404,9 @@ def test_odd_studies_get_a_page(tmp_path, kind):
     write_report(PARAMS | small_pictures(), database, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     text = visible(page.partition('<section id="figures">')[0])
+    figures = re.findall(r'<figure id="figure-(\w+)">', page)
+    assert ("error_vs_loss" in figures) == (kind not in ("no tasks", "all failed"))
+    assert ("Not drawn: " in visible(page)) == (len(figures) < len(FIGURES))
     told = {
         "no targets": "This study names no targets",
         "no tasks": "inside",
@@ -326,7 +414,9 @@ def test_odd_studies_get_a_page(tmp_path, kind):
         "targets not measured": "no target has both a prediction and a measurement",
     }
     assert told[kind] in text
-    assert ("Mean task error" in text) == (kind not in ("no targets", "no tasks", "all failed"))
+    assert ("Mean task error</th>" in page) == (
+        kind not in ("no targets", "no tasks", "all failed")
+    )
     with StudyDatabase(database) as study:
         assert ("encyclopedia" in predictions_text(study)) == (kind != "no targets")
 

@@ -26,3 +26,22 @@ def rows(study: StudyDatabase) -> list[dict[str, Any]]:
         )
         group["rows"].append(row)
     return list(groups.values())
+
+
+def said(groups: list[dict[str, Any]]) -> str:
+    """Say what the study's own intervals covered, where most runs that exist were predicted."""
+    best: dict[str, dict[str, Any]] = {}
+    for group in groups:
+        for row in group["rows"]:
+            real = row["chosen"] and group["scheme"] != "simulation"
+            known = best.get(group["response"])
+            if real and (known is None or row["cells"] > known["cells"]):
+                best[group["response"]] = row
+    told = [
+        f"{100 * row['coverage']:.0f}\u00a0% of {row['cells']} runs of {name} ({row['scheme']})"
+        for name, row in best.items()
+    ]
+    level = f"{100 * groups[0]['level']:.0f}\u00a0%"
+    if not told:
+        return "No run that was not fitted is there to judge the study's own intervals by."
+    return f"The study's own {level} intervals held {', '.join(told)}."

@@ -37,6 +37,19 @@ def rows(study: StudyDatabase) -> list[dict[str, Any]]:
     return [entry for entry in found.values() if entry["choices"]]
 
 
+def said(rows: list[dict[str, Any]]) -> str:
+    """Say the best run of every data set."""
+    runs = []
+    for entry in rows:
+        for row in entry["choices"]:
+            if row["choice"] == "optimum":
+                params, tokens = amount_text(row["params"]), amount_text(row["tokens"])
+                best = row["tokens"] / row["params"]
+                runs.append(f"{row['dataset']} N {params}, D {tokens} (M* = {best:.3g})")
+    compute = f"With {_SHOWN:.0f} times the compute of the largest fitted run"
+    return f"{compute}: {'; '.join(runs)}." if runs else f"{compute} no run is known to be best."
+
+
 def _wrong(sizes: list[dict[str, Any]]) -> str:
     """Say which sizes cost little in most draws."""
     if not sizes:

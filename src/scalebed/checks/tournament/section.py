@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scalebed.checks.tournament.rows import BEST, EVEN
 from scalebed.tables.reader import StudyDatabase
 
 TEMPLATE = "section.html.j2"
@@ -17,3 +18,13 @@ ORDER BY kind DESC, response = 'average' DESC, response, family, split, own DESC
 def rows(study: StudyDatabase) -> list[dict[str, Any]]:
     """Return for every split the study's own law and the best one."""
     return study.rows(_QUERY)
+
+
+def said(rows: list[dict[str, Any]]) -> str:
+    """Say how often the study's own law is among the best, response by response."""
+    told = []
+    for response in dict.fromkeys(row["response"] for row in rows):
+        own = [row for row in rows if row["response"] == response and row["own"]]
+        good = sum(row["standing"] in (BEST, EVEN) for row in own)
+        told.append(f"{good} of {len(own)} extrapolations of {response}")
+    return f"The study's own law is the best or not established to be worse in {', '.join(told)}."

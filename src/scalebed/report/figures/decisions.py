@@ -38,7 +38,9 @@ def chart(study: StudyDatabase, style: Style) -> alt.TopLevelMixin:
 
 
 def _colour() -> alt.Color:
-    return alt.Color("dataset:N", scale=alt.Scale(range=list(CATEGORIES)), title="data set")
+    legend = alt.Legend(symbolOpacity=1)
+    scale = alt.Scale(range=list(CATEGORIES))
+    return alt.Color("dataset:N", scale=scale, title="data set", legend=legend)
 
 
 def _optimum(frame: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:

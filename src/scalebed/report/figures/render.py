@@ -128,7 +128,8 @@ def save(
 ) -> tuple[Path, Path, Path, Path]:
     """Write ``<prefix>.html``, ``.svg``, ``.png`` and, for the report, ``.json``: their paths.
 
-    The last one tells title and caption as well, so that the report need not ask the figure.
+    The last one tells title and caption as well, and of a figure without data why, so that the
+    report need not ask the figure.
     `script` is the file of `scalebed.report.figures.javascript.bundle_script`, if there is one.
     """
     spec = specification(figure, study, params, explored)
@@ -141,6 +142,7 @@ def save(
     write_text(svg, vector)
     with atomic_path(png) as temporary:
         temporary.write_bytes(vl_convert.svg_to_png(vector, scale=scale))
-    words = {"usermeta": {"title": figure.TITLE, "caption": figure.CAPTION}}
-    write_text(text, json.dumps(spec | words, separators=(",", ":"), ensure_ascii=False))
+    words = {"title": figure.TITLE, "caption": figure.CAPTION}
+    told = {"usermeta": spec.get("usermeta", {}) | words}
+    write_text(text, json.dumps(spec | told, separators=(",", ":"), ensure_ascii=False))
     return page, svg, png, text

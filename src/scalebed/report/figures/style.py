@@ -109,6 +109,7 @@ def theme() -> dict[str, Any]:
             "domainColor": "#9aa5b1",
             "tickColor": "#9aa5b1",
             "labelOverlap": True,
+            "labelSeparation": 4,
         },
         "legend": {
             "labelFontSize": 11,
@@ -124,12 +125,12 @@ def theme() -> dict[str, Any]:
 
 
 def message(text: str, title: str) -> alt.Chart:
-    """Return a chart that says why there is nothing to draw."""
+    """Return a chart that says why there is nothing to draw; the report leaves it out."""
     return (
         alt.Chart(alt.Data(values=[{"text": text}]))
         .mark_text(fontSize=14, color=MUTED)
         .encode(text="text:N")
-        .properties(width=500, height=120, title=title)
+        .properties(width=500, height=120, title=title, usermeta={"empty": text})
     )
 
 
