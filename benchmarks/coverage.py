@@ -4,6 +4,7 @@
     python benchmarks/coverage.py --case checkpoints --replicates 20
     python benchmarks/coverage.py --case testbed --interval posterior --workers 2
     python benchmarks/coverage.py --case trunks, --interval posterior
+    python benchmarks/coverage.py --case contrasts --replicates 60 --draws 1000
 
 Every table is written, read and fitted as a user's would be (the paper's cells as a study). Nominal
 coverage is 90 %. The published testbed and the public tables are left out where they are not.
@@ -27,7 +28,7 @@ from pathlib import Path
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.covered import simulated, testbed, trunk_errors, trunks, zoo
+from benchmarks.covered import contrasts, simulated, testbed, trunk_errors, trunks, zoo
 from benchmarks.covered.measure import WAYS, Part
 
 
@@ -38,6 +39,7 @@ def parts(args: argparse.Namespace) -> Iterator[Part]:
         *simulated.parts(ways, args.replicates, args.draws),
         *trunks.parts(ways, args.replicates, args.draws),
         *trunk_errors.parts(ways, args.replicates, args.draws),
+        *contrasts.parts(ways, args.replicates, args.draws),
     ]
     for name, room in (("testbed", testbed), ("zoo", zoo)):
         folder = getattr(args, name)
