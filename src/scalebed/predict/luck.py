@@ -80,6 +80,8 @@ class Together(NamedTuple):
     """Runs that are alike in several data sets, and how they deviate together."""
 
     sets: list[Cells]
+    rows: Index
+    """Which runs of each data set these are, (sets, n)."""
     correlation: Correlation
 
     def carried(self, values: Sequence[Array]) -> float:
@@ -151,7 +153,9 @@ def together(sets: Sequence[Cells | None]) -> Together | None:
     # What the fits take up of both is no sign of anything.
     taken = np.exp(np.mean([np.log(cells.leverage + 1e-12) for cells in found], axis=0))
     dof = float(np.sum(1 - taken))
-    return Together(found, Correlation.of(rest, dof)) if dof >= OWN_DOF - _ROUNDING else None
+    if dof < OWN_DOF - _ROUNDING:
+        return None
+    return Together(found, rows, Correlation.of(rest, dof))
 
 
 def _alike(sets: Sequence[Cells]) -> Index:

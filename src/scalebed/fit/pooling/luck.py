@@ -4,7 +4,7 @@ Same initial weights, same sizes: what such a run is off its law may be the same
 For S data sets whose deviations are all correlated by rho, with nu degrees of freedom and the
 sums of squares Q1 of their mean, S times, and Q2 about it, each data set scaled to its own scatter,
 
-    L(rho) ~ ((1 + (S-1) rho) (1-rho)^(S-1))^(-nu/2) (Q1/(1 + (S-1) rho) + Q2/(1-rho))^(-k/2)
+    L(rho) ~ ((1 + (S-1) rho) (1-rho)^(S-1))^((1-nu)/2) (Q1/(1 + (S-1) rho) + Q2/(1-rho))^(-k/2)
 
 with k = S nu - S + 1: for two data sets the density of the sample correlation to first order
 (Hotelling 1953), (1 - rho^2)^(nu/2) (1 - rho r)^(1/2 - nu).
@@ -55,7 +55,7 @@ class Correlation:
         along = count * float(middle @ middle)
         across = float(np.sum((scaled - middle) ** 2))
         one, other = 1 + (count - 1) * _AT, 1 - _AT
-        log = -0.5 * dof * (np.log(one) + (count - 1) * np.log(other))
+        log = 0.5 * (1 - dof) * (np.log(one) + (count - 1) * np.log(other))
         log -= 0.5 * (count * dof - count + 1) * np.log(along / one + across / other)
         prior = np.full(_AT.size, (1 - NONE) / (_AT.size - 1))
         prior[0] = NONE
