@@ -4,6 +4,8 @@
     python benchmarks/coverage.py --case checkpoints --replicates 20
     python benchmarks/coverage.py --case testbed --interval posterior --workers 2
     python benchmarks/coverage.py --case trunks, --interval posterior
+    python benchmarks/coverage.py --case contrasts --replicates 60 --draws 1000
+    python benchmarks/coverage.py --figure docs/images/coverage_width.svg --draws 500
 
 Every table is written, read and fitted as a user's would be (the paper's cells as a study). Nominal
 coverage is 90 %. The published testbed and the public tables are left out where they are not.
@@ -27,7 +29,7 @@ from pathlib import Path
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.covered import simulated, testbed, trunk_errors, trunks, zoo
+from benchmarks.covered import contrasts, simulated, testbed, trunk_errors, trunks, zoo
 from benchmarks.covered.measure import WAYS, Part
 
 
@@ -38,6 +40,7 @@ def parts(args: argparse.Namespace) -> Iterator[Part]:
         *simulated.parts(ways, args.replicates, args.draws),
         *trunks.parts(ways, args.replicates, args.draws),
         *trunk_errors.parts(ways, args.replicates, args.draws),
+        *contrasts.parts(ways, args.replicates, args.draws),
     ]
     for name, room in (("testbed", testbed), ("zoo", zoo)):
         folder = getattr(args, name)
@@ -54,6 +57,15 @@ def shared(name: str) -> Path:
     return Path(os.environ.get(f"SCALEBED_{name.upper()}", beside))
 
 
+def draw(args: argparse.Namespace) -> None:
+    """Draw coverage against width over the published testbed; print its numbers."""
+    from benchmarks.covered import traded
+
+    frame = traded.traded(args.testbed, args.kept, args.draws)
+    print(traded.summary(frame).to_string(index=False))
+    traded.chart(frame).save(args.figure)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -64,7 +76,12 @@ def main() -> None:
     parser.add_argument("--testbed", type=Path, default=shared("testbed"))
     parser.add_argument("--zoo", type=Path, default=shared("zoo"))
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--figure", type=Path, help="draw coverage against width, nothing else")
+    parser.add_argument("--kept", type=Path, default=Path("coverage_width.csv"))
     args = parser.parse_args()
+    if args.figure:
+        draw(args)
+        return
     with ProcessPoolExecutor(args.workers) as pool:
         asked = [(p, {key: pool.submit(job) for key, job in p.jobs.items()}) for p in parts(args)]
         for part, jobs in asked:

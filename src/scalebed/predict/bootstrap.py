@@ -1,5 +1,6 @@
 """Parametric bootstrap: in every draw values are drawn about the fitted law and it is refitted.
 
+What points of one run, design or trunk share is drawn once for all of them.
 The losses of the fit cells are drawn about their law with the lack-of-fit sigma. The same drawn
 losses are the points of the error law, whose errors are drawn about its curve, so the draws of both
 laws are joint. A cell of the error law alone is drawn about its measured loss: nothing says that
@@ -14,7 +15,7 @@ import numpy as np
 
 from scalebed.fit.refit import refit
 from scalebed.laws.forms.base import Array, Inputs
-from scalebed.predict.draws import scatter_factors
+from scalebed.predict.draws import scatter_factors, with_luck
 from scalebed.predict.scatter import normals, stream
 from scalebed.predict.stages import Drawn, Request, Stage, ahead, chained
 
@@ -39,6 +40,7 @@ def _losses(request: Request, scale: Array) -> Drawn:
     # Every run has its factor: an error law may be fitted to others than the loss law is.
     runs, fit, used = request.runs, request.fit, request.used
     noise = normals(request.seed, runs.cells, request.draws, "loss", request.response, "fit")
+    noise[:, used] = _together(request, noise[:, used])
     factors = scatter_factors(scale * noise)
     theta = _refit(request, request.measured.x, fit.fitted * factors[:, used])
     # They multiply measured losses, from which the drawn ones of the fit are a residual apart.
@@ -55,12 +57,18 @@ def _errors(request: Request, scale: Array, loss: Stage | None) -> Drawn:
     normal = normals(request.seed, cells, request.draws, "error", request.response, "fit")
     alone = np.sqrt(1 - request.shared) * scale
     noise = np.hypot(alone, request.measured.sampling) * normal
-    if request.shared and request.groups is not None:
-        named = tuple(str(group) for group in range(int(request.groups.max()) + 1))
-        common = normals(request.seed, named, request.draws, "error", request.response, "shared")
-        noise += np.sqrt(request.shared) * scale * common[:, request.groups]
+    noise += scale * _together(request, np.zeros(normal.shape))
     y = np.clip(law.predict(request.fit.theta, x) + noise, 0.0, 1.0)
     return Drawn(_refit(request, x, y), METHOD)
+
+
+def _together(request: Request, normal: Array) -> Array:
+    """Add what groups share to standard normals of the points alone, (draws, points)."""
+    if not request.shared or request.groups is None:
+        return normal
+    named = tuple(str(group) for group in range(int(request.groups.max()) + 1))
+    common = normals(request.seed, named, request.draws, request.kind, request.response, "shared")
+    return with_luck(normal, common, request.groups, request.shared)
 
 
 def _refit(request: Request, x: Inputs, y: Array) -> Array:

@@ -14,6 +14,7 @@ import numpy as np
 from scalebed.fit.result import FitRefusedError, FitResult
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array, Inputs, Law, Mask
+from scalebed.predict.bootstrap import bootstrap
 from scalebed.predict.clusters import clustered
 from scalebed.predict.draws import error_parts, loss_parts, scatter_factors
 from scalebed.predict.runs import Runs
@@ -68,7 +69,9 @@ def build_stage(
         return replace(stage, reason=fit)
     sigma = choose_sigma(runs.dataset, scatters, scatter_of(fit, measured.apart))
     groups = runs.groups(used)
-    if sigma is not None and sigma.own and kind == "error" and apart < measured.y.size:
+    # A posterior and the delta method do not take the scatter from here, or do not draw it.
+    refits = kind == "error" or way is bootstrap
+    if sigma is not None and sigma.own and refits and apart < measured.y.size:
         together = clustered(sigma, fit, measured.apart, groups)
         sigma, stage = together or sigma, replace(stage, clustered=together is not None)
     settled = measured if fitted else measured.against(fit, sigma)

@@ -1,4 +1,4 @@
-"""Scatter of errors about a law where branches of a trunk, or repeats, go together.
+"""Scatter about a law where branches of a trunk, or repeats, go together.
 
 Residuals r_gi of n points in G groups are split by one-way analysis of variance with random effects
 (Searle, Casella and McCulloch 1992, chapter 3): with SSW about the means of groups and SSB between

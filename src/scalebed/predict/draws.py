@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from scalebed.laws.forms.base import Array
+from scalebed.laws.forms.base import Array, Index
 
 FACTORS: Final = (0.5, 2.0)
 """A loss half or twice the law's is no scatter about it: the limits keep the heavy tails of
@@ -23,6 +23,21 @@ _ONE_SIGMA: Final = (0.158655, 0.841345)
 def scatter_factors(noise: Array) -> Array:
     """Return what losses of the law are multiplied with; noise in units of the loss."""
     return np.clip(1 + noise, *FACTORS)
+
+
+def with_luck(normal: Array, common: Array, groups: Index, shared: float) -> Array:
+    """Return standard normals of which groups have a part of the variance in common, (draws, n).
+
+    Parameters
+    ----------
+    normal : array (draws, n)
+        Of each point alone.
+    common : array (draws, groups)
+    groups : int array (n,)
+    shared : float
+    """
+    found: Array = np.sqrt(1 - shared) * normal + np.sqrt(shared) * common[:, groups]
+    return found
 
 
 def interval_of(samples: Array, level: float) -> Array:

@@ -14,6 +14,7 @@ from scalebed.fit.result import FitRefusedError
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array
 from scalebed.predict.draws import interval_of, number_or_none, scatter_factors
+from scalebed.predict.pooled_noise import pooled_noise
 from scalebed.predict.rows import Row, parameter_values
 from scalebed.predict.runs import Runs
 from scalebed.predict.scatter import normals, stream
@@ -66,14 +67,16 @@ def pool_rows(
         law = get_law(settings.loss_law, "loss")
         choice = None
         if pool.spread == "auto":
-            choice = choose_spread(law, points, pool.parameters, pool.options)
+            groups = [runs.groups(stage.used) for runs, stage in inside]
+            known = (law, points, pool.parameters, pool.options)
+            choice = choose_spread(*known, groups=groups)
         spread = choice.spread if choice else float(pool.spread)
         fit = fit_pooled(law, points, pool.parameters, spread, pool.options)
     except FitRefusedError as refused:
         empty["pooling"] = [_ladder_row(settings, pool, reason=str(refused))]
         return empty
     theta = _draws(fit, inside, points, settings)
-    verdict = _verdict(fit, points)
+    verdict = _verdict(fit, [stage for _, stage in inside])
     return {
         "pooling": _ladder(settings, pool, choice, fit, verdict),
         "pooled_parameters": [
@@ -96,8 +99,8 @@ def _points(runs: Runs, stage: Stage, settings: Settings) -> Points:
     return Points(tuple(x), loss[stage.used])
 
 
-def _verdict(fit: PooledFit, points: Sequence[Points]) -> str:
-    dof = sum(part.y.size for part in points) - fit.parameters
+def _verdict(fit: PooledFit, stages: Sequence[Stage]) -> str:
+    dof = sum(stage.independent for stage in stages) - fit.parameters
     if fit.gradient > _CONVERGED:
         return f"doubtful: not converged (gradient {fit.gradient:.1e})"
     if dof <= 2:
@@ -114,12 +117,12 @@ def _draws(
     """Refits with the scatter of the separate fits, (draws, sets, p)."""
     if any(stage.sigma is None for _, stage in inside):
         return None
-    count, seed = min(settings.draws, _DRAWS), settings.seed
+    count = min(settings.draws, _DRAWS)
     samples = []
-    for s, (runs, stage) in enumerate(inside):
+    noises = pooled_noise(inside, settings.seed, count)
+    for s, ((runs, stage), noise) in enumerate(zip(inside, noises, strict=True)):
         scale = _scale(runs, stage, settings, count)
         fitted = fit.law.predict(fit.theta[s], points[s].x)
-        noise = normals(seed, runs.cells, count, "pooled", stage.response, "fit")[:, stage.used]
         samples.append(Points(points[s].x, fitted * scatter_factors(scale * noise)))
     pool = settings.pool
     return refit_pooled(fit, samples, pool.options if pool else None)

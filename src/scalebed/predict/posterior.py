@@ -22,7 +22,7 @@ from scalebed.fit.posterior import (
 from scalebed.fit.posterior.centre import EDGE, LAW, centre, independent
 from scalebed.fit.result import FitResult
 from scalebed.laws import get_law
-from scalebed.laws.forms.base import Array
+from scalebed.laws.forms.base import Array, Mask
 from scalebed.predict.dearer import dearer
 from scalebed.predict.evidence import Evidence, bends, lack_of_fit, reach
 from scalebed.predict.forward import forward
@@ -65,6 +65,8 @@ class Candidate:
     evidence: Evidence | None
     fit: FitResult
     """The law in its middle, at all runs of the fit."""
+    kept: Mask
+    """Which of these are in the posterior: those that do not lie outside."""
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -147,7 +149,7 @@ def _candidate(
     fit = centre(posterior, given.points)
     told = tuple(sorted(others))
     if level is None:
-        return Candidate(posterior, told, None, fit)
+        return Candidate(posterior, told, None, fit, ~left)
     rest = fit.residuals / fit.fitted
     tried = forward(points, beliefs, known, level)
     evidence = Evidence(
@@ -159,7 +161,7 @@ def _candidate(
         over=over(points, beliefs, known, level),
         dearer=dearer(points, beliefs, known, level),
     )
-    return Candidate(posterior, told, evidence, fit)
+    return Candidate(posterior, told, evidence, fit, ~left)
 
 
 def _bends(points: Points, rest: Array) -> list[str]:

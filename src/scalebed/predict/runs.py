@@ -54,6 +54,7 @@ class Runs:
         branch from one; without them every row has its own.
     taken : array (n,), optional
         Part of `flops` that was taken over from the trunk; none without.
+    seed : int array (n,), optional
     """
 
     dataset: str
@@ -77,6 +78,7 @@ class Runs:
     design: Index | None = None
     trunk: Index | None = None
     taken: Array | None = None
+    seed: Index | None = None
 
     def column(self, name: str, response: str, validation: str) -> Array:
         """Return one input of a law, see `scalebed.laws.forms.base.Law.inputs`, (n,).
@@ -249,6 +251,7 @@ def _runs(
         design=design_codes(near_codes(unique), params, tokens),
         trunk=_trunks(kept),
         taken=_taken(kept),
+        seed=np.array([row["seed"] for row in kept], dtype=np.int64),
         absent=tuple(f"{row['cell']} ({row['status']})" for row in absent),
     )
 

@@ -17,14 +17,24 @@ def numbers_of(stage: Stage, runs: Runs) -> str:
     if stage.fit is None:
         return f"refused: {stage.reason}"
     doubts = list(stage.fit.certificate.doubts if stage.doubts is None else stage.doubts)
-    if stage.doubts is None and not stage.clustered and stage.independent < stage.points:
-        doubts.append(
-            f"{stage.points} points are {stage.independent} independent runs or designs: "
-            "intervals of this method take them for independent"
-        )
+    if stage.doubts is None and stage.independent < stage.points:
+        doubts += _dependent(stage)
     if runs.absent:
         doubts.append(f"fit cells missing: {', '.join(runs.absent)}")
     return f"doubtful: {'; '.join(doubts)}" if doubts else FOUND
+
+
+def _dependent(stage: Stage) -> list[str]:
+    """Say what becomes of points that are not independent, where that is a doubt."""
+    law = get_law(stage.law)
+    free = stage.independent - len(law.parameters)
+    if stage.clustered and (law.kind != "loss" or free >= OWN_DOF):
+        return []
+    drawn = "intervals of this method take them for independent"
+    if stage.clustered:
+        plural = "s" if free != 1 else ""
+        drawn = f"what those of one share rests on {free} degree{plural} of freedom"
+    return [f"{stage.points} points are {stage.independent} independent runs or designs: {drawn}"]
 
 
 def evidence_words(stage: Stage, run: tuple[float, float] | None = None) -> str | None:

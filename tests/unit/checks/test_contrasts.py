@@ -9,7 +9,8 @@ import synthetic_study as synthetic
 from extrapolation_study import open_tables
 from synthetic_study import settings
 
-from scalebed.checks.contrasts.compare import Target, contrast, contrast_all
+from scalebed.checks.contrasts.compare import Target, _side, contrast, contrast_all
+from scalebed.checks.contrasts.joint import joined
 from scalebed.checks.contrasts.laws import study_tables
 from scalebed.checks.contrasts.table import TABLE
 from scalebed.core.errors import ScalebedError
@@ -129,6 +130,40 @@ def test_designs_and_reach_are_said(laws):
             cell["fit_loss"] = True
     row = contrast(open_tables(tables, settings(per_task=False)), "one", "two", TARGET)
     assert "different designs" in row["notes"]
+
+
+def test_runs_that_are_alike_draw_two_data_sets_together(laws):
+    """Every run of two data sets is off by the same; then their seeds differ."""
+    tables = synthetic.tables(sigma=0.0, datasets=("one", "two")) | {"tasks": []}
+    off = np.random.default_rng(3).normal(1, 0.01, 18)
+    for cell in tables["cells"]:
+        cell["fit_loss"] = not cell["target"]
+    for k, loss in enumerate(tables["losses"]):
+        loss["loss"] *= off[k // 2 % 18]
+    opened = open_tables(tables, settings(per_task=False))
+    row = contrast(opened, "one", "two", TARGET)
+    assert row["matched"] == 16 and row["correlation"] > 0.85
+    assert "16 runs are alike in N, D and seed" in row["notes"]
+    for cell in tables["cells"]:
+        cell["seed"] = int(cell["dataset"] == "two")
+    apart = contrast(open_tables(tables, settings(per_task=False)), "one", "two", TARGET)
+    assert apart["matched"] == 0 and apart["correlation"] == 0
+    width, wide = (r["difference_upper"] - r["difference_lower"] for r in (row, apart))
+    assert width < 0.5 * wide
+    assert [row[key] for key in ("predicted_a", "predicted_b", "multiplier")] == pytest.approx(
+        [apart[key] for key in ("predicted_a", "predicted_b", "multiplier")]
+    )
+    frames = study_tables(opened, ["yardstick"])
+    one, two = (_side(opened, frames, r, "loss", "yardstick") for r in opened.runs)
+    values = [side.values(np.full(301, 1e16), 20.0)[1:] for side in (one, two)]
+    pair = joined(one, two, tuple(values), 0)
+    assert pair.one is one
+    # No interval of a data set alone changes: its draws are the same ones in another order.
+    np.testing.assert_array_equal(np.sort(pair.two.loss.theta, 0), np.sort(two.loss.theta, 0))
+    np.testing.assert_array_equal(pair.two.loss.theta[0], two.loss.theta[0])
+    drawn = pair.two.values(np.full(301, 1e16), 20.0)[1:]
+    assert np.corrcoef(values[0], drawn)[0, 1] > 0.8 > np.corrcoef(*values)[0, 1]
+    assert np.std(values[0] + drawn) > 1.2 * np.std(values[0] + values[1])
 
 
 def test_a_refused_law_gives_no_comparison():

@@ -95,14 +95,22 @@ def sets():
     return collect_runs(one.tables)
 
 
-def test_refits_say_that_they_take_branches_for_independent(sets):
-    stage = loss_stages(sets, "loss", TIED.settings(50))[0]
+def test_refits_draw_what_branches_share_and_say_on_how_little_it_rests(sets):
+    (stage,) = loss_stages(sets[:1], "loss", TIED.settings(1000))
     words = numbers_of(stage, sets[0])
     assert "25 points are 5 independent runs or designs" in words
-    assert "intervals of this method take them for independent" in words
+    assert "what those of one share rests on 1 degree of freedom" in words
     alone = replace(sets[0], trunk=None)
     (plain,) = loss_stages([alone], "loss", TIED.settings(50))
     assert "independent" not in numbers_of(plain, alone)
+    assert stage.sigma.shared > 0.3 and stage.sigma.dof < plain.sigma.dof
+    # Drawn losses of one trunk lie high or low together.
+    factors = stage.factors[:, stage.used]
+    known = np.corrcoef(np.sign(factors - np.median(factors, axis=0)).T)
+    same = sets[0].trunk[stage.used]
+    off = ~np.eye(same.size, dtype=bool)
+    assert np.mean(known[(same[:, None] == same) & off]) > 0.25
+    assert abs(np.mean(known[same[:, None] != same])) < 0.1
 
 
 def test_the_posterior_knows_them(sets):

@@ -147,6 +147,7 @@ class Evaluation:
             options=settings.loss_options,
             name=runs.dataset,
             known=self._known_fit(stage, "loss"),
+            told=stage.clustered,
         )
 
     def _known_fit(self, stage: Stage, kind: str) -> FitResult | None:
@@ -216,6 +217,7 @@ class Evaluation:
             options=settings.error_options,
             name=f"{runs.dataset}/{stage.response}",
             known=self._known_fit(stage, "error"),
+            told=stage.clustered,
         )
 
     def _chained_status(self, name: str, i: int, problem: Problem) -> str:

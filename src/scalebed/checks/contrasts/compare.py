@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from scalebed.checks.contrasts.joint import Joined, cells, joined
 from scalebed.checks.contrasts.laws import (
-    Fitted,
     Frames,
     Side,
     find_runs,
     fitted,
     study_tables,
 )
+from scalebed.checks.contrasts.multiplier import multiplier
 from scalebed.checks.contrasts.table import TABLE
 from scalebed.checks.contrasts.text import notes, sentence
 from scalebed.core.errors import ScalebedError
@@ -27,9 +28,6 @@ from scalebed.predict.scatter import stream
 
 Row = dict[str, Any]
 
-# The other data set's compute is sought within this factor, in log units: 10 decades each way.
-_REACH = 10 * np.log(10)
-_HALVINGS = 60
 _SAME = 1.03
 
 
@@ -201,50 +199,61 @@ def _side(study: StudyFit, frames: Frames, runs: Runs, kind: str, response: str)
     loss = fitted(frames, runs, "loss", name)
     if isinstance(loss, str):
         return loss
+    known = cells(study, frames, runs, "loss", loss, name)
     if kind == "loss":
-        return Side(runs, loss, None)
+        return Side(runs, response, loss, None, (known,))
     error = fitted(frames, runs, "error", response)
     if isinstance(error, str):
         return error
-    count = min(len(loss.theta), len(error.theta))
-    short = [Fitted(f.law, f.theta[:count], f.sigma, f.verdict, f.chance) for f in (loss, error)]
-    return Side(runs, *short)
+    both = known, cells(study, frames, runs, "error", error, response)
+    count = min(len(loss.theta), len(error.theta)) - 1
+    return Side(runs, response, loss, error, both).first(count)
 
 
 def _numbers(one: Side, two: Side, row: Row, seed: int) -> Row:
-    """Point, interval and probabilities; draws of two data sets are independent of each other."""
-    count = min(len(one.last.theta), len(two.last.theta))
-    ratio = row["tokens"] / row["params"]
-    start = [np.full(len(side.last.theta), row["flops"]) for side in (one, two)]
-    first, second = one.values(start[0], ratio), two.values(start[1], ratio)
-    rest = second[:count] - first[:count]
-    factor = _multiplier(two, first, row["flops"], ratio)[:count]
-    tails = ((1 - row["level"]) / 2, (1 + row["level"]) / 2)
+    """Point, interval and probabilities."""
+    count = min(len(one.last.theta), len(two.last.theta)) - 1
+    one, two = one.first(count), two.first(count)
+    ratio, start = row["tokens"] / row["params"], np.full(1 + count, row["flops"])
+    first, second = (side.values(start, ratio) for side in (one, two))
     found: Row = {
         "predicted_a": float(first[0]),
         "predicted_b": float(second[0]),
-        "difference": float(rest[0]),
-        "multiplier": _known(factor[0]),
-        "draws": count - 1,
+        "difference": float(second[0] - first[0]),
+        "draws": count,
         "reach": row["flops"] / min(_largest(side) for side in (one, two)),
     }
-    if count < 2:
-        return found
-    draws = rest[1:]
+    if not count:
+        return found | {"multiplier": _known(multiplier(two, first, row["flops"], ratio)[0])}
+    pair = joined(one, two, (first[1:], second[1:]), seed)
+    return found | _drawn(pair, row, seed, first, pair.two.values(start, ratio))
+
+
+def _drawn(pair: Joined, row: Row, seed: int, first: Array, second: Array) -> Row:
+    """Intervals and probabilities of draws that belong together."""
+    tails = ((1 - row["level"]) / 2, (1 + row["level"]) / 2)
+    ratio, draws = row["tokens"] / row["params"], (second - first)[1:]
+    factor = multiplier(pair.two, first, row["flops"], ratio)
     limits = np.quantile(draws, tails)
     # Infinite draws allow no interpolation between neighbours.
     factors = np.quantile(factor[1:], tails, method="inverted_cdf")
-    found |= {
+    found: Row = {
         "difference_lower": float(limits[0]),
         "difference_upper": float(limits[1]),
         "p_better": _share(draws),
+        "multiplier": _known(factor[0]),
         "multiplier_lower": _known(factors[0]),
         "multiplier_upper": _known(factors[1]),
+        "matched": pair.matched,
+        "correlation": pair.correlation,
     }
-    scatter = [_scatter(side, value, seed, row) for side, value in ((one, first), (two, second))]
-    if all(found is not None for found in scatter):
-        found["p_better_run"] = _share(draws + scatter[1][: count - 1] - scatter[0][: count - 1])
-    return found
+    one, two = (_scatter(side, at) for side, at in ((pair.one, first), (pair.two, second)))
+    if one is None or two is None:
+        return found
+    normal = [_normal(side, seed, row, draws.size) for side in (pair.one, pair.two)]
+    # Two new runs are alike, as those that were fitted.
+    other = pair.runs * normal[0] + np.sqrt(1 - pair.runs**2) * normal[1]
+    return found | {"p_better_run": _share(draws + two * other - one * normal[0])}
 
 
 def _share(draws: Array) -> float:
@@ -252,36 +261,16 @@ def _share(draws: Array) -> float:
     return float(np.mean(draws > 0) + np.mean(draws == 0) / 2)
 
 
-def _scatter(side: Side, values: Array, seed: int, row: Row) -> Any:
-    """Deviation of a single run from the law in every draw; None if it is not known."""
+def _scatter(side: Side, values: Array) -> Array | float | None:
+    """Return how far single runs lie from the law in every draw; None if it is not known."""
     if not np.isfinite(side.last.sigma):
         return None
+    return side.last.sigma * (values[1:] if side.error is None else 1.0)
+
+
+def _normal(side: Side, seed: int, row: Row, count: int) -> Array:
     names = ("contrast", side.runs.dataset, row["response"])
-    noise = stream(seed, *names).standard_normal(values.size - 1) * side.last.sigma
-    return noise * values[1:] if side.error is None else noise
-
-
-def _multiplier(side: Side, wanted: Array, flops: float, ratio: float) -> Array:
-    """Compute at which a side reaches what is wanted, over `flops`, by bisection in log C.
-
-    Infinite where it never does within ten decades, 0 where it does so with ten decades less.
-    """
-    count = min(len(side.last.theta), wanted.size)
-    short = Side(side.runs, _cut(side.loss, count), side.error and _cut(side.error, count))
-    wanted = wanted[:count]
-    low, high = np.full(count, -_REACH), np.full(count, _REACH)
-    never = short.values(flops * np.exp(high), ratio) > wanted
-    always = short.values(flops * np.exp(low), ratio) <= wanted
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        above = short.values(flops * np.exp(middle), ratio) > wanted
-        low, high = np.where(above, middle, low), np.where(above, high, middle)
-    found: Array = np.where(never, np.inf, np.where(always, 0.0, np.exp((low + high) / 2)))
-    return found
-
-
-def _cut(fit: Fitted, count: int) -> Fitted:
-    return Fitted(fit.law, fit.theta[:count], fit.sigma, fit.verdict, fit.chance)
+    return stream(seed, *names).standard_normal(count)
 
 
 def _known(value: float) -> float | None:

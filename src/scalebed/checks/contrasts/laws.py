@@ -11,7 +11,9 @@ import numpy as np
 from scalebed.core.digests import intact
 from scalebed.core.errors import ScalebedError
 from scalebed.laws import get_law
-from scalebed.laws.forms.base import Array, Law
+from scalebed.laws.forms.base import Array, Index, Law
+from scalebed.predict.loss_stages import Found
+from scalebed.predict.luck import Cells
 from scalebed.predict.open_study import StudyFit
 from scalebed.predict.runs import Runs
 
@@ -66,21 +68,38 @@ class Frames:
     fits, fit_parameters, draws : DataFrame
     known : dict
         What `fitted` has returned, by kind, data set and response: contrasts share their laws.
+    cells, posteriors : dict
+        The same of `scalebed.checks.contrasts.joint.cells`, and of the posteriors by response.
     """
 
     fits: pandas.DataFrame
     fit_parameters: pandas.DataFrame
     draws: pandas.DataFrame
     known: dict[tuple[str, str, str], Fitted | str] = field(default_factory=dict)
+    cells: dict[tuple[str, str, str], Cells | None] = field(default_factory=dict)
+    posteriors: dict[str, Found] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Side:
-    """One data set of a contrast: runs, loss law, and error law if an error is compared."""
+    """One data set of a contrast.
+
+    Attributes
+    ----------
+    runs : Runs
+    response : str
+    loss : Fitted
+    error : Fitted or None
+        If an error is compared.
+    cells : tuple of Cells or None
+        How the runs of the fit lie about each law.
+    """
 
     runs: Runs
+    response: str
     loss: Fitted
     error: Fitted | None
+    cells: tuple[Cells | None, ...] = ()
 
     def values(self, flops: Array, ratio: float) -> Array:
         """Loss or error of the fit and each draw, at one compute each and M = D / N."""
@@ -96,10 +115,18 @@ class Side:
 
     def shuffled(self, rng: np.random.Generator) -> Side:
         """Return the same with its draws in another order, the same for both laws."""
-        order = 1 + rng.permutation(len(self.last.theta) - 1)
-        index = np.concatenate([[0], order])
+        return self.ordered(rng.permutation(len(self.last.theta) - 1))
+
+    def first(self, draws: int) -> Side:
+        """Return the same with fewer draws."""
+        return self.ordered(np.arange(draws))
+
+    def ordered(self, order: Index) -> Side:
+        """Return some of the draws, the same of both laws."""
+        index = np.concatenate([[0], 1 + order])
         laws = [f and replace(f, theta=f.theta[index]) for f in (self.loss, self.error)]
-        return Side(self.runs, laws[0] or self.loss, laws[1])
+        cells = tuple(c and replace(c, moved=c.moved[order]) for c in self.cells)
+        return Side(self.runs, self.response, laws[0] or self.loss, laws[1], cells)
 
     @property
     def last(self) -> Fitted:

@@ -35,6 +35,10 @@ TABLE = Table(
         number("multiplier_upper", "Upper end; missing if unbounded", nullable=True),
         number("level", "Probability content of the intervals", "fraction", nullable=True),
         count("draws", "Draws the probabilities rest on", nullable=True),
+        count("matched", "Runs of the fits alike in N, D and seed", nullable=True),
+        number(
+            "correlation", "Correlation of the two predictions, mean of the draws", nullable=True
+        ),
         number("reach", "Target's compute over the largest run fitted", nullable=True),
         text("status", "Whether there is a comparison"),
         text("notes", "What to know about it", nullable=True),

@@ -34,6 +34,11 @@ def notes(one: Side, two: Side, row: Row) -> list[str]:
                 found.append(f"{side.runs.dataset}, {fit.law.name}: {fit.verdict}")
     if row["reach"] > 1:
         found.append(f"the target has {row['reach']:.3g} times the compute of the largest fit run")
+    if row["matched"]:
+        found.append(
+            f"{row['matched']} runs are alike in N, D and seed, by which the two predictions "
+            f"correlate by {row['correlation']:.2f}"
+        )
     if row["draws"] == 0:
         found.append("no draws, so no interval and no probability")
     elif row["p_better"] in (0.0, 1.0):

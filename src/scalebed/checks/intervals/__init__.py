@@ -63,6 +63,11 @@ def choose(design: Design) -> tuple[str | None, str]:
                 "cluster",
                 f"{d.points} points come from {d.clusters} runs, {d.parameters} needed",
             )
+        if d.told:
+            return "parametric", (
+                f"{d.points} points come from {d.clusters} runs, and the scatter says what points "
+                "of one run share"
+            )
         return None, f"points of one run are not independent, and the cluster bootstrap is {status}"
     if d.points > LARGE:
         return "delta", f"{d.points} points: above {LARGE} refits add cost and nothing else"

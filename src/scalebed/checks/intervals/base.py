@@ -61,6 +61,8 @@ class Problem:
         Part of the random streams.
     known : FitResult, optional
         The fit, where there is one already.
+    told : bool
+        Whether `sigma` says what points of one run share.
     """
 
     law: Law
@@ -78,6 +80,7 @@ class Problem:
     options: Options = field(default_factory=Options)
     name: str = ""
     known: FitResult | None = None
+    told: bool = False
 
     @cached_property
     def fit(self) -> FitResult:
@@ -149,6 +152,7 @@ class Problem:
             level=self.level,
             beyond=self._beyond(),
             evaluation=self.evaluation is not None,
+            told=self.told,
         )
 
     def _beyond(self) -> bool:
@@ -192,6 +196,13 @@ class Problem:
             centres=self.redrawn(fit.parameters, len(y)) if priors is None else priors,
         )
         return found.theta
+
+    @cached_property
+    def codes(self) -> Index:
+        """Code of the run of every point, from 0 on."""
+        if self.clusters is None:
+            return np.arange(self.y.size)
+        return np.unique(self.clusters, return_inverse=True)[1]
 
     def leverage(self) -> Array:
         """Share of each point in its own fitted value, (n,)."""

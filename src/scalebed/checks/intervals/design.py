@@ -35,6 +35,8 @@ class Design:
         Whether the sampling errors of the measurements are known.
     own_dof : int
         From how many degrees of freedom on the fit's own residuals are used.
+    told : bool
+        Whether the scatter knows what points of one run share.
     """
 
     points: int
@@ -49,6 +51,7 @@ class Design:
     beyond: bool = False
     evaluation: bool = False
     own_dof: int = OWN_DOF
+    told: bool = False
 
     @property
     def dof(self) -> int:

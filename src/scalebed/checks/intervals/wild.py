@@ -1,4 +1,7 @@
-"""Wild bootstrap: every point keeps its residual, with a random sign and size."""
+"""Wild bootstrap: every point keeps its residual, with a random sign and size.
+
+Points of one run have one weight (Cameron, Gelbach and Miller 2008).
+"""
 
 from __future__ import annotations
 
@@ -28,13 +31,22 @@ class Wild:
 
     def status(self, design: Design) -> str:
         """With few degrees of freedom the residuals are too small by chance."""
+        if design.clustered and design.clusters is not None:
+            free = design.clusters - design.parameters
+            if free >= LEAST:
+                return "valid"
+            return (
+                "not valid: points of one run are not independent; with one weight a run the "
+                f"wild bootstrap needs {LEAST} degrees of freedom, its runs leave {free}"
+            )
         return not_enough(design, LEAST, "the wild bootstrap") or "valid"
 
     def interval(self, problem: Problem) -> Interval:
         """Refits of residuals with random weights."""
         rng = problem.stream(self.name)
         residuals = problem.residuals / np.sqrt(1 - problem.leverage())
-        noise = residuals * rng.choice(WEBB, (problem.draws, residuals.size))
+        weights = rng.choice(WEBB, (problem.draws, int(problem.codes.max()) + 1))
+        noise = residuals * weights[:, problem.codes]
         y = with_noise(problem, problem.fit.fitted, noise)
         shape = (problem.draws, problem.point.size)
         new = rng.choice(residuals, shape) * rng.choice(WEBB, shape)

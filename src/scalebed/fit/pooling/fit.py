@@ -3,8 +3,9 @@
 Every data set keeps its own parameters theta_s. Those that are pooled are either one number for
 all sets, or pulled to their mean by a penalty that costs as much as one residual of the size of
 `Options.scatter` when a set is one `spread` (relative) off it. `spread` 0 is sharing, infinity is
-separate fits; `scalebed.fit.pooling.spread` picks it by leaving out one cell at a time, so that a
-data set is predicted from the others and what is left of itself, and never looks at a target.
+separate fits; `scalebed.fit.pooling.spread` picks it by leaving out one cell (with all of its
+cluster) at a time, so that a data set is predicted from the others and what is left of itself, and
+never looks at a target.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from scalebed.fit.options import Options
 from scalebed.fit.pooling.fit import fit_ladder
 from scalebed.fit.pooling.stacked import Points
 from scalebed.fit.result import FitRefusedError
-from scalebed.laws.forms.base import Array, Law, names
+from scalebed.laws.forms.base import Array, Index, Law, Mask, names
 
 SPREADS: Final = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, float("inf"))
 """Ladder of relative spreads between data sets that cross-validation chooses from."""
@@ -33,6 +33,10 @@ def _identified(law: Law, points: Points, pooled: Sequence[str], options: Option
     columns = law.gradient(theta, middle.x)[:, own]
     length = np.linalg.norm(columns, axis=0)
     return bool(np.all(length > 0) and np.linalg.cond(columns / length) < _DECIDED)
+
+
+def _take(points: Points, use: Mask) -> Points:
+    return Points(tuple(column[use] for column in points.x), points.y[use])
 
 
 class Choice(NamedTuple):
@@ -61,8 +65,9 @@ def choose_spread(
     pooled: Sequence[str],
     options: Options | None = None,
     spreads: Sequence[float] = SPREADS,
+    groups: Sequence[Index] | None = None,
 ) -> Choice:
-    """Choose how much to pool by leaving out every cell in turn.
+    """Choose how much to pool by leaving out every cell in turn, with all that goes with it.
 
     Parameters
     ----------
@@ -70,6 +75,8 @@ def choose_spread(
         As in `fit_pooled`.
     spreads : sequence of float
         Candidates, increasing.
+    groups : sequence of int arrays (n,), optional
+        Codes of each data set, equal for cells that go together; every cell is alone without.
 
     Raises
     ------
@@ -78,21 +85,21 @@ def choose_spread(
     """
     options = options or Options()
     misses: list[list[float]] = []
+    cells = 0
     for s, points in enumerate(sets):
-        for i in range(points.y.size):
-            keep = np.arange(points.y.size) != i
-            rest = list(sets)
-            rest[s] = Points(tuple(column[keep] for column in points.x), points.y[keep])
-            at = tuple(column[i : i + 1] for column in points.x)
+        codes = np.arange(points.y.size) if groups is None else groups[s]
+        for code in np.unique(codes):
+            rest, left = list(sets), _take(points, codes == code)
+            rest[s] = _take(points, codes != code)
             if not _identified(law, rest[s], pooled, options):
                 continue
             try:
                 fits = fit_ladder(law, rest, pooled, spreads, options)
             except FitRefusedError:
                 continue
-            misses.append(
-                [abs(float(law.predict(fit.theta[s], at)[0] / points.y[i]) - 1) for fit in fits]
-            )
+            ahead = [law.predict(fit.theta[s], left.x) / left.y - 1 for fit in fits]
+            misses.append([float(np.mean(np.abs(off))) for off in ahead])
+            cells += left.y.size
     if len(misses) < 2:
         raise FitRefusedError("too few cells to leave one out")
     table = np.array(misses)
@@ -100,4 +107,4 @@ def choose_spread(
     errors = table.std(0, ddof=1) / np.sqrt(len(table))
     least = int(np.argmin(means))
     chosen = int(np.argmax(means <= means[least] + errors[least]))
-    return Choice(float(spreads[chosen]), np.array(spreads), means, errors, len(table))
+    return Choice(float(spreads[chosen]), np.array(spreads), means, errors, cells)

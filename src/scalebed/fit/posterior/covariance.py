@@ -111,6 +111,15 @@ class Covariance:
     kinds: tuple[tuple[int, float], ...] = ()
     """Place in `Points.groups` of each kind but the sizes, and the variance its groups share."""
 
+    @property
+    def whole(self) -> Array:
+        """All of it, (n, n)."""
+        z = self.groups.indicator
+        found: Array = (z * self.others) @ z.T + self.own * np.eye(self.groups.rows)
+        if self.groups.fine is not None:
+            found += self.fine * (self.groups.fine[:, None] == self.groups.fine[None])
+        return found
+
     def common(self, rows: Points) -> float:
         """Variance of the mean of rows of one size that were not fitted, a row having 1."""
         count = rows.loss.size

@@ -109,6 +109,13 @@ class Posterior:
     scatter: LogDensity
     whole: Scatters | None = None
 
+    @property
+    def covariance(self) -> Array:
+        """Mean covariance of the deviations of the points, each having variance 1, (n, n)."""
+        parts = zip(self.mass.sum((1, 2)), self.parts, strict=True)
+        found: Array = np.sum([share * part.covariance.whole for share, part in parts], axis=0)
+        return found
+
     @cached_property
     def scatters(self) -> Scatters:
         """Likelihood of the scatter."""
