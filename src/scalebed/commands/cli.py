@@ -1,6 +1,7 @@
 """The command line: ``scalebed VERB``; a verb is a file beside this one or an entry of `RULES`."""
 
 import argparse
+import contextlib
 import gc
 import logging
 import os
@@ -13,6 +14,7 @@ import scalebed
 from scalebed.commands.extras import advice
 from scalebed.commands.rules import RULES
 from scalebed.core.errors import ScalebedError
+from scalebed.core.shown import made_visible, visible
 
 PEOPLE = {
     "fit": "runs.csv --target params=7e9,tokens=140e9",
@@ -116,7 +118,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=f"scalebed {verb}", description=chosen.__doc__)
     chosen.arguments(parser)
     try:
-        return chosen.run(parser.parse_args(words)) or 0
+        # Names in a table may be anything; a terminal is to show them and not to obey them.
+        with contextlib.redirect_stdout(made_visible(sys.stdout)):
+            return chosen.run(parser.parse_args(words)) or 0
     except ModuleNotFoundError as error:
         said = advice(error)
         if said is None:
@@ -132,8 +136,18 @@ def main(argv: list[str] | None = None) -> int:
         return 2
 
 
+class _Formatter(logging.Formatter):
+    """Writes control characters out."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        return visible(super().format(record))
+
+
 def _log(level: int) -> None:
-    logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.basicConfig(level=level)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     # Libraries log every request and cache hit at INFO; only our own progress is of interest.
     for name in ("httpx", "httpx2", "datasets", "huggingface_hub", "lm_eval", "absl"):
         logging.getLogger(name).setLevel(logging.WARNING)

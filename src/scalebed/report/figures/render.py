@@ -113,8 +113,8 @@ def to_svg(spec: dict[str, Any]) -> str:
 
 def to_html(spec: dict[str, Any], title: str, script: str) -> str:
     """Return a figure as a page; `script` is what `javascript` gives."""
-    # An end tag inside a script element would close it.
-    text = json.dumps(spec).replace("</", "<\\/")
+    # A tag inside a script element could close it, or keep its end tag from closing it.
+    text = json.dumps(spec).replace("<", "\\u003c")
     return _PAGE.format(title=html.escape(title), script=script, spec=text)
 
 
