@@ -22,5 +22,5 @@ rule run_check:
     params:
         code=check_code,
     shell:
-        "exec python -m scalebed run-check {wildcards.check} results/studies/{wildcards.study}"
+        "exec python -m scalebed run-check {wildcards.check:q} results/studies/{wildcards.study:q}"
         " --threads {threads} --out {output:q} > {log:q} 2>&1"

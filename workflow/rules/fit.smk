@@ -23,5 +23,5 @@ rule fit_laws:
         code=code_digest("scalebed.predict.study"),
     shell:
         "exec python -m scalebed fit-laws --params {params.spec:q}"
-        " --tables results/studies/{wildcards.study}/tables"
-        " --out results/studies/{wildcards.study}/fits > {log:q} 2>&1"
+        " --tables results/studies/{wildcards.study:q}/tables"
+        " --out results/studies/{wildcards.study:q}/fits > {log:q} 2>&1"

@@ -38,8 +38,8 @@ rule gather_study:
         judged=judged_argument,
     shell:
         "exec python -m scalebed gather-study --params {params.spec:q}"
-        " --tables results/studies/{wildcards.study}/tables"
-        " --fits results/studies/{wildcards.study}/fits"
-        " --checks results/studies/{wildcards.study}/checks --corpora {input.corpora:q}"
-        " --search results/studies/{wildcards.study}/search"
+        " --tables results/studies/{wildcards.study:q}/tables"
+        " --fits results/studies/{wildcards.study:q}/fits"
+        " --checks results/studies/{wildcards.study:q}/checks --corpora {input.corpora:q}"
+        " --search results/studies/{wildcards.study:q}/search"
         " {params.judged:q} {params.published:q} --out {output.database:q} > {log:q} 2>&1"

@@ -40,5 +40,5 @@ rule import_cells:
         code=code_digest("scalebed.tables.imports.tabulate"),
     shell:
         "exec python -m scalebed import-cells --params {params.spec:q}"
-        " --source {params.source:q} --out results/studies/{wildcards.study}/tables"
+        " --source {params.source:q} --out results/studies/{wildcards.study:q}/tables"
         " > {log:q} 2>&1"

@@ -25,5 +25,5 @@ rule judge_predictions:
         sealed_with=SEAL_CODE,
     shell:
         "exec python -m scalebed judge-predictions --params {params.spec:q}"
-        " --code {params.sealed_with} --seal {input.seal:q} --cells results/cells"
-        " --tables results/studies/{wildcards.study}/tables --out {output:q} > {log:q} 2>&1"
+        " --code {params.sealed_with:q} --seal {input.seal:q} --cells results/cells"
+        " --tables results/studies/{wildcards.study:q}/tables --out {output:q} > {log:q} 2>&1"

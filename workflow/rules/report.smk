@@ -24,7 +24,7 @@ rule explore:
         spec=exploration_params,
         code=exploration_code,
     shell:
-        "exec python -m scalebed explore {params.exploration} --params {params.spec:q}"
+        "exec python -m scalebed explore {params.exploration:q} --params {params.spec:q}"
         " --database {input.database:q} --out {output:q} > {log:q} 2>&1"
 
 
@@ -81,7 +81,7 @@ rule plot_figure:
         prefix=subpath(output.svg, strip_suffix=".svg"),
         explored=explored_argument,
     shell:
-        "exec python -m scalebed plot-figure --figure {params.plot} --params {params.spec:q}"
+        "exec python -m scalebed plot-figure --figure {params.plot:q} --params {params.spec:q}"
         " --database {input.database:q} {params.explored:q} --script {input.script:q}"
         " --out-prefix {params.prefix:q}"
         " > {log:q} 2>&1"
@@ -117,5 +117,5 @@ rule write_report:
         code=code_digest("scalebed.report.page"),
     shell:
         "exec python -m scalebed write-report --params {params.spec:q}"
-        " --database {input.database:q} --figures results/studies/{wildcards.study}/figures"
-        " --explored results/studies/{wildcards.study}/explored --out {output:q} > {log:q} 2>&1"
+        " --database {input.database:q} --figures results/studies/{wildcards.study:q}/figures"
+        " --explored results/studies/{wildcards.study:q}/explored --out {output:q} > {log:q} 2>&1"

@@ -25,5 +25,5 @@ rule choose_ladder:
         code=code_digest("scalebed.search.propose"),
     shell:
         "exec python -m scalebed choose-ladder --params {params.spec:q}"
-        " --tables results/studies/{wildcards.study}/tables"
-        " --out results/studies/{wildcards.study}/search > {log:q} 2>&1"
+        " --tables results/studies/{wildcards.study:q}/tables"
+        " --out results/studies/{wildcards.study:q}/search > {log:q} 2>&1"

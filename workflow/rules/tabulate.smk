@@ -43,4 +43,4 @@ rule tabulate_cells:
         code=code_digest("scalebed.tables.tabulate"),
     shell:
         "exec python -m scalebed tabulate-cells --params {params.spec:q} --cells results/cells"
-        " --out results/studies/{wildcards.study}/tables > {log:q} 2>&1"
+        " --out results/studies/{wildcards.study:q}/tables > {log:q} 2>&1"

@@ -234,8 +234,9 @@ def open_state(path: Path, wait_seconds: float = 0.0) -> Iterator[StateFolder]:
     began = time.monotonic()
     while True:
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            handle = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+            # Nobody else is to put a state there that training would go on from.
+            path.mkdir(0o700, parents=True, exist_ok=True)
+            handle = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         except FileNotFoundError:
             continue  # another trainer finished and removed the folder between the two calls
         except OSError as error:

@@ -22,6 +22,7 @@ from torch.distributed.tensor import DTensor
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json, sha256_file, write_json
 from scalebed.train.distributed.ranks import Ranks
+from scalebed.train.distributed.sharded_index import Reader, read_index
 
 _SUMS = "sums.json"
 
@@ -117,6 +118,7 @@ def checked_facts(path: Path) -> dict[str, Any]:
     for file, found in zip(files, sums, strict=True):
         if found != about["sha256"][file.name]:
             raise ValueError(f"{file.name} has another SHA-256 than recorded")
+    read_index(path)
     return dict(about["facts"])
 
 
@@ -131,7 +133,7 @@ def fill(path: Path, targets: Mapping[str, Tensor]) -> None:
     alone = not any(isinstance(target, DTensor) for target in targets.values())
     try:
         with _alone_is_fine():
-            dcp.load(dict(targets), checkpoint_id=path, no_dist=alone)
+            dcp.load(dict(targets), storage_reader=Reader(path), no_dist=alone)
     except CheckpointException as error:
         cause = next(cause for cause, _ in error.failures.values())
         raise ValueError(f"{path} does not fit: {' '.join(str(cause).split())}") from error

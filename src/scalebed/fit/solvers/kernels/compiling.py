@@ -17,6 +17,7 @@ import hashlib
 import importlib
 import os
 import pickle
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -50,9 +51,17 @@ def _folder() -> str | None:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:
             continue
-        if os.access(folder, os.W_OK):
+        if os.access(folder, os.W_OK) and _is_trusted(folder):
             return str(folder)
     return None
+
+
+def _is_trusted(folder: Path) -> bool:
+    """Whether only this user, root and who installed the package can write there: it holds code."""
+    about = folder.stat()
+    return about.st_uid in (0, os.getuid(), Path(__file__).stat().st_uid) and not (
+        stat.S_IMODE(about.st_mode) & stat.S_IWOTH
+    )
 
 
 _FOLDER = _folder()
