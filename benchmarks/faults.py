@@ -2,6 +2,7 @@
 
     python benchmarks/faults.py corruptions FOLDER --count 5000 --seed 1
     python benchmarks/faults.py healings FOLDER --count 20 --together 4 --seed 1
+    python benchmarks/faults.py inputs --count 10000 --seed 1
 
 FOLDER holds ``results`` and ``state`` of a study that ran to its end; for `healings` it is a
 checkout with ``study.yaml`` whose study takes a minute, and it is copied. Nothing is written into
@@ -20,8 +21,9 @@ sys.path.insert(0, str(Path(__file__).parent / "faulted"))
 
 import corruptions
 import healings
+import inputs
 
-CAMPAIGNS = {"corruptions": corruptions, "healings": healings}
+CAMPAIGNS = {"corruptions": corruptions, "healings": healings, "inputs": inputs}
 
 
 def main() -> int:
@@ -30,7 +32,8 @@ def main() -> int:
     parsers = parser.add_subparsers(dest="campaign", required=True)
     for name, module in CAMPAIGNS.items():
         own = parsers.add_parser(name, description=module.__doc__)
-        own.add_argument("folder", type=Path)
+        if module is not inputs:
+            own.add_argument("folder", type=Path)
         own.add_argument("--seed", type=int, default=1)
         module.arguments(own)
     args = parser.parse_args()
