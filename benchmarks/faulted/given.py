@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import json
@@ -144,7 +145,9 @@ def make(folder: Path) -> dict[str, Path]:
     runs(folder)
     seal = ("seal", str(folder / "runs.csv"), "--target", AIM, "--response", "loss")
     out = ("--out", str(folder / "seal.json"), "--date", "2026-01-01T00:00:00+00:00")
-    if main([*seal, *out]):
+    with contextlib.redirect_stdout(io.StringIO()):
+        status = main([*seal, *out])
+    if status:
         raise RuntimeError("the seal could not be made")
     for name in STUDIES:
         shutil.copy(next(CONFIG.rglob(name)), folder / name)
@@ -171,7 +174,10 @@ def runs(folder: Path) -> None:
             "dataset": "web",
             "params": params,
             "tokens": params * ratio,
-            "loss": 1.8 + 400 * params**-0.34 + 410 * (params * ratio) ** -0.28 + 1e-3 * (ratio % 3),
+            "loss": 1.8
+            + 400 * params**-0.34
+            + 410 * (params * ratio) ** -0.28
+            + 1e-3 * (ratio % 3),
         }
         for params in (1e7, 3e7, 1e8, 3e8)
         for ratio in (10, 20, 40, 80)

@@ -75,7 +75,9 @@ def tree(value: Any, draw: random.Random) -> Any:
     if way == "drop":
         del holder[key]
     elif way == "rename" and isinstance(holder, dict):
-        holder[draw.choice((f"{key}s", str(key).upper(), "", "<b>", 7, f"{key}\x1b"))] = holder.pop(key)
+        holder[draw.choice((f"{key}s", str(key).upper(), "", "<b>", 7, f"{key}\x1b"))] = holder.pop(
+            key
+        )
     elif way == "wrap":
         holder[key] = draw.choice(([holder[key]], {"value": holder[key]}, str(holder[key])))
     elif way == "number" and isinstance(holder[key], int | float):

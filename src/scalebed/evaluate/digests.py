@@ -77,7 +77,7 @@ def read_table(path: str | Path) -> dict[str, dict[str, Any]]:
     """
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         message = " ".join(str(error).split())
         raise ScalebedError(f"cannot read the table of tasks {path}: {message}") from error
     tasks = values.get("tasks") if isinstance(values, dict) else None

@@ -77,6 +77,8 @@ def read_file(path: Path, columns: Mapping[str, str]) -> pyarrow.Table:
         if suffix != ".parquet" and (b"\0" in path.read_bytes()[:4096] or not reason.isprintable()):
             reason = "it holds bytes that are no text"
         raise ScalebedError(f"{path} is not a readable {suffix[1:]} table: {reason}") from error
+    if suffix != ".parquet":
+        _require_text(path, table)
     for name in found:
         if name and found.count(name) > 1:
             raise ScalebedError(f"{path} has {found.count(name)} columns called {name!r}")
@@ -84,6 +86,16 @@ def read_file(path: Path, columns: Mapping[str, str]) -> pyarrow.Table:
     return table.select([i for i, name in enumerate(found) if name]).rename_columns(
         [name for name in found if name]
     )
+
+
+def _require_text(path: Path, table: pyarrow.Table) -> None:
+    import pyarrow
+
+    for field in table.schema:
+        if pyarrow.types.is_binary(field.type):
+            raise ScalebedError(
+                f"{path}: the column {field.name!r} holds bytes that are no text, expected UTF-8"
+            )
 
 
 def _word_columns(path: Path, columns: Mapping[str, str]) -> list[str]:

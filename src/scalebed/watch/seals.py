@@ -14,6 +14,7 @@ from scalebed.core.files import read_json
 from scalebed.core.provenance import canonical_json
 from scalebed.core.quantities import run_text
 from scalebed.laws.forms.base import Array
+from scalebed.watch.seal_shape import require_shape
 
 SCHEMA: Final = "scalebed.seal"
 VERSION: Final = 1
@@ -53,7 +54,7 @@ def read_seal(path: str | Path) -> Record:
     EditedSealError
         If it was edited since it was sealed.
     ScalebedError
-        If it cannot be read or is no seal.
+        If it cannot be read, is no seal, or holds what cannot be judged.
     """
     record = read_json(path)
     if not is_seal(record):
@@ -72,6 +73,7 @@ def read_seal(path: str | Path) -> Record:
             f"{path} was edited after it was sealed: its digest is {str(found)[:12]}, "
             f"its content has {str(wanted)[:12]}"
         )
+    require_shape(record, str(path))
     return dict(record)
 
 
