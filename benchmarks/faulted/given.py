@@ -169,16 +169,7 @@ def _own(folder: Path, name: str, kind: Kind) -> Path:
 def runs(folder: Path) -> None:
     """Write a table of runs, a curve, a schedule and the constants of a law."""
     rows = [
-        {
-            "run": f"{params:g}/{ratio}",
-            "dataset": "web",
-            "params": params,
-            "tokens": params * ratio,
-            "loss": 1.8
-            + 400 * params**-0.34
-            + 410 * (params * ratio) ** -0.28
-            + 1e-3 * (ratio % 3),
-        }
+        _run(params, params * ratio)
         for params in (1e7, 3e7, 1e8, 3e8)
         for ratio in (10, 20, 40, 80)
     ]
@@ -191,3 +182,10 @@ def runs(folder: Path) -> None:
     (folder / "curve.csv").write_text("\n".join(("step,loss", *losses)) + "\n")
     pairs = (pair.split("=") for pair in LAW.split(","))
     (folder / "law.json").write_text(json.dumps({name: float(value) for name, value in pairs}))
+
+
+def _run(params: float, tokens: float) -> dict[str, Any]:
+    luck = 1e-3 * (tokens / params % 3)
+    loss = 1.8 + 400 * params**-0.34 + 410 * tokens**-0.28 + luck
+    name = f"{params:g}/{tokens:g}"
+    return {"run": name, "dataset": "web", "params": params, "tokens": tokens, "loss": loss}

@@ -2,8 +2,8 @@
 
 Study files, tables of runs, task files, curves and seals are changed: bytes, lines, keys, names,
 types, huge numbers, words of other scripts and of shells. An answer is clear if the verb does its
-work, or says in one line of text what it refuses; a traceback, a file of half an answer, a line that
-no one can read, or no answer in a minute are faults.
+work, or says in one line of text what it refuses. A traceback, a file of half an answer, a line
+that drives the terminal, and no answer in a minute are faults.
 """
 
 from __future__ import annotations

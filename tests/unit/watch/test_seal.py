@@ -166,9 +166,11 @@ def judged(tmp_path, values, level=0.9):
             "schema": "scalebed.seal",
             "version": 1,
             "date": f"2026-01-{i % 28 + 1:02d}T00:00:00+00:00",
+            "dataset": "web",
             "target": {"params": 1e9, "tokens": 2e10, "unique_tokens": None},
             "despite_evidence": [],
             "prediction": {"predicted": 10.0, "level": level, "quantiles": quantiles}
+            | {"response": "loss", "kind": "loss"}
             | {"lower": 10 - float(ndtri(tail)), "upper": 10 + float(ndtri(tail))},
         }
         record["digest"] = seal_digest(record)
