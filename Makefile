@@ -21,7 +21,7 @@ DOCS := $(VENV)/docs-$(shell cat $(BASE_FILES) requirements/lock-docs.txt | cksu
 # The jobs of the workflow say `python`; it has to be the one of this environment.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help study paper plan watch setup setup-dev setup-docs test test-slurm lint format docs schema lock clean clean-results
+.PHONY: help study paper plan watch setup setup-dev setup-docs test test-slurm lint format docs schema lock audit clean clean-results
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -92,6 +92,17 @@ schema: setup ## Write the JSON schema and the reference table from the typed mo
 
 lock: setup-dev ## Resolve pyproject.toml into the lock files and the conda files
 	python requirements/compile.py $(LOCK_ARGS)
+
+# In an environment of its own. It looks up what the lock files name and installs none of it.
+AUDITED := lock-build.txt lock.txt lock-dev.txt lock-docs.txt lock-open_lm.txt lock-audit.txt corpora.txt
+
+audit: ## Look up known holes of all locked versions; needs a network
+	test -x build/audit/bin/pip-audit || { $(PYTHON) -m venv build/audit && \
+	  build/audit/bin/python -m pip install -qq --no-deps --require-hashes -r requirements/lock-audit.txt; }
+	for file in $(AUDITED); do \
+	  build/audit/bin/pip-audit --disable-pip --require-hashes -r requirements/$$file || exit 1; \
+	done
+	build/audit/bin/pip-audit --disable-pip --no-deps -r requirements/torch.txt
 
 clean: ## Remove caches, not results
 	rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

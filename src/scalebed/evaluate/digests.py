@@ -87,7 +87,25 @@ def read_table(path: str | Path) -> dict[str, dict[str, Any]]:
         for key in ("lm_eval", "shots", "chance"):
             if not isinstance(entry, dict) or key not in entry:
                 raise ScalebedError(f"{path}: the task {name} lacks the key {key!r}")
+        _require_values(path, name, entry)
     return dict(tasks)
+
+
+def _require_values(path: str | Path, name: Any, entry: dict[Any, Any]) -> None:
+    """Refuse an entry of a table of tasks whose values are of another kind."""
+    lm_eval, shots, chance, metric = (
+        entry.get(key) for key in ("lm_eval", "shots", "chance", "metric")
+    )
+    right = {
+        "lm_eval": (lm_eval is None or isinstance(lm_eval, str), "a name or null"),
+        "shots": (type(shots) is int and shots >= 0, "a count"),
+        "chance": (type(chance) in (int, float) and 0 <= chance <= 1, "a number from 0 to 1"),
+        "metric": (metric is None or isinstance(metric, str), "a name"),
+    }
+    for key, (is_right, expected) in right.items():
+        if not is_right:
+            found = entry.get(key)
+            raise ScalebedError(f"{path}: the task {name}: {key} is {found!r}, expected {expected}")
 
 
 def suite_digests(

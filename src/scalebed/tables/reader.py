@@ -41,6 +41,8 @@ class StudyDatabase:
             # Threads add up floating-point numbers in whatever order they finish; pages and
             # figures are to be the same on every machine.
             self._connection.execute("SET threads = 1")
+            # A view in a file of somebody else could read any other file of this machine.
+            self._connection.execute("SET enable_external_access = false")
             tables = {row[0] for row in self._connection.execute("SHOW TABLES").fetchall()}
         except duckdb.Error as error:
             reason = str(error).partition("\n")[0]
@@ -57,12 +59,12 @@ class StudyDatabase:
         found = {row["column_name"] for row in self.rows(f"DESCRIBE {table.name}")}
         later = [name for name in table.names if name not in found]
         if later:
-            (own,) = self.rows("SELECT current_database() AS name")
+            (current,) = self.rows("SELECT current_database() AS name")
+            own = '"' + current["name"].replace('"', '""') + '"'
             empty = ", ".join(f"NULL AS {name}" for name in later)
             # Without its catalog the table would be the view itself.
             self._connection.execute(
-                f"CREATE TEMP VIEW {table.name} AS "
-                f'SELECT *, {empty} FROM "{own["name"]}".main.{table.name}'
+                f"CREATE TEMP VIEW {table.name} AS SELECT *, {empty} FROM {own}.main.{table.name}"
             )
 
     def frame(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> pd.DataFrame:

@@ -39,7 +39,7 @@ def column_names(path: Path) -> list[str]:
         return [name.strip() for name in _header(path)]
     try:
         return [name.strip() for name in pyarrow.parquet.read_schema(intact(path)).names]
-    except (OSError, pyarrow.ArrowException):
+    except (OSError, pyarrow.ArrowException, UnicodeDecodeError):
         return []
 
 

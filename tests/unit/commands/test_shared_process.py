@@ -426,6 +426,18 @@ def test_the_switch_and_other_executors_offer_nothing(monkeypatch):
     assert lifetime.VARIABLE not in os.environ
 
 
+def test_sockets_lie_in_a_folder_of_the_user_alone(monkeypatch, tmp_path):
+    monkeypatch.setenv(lifetime.VARIABLE, "inherited")
+    monkeypatch.setenv(lifetime.SWITCH, "1")
+    monkeypatch.setattr(lifetime, "possible", lambda: True)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert lifetime.offer(local=True)
+    folder = Path(os.environ[lifetime.VARIABLE].partition(":")[2])
+    assert folder.parent == tmp_path
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert folder.stat().st_uid == os.getuid()
+
+
 @pytest.mark.parametrize("devices", [["kfd"], ["nvidiactl", "nvidia0"], []])
 def test_nothing_is_shared_beside_a_gpu(devices, monkeypatch):
     assert lifetime.possible()

@@ -109,6 +109,18 @@ def test_a_broken_search_is_a_fact_and_stops_nothing(tmp_path):
     assert "grid.json" in found.facts["search_problem"]
 
 
+ELSEWHERE = {
+    "../exp_data/outside.json": tarfile.REGTYPE,
+    "ROOT/outside.json": tarfile.REGTYPE,
+    "/exp_data/exp_data//ROOT/outside.json": tarfile.REGTYPE,
+    "scaling-a003c49/exp_data/models/../../../outside.json": tarfile.REGTYPE,
+    "scaling-a003c49/exp_data/outside.json": tarfile.SYMTYPE,
+    "scaling-a003c49/exp_data/models/outside.json": tarfile.LNKTYPE,
+    "scaling-a003c49/exp_data/fifo": tarfile.FIFOTYPE,
+}
+"""Members that lead out of the folder, are links, or are no files."""
+
+
 def archive(root):
     """Return the URL of an archive of the testbed below `root`, as the public host makes them."""
     file = root / "archive.tar.gz"
@@ -116,6 +128,10 @@ def archive(root):
         tar.add(root / "exp_data", "scaling-a003c49/exp_data")
         other = tarfile.TarInfo("scaling-a003c49/exp_data/../../outside.json")
         tar.addfile(other, io.BytesIO(b""))
+        for name, kind in ELSEWHERE.items():
+            other = tarfile.TarInfo(name.replace("ROOT", str(root)))
+            other.type, other.linkname = kind, str(root / "target")
+            tar.addfile(other, io.BytesIO(b""))
     return file.as_uri()
 
 
