@@ -3,8 +3,9 @@
 ``lock-build.txt`` holds what builds packages that come as source (this one too), ``lock.txt``
 everything else a study needs, ``lock-dev.txt`` what tests and linters need besides,
 ``lock-docs.txt`` what the site of the documentation and ``lock-open_lm.txt`` what open_lm needs
-besides, ``lock-audit.txt`` what ``make audit`` runs. All are complete and hashed, so that they install with ``--no-deps --require-hashes``.
-torch is in none (see ``torch.txt``), nor is the address of any package index.
+besides, ``lock-audit.txt`` what ``make audit`` runs. All are complete and hashed, so that they
+install with ``--no-deps --require-hashes``. torch is in none (see ``torch.txt``), nor is the
+address of any package index.
 """
 
 import argparse
@@ -48,8 +49,8 @@ BUILD = ["setuptools>=77", "wheel"]
 _BUILT_WITH = ("setuptools", "wheel")
 EXTRAS = ["train", "eval", "workflow", "report", "slurm"]
 DEV_EXTRAS = ["dev", "tensorboard"]
-# Looks the locked versions up in lists of known holes; in an environment of its own, so that what it
-# needs limits nothing else.
+# Looks the locked versions up in lists of known holes; in an environment of its own, so that what
+# it needs limits nothing else.
 AUDIT = ["pip-audit>=2.9,<3"]
 # Each with a lock file of its own.
 MORE_EXTRAS = ["docs", "open_lm"]

@@ -47,7 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--log", type=Path, help="file that gets a line of JSON for each fault")
+    parser.add_argument("--log", type=Path, help="file that gets a line of JSON for each input")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,7 +73,7 @@ def part(args: argparse.Namespace, numbers: Sequence[int]) -> list[Answer]:
     with tempfile.TemporaryDirectory() as name:
         for answer in campaign(Path(name), args.seed, numbers):
             found.append(answer)
-            if args.log and answer.what == FAULT:
+            if args.log:
                 with args.log.open("a", encoding="utf-8") as log:
                     log.write(json.dumps(answer._asdict()) + "\n")
     return found

@@ -8,6 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from scalebed.core.errors import ScalebedError
+from scalebed.core.shown import shortened
 
 _GROUPED = {"missing": "Field required", "extra_forbidden": "unknown key"}
 
@@ -36,7 +37,7 @@ def first_complaint(error: ValidationError) -> str:
 def _complaint(detail: Any) -> str:
     text: str = detail["msg"].removeprefix("Value error, ")
     if detail["type"] != "value_error":
-        text = f"{text} (found {detail['input']!r})"
+        text = f"{text} (found {shortened(repr(detail['input']))})"
     return f"{_key(detail)}: {text}" if detail["loc"] else text
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from scalebed.core.errors import ScalebedError
+from scalebed.core.shown import shortened
 
 Check = Callable[[Any], bool]
 
@@ -80,7 +81,7 @@ def require_shape(record: Mapping[str, Any], where: str) -> None:
         if value is _ABSENT:
             raise ScalebedError(f"{where} is no whole seal: {key} is missing, expected {expected}")
         if not check(value):
-            raise ScalebedError(f"{where}: {key} is {value!r}, expected {expected}")
+            raise ScalebedError(f"{where}: {key} is {shortened(repr(value))}, expected {expected}")
 
 
 def _at(value: Any, keys: list[str]) -> Any:

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from scipy.special import log_ndtr, ndtri
 
+from scalebed.core.errors import ScalebedError
 from scalebed.fit.posterior.covariance import together
 from scalebed.fit.posterior.grid import Linear, Posterior, columns_of
 from scalebed.fit.posterior.points import Points
@@ -48,8 +49,22 @@ class Draws:
 
     @classmethod
     def of(cls, posterior: Posterior, count: int, rng: np.random.Generator) -> Draws:
-        """Draw from a posterior."""
+        """Draw from a posterior.
+
+        Raises
+        ------
+        ScalebedError
+            If no law comes near the runs, such as with one N that no run can have.
+        """
         mass = posterior.mass
+        if not mass.size or not np.isfinite(mass).all():
+            known = posterior.points
+            columns = {"N": known.params, "D": known.tokens, "loss": known.loss}
+            said = (f"{name} {one.min():.3g} to {one.max():.3g}" for name, one in columns.items())
+            raise ScalebedError(
+                f"no law can be drawn for runs with {', '.join(said)}: expected runs that one law "
+                "describes"
+            )
         many = rng.choice(mass.size, size=_SPARE * count, p=mass.ravel())
         part, node, level = np.unravel_index(many, mass.shape)
         step = posterior.log_own[1] - posterior.log_own[0]
