@@ -93,9 +93,8 @@ def read_table(path: str | Path) -> dict[str, dict[str, Any]]:
 
 def _require_values(path: str | Path, name: Any, entry: dict[Any, Any]) -> None:
     """Refuse an entry of a table of tasks whose values are of another kind."""
-    lm_eval, shots, chance, metric = (
-        entry.get(key) for key in ("lm_eval", "shots", "chance", "metric")
-    )
+    given: list[Any] = [entry.get(key) for key in ("lm_eval", "shots", "chance", "metric")]
+    lm_eval, shots, chance, metric = given
     right = {
         "lm_eval": (lm_eval is None or isinstance(lm_eval, str), "a name or null"),
         "shots": (type(shots) is int and shots >= 0, "a count"),
