@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from scalebed.decide import decision
+from scalebed.decide import decision, page
 from scalebed.decide.question import Question
 from scalebed.decide.suggest.designs import Run, _multipliers, _step, _with_larger, same, spread
 from scalebed.laws import get_law
@@ -69,3 +69,13 @@ def test_other_laws_are_asked_with_how_well_they_fit():
     assert 0.007 < tied.rmse < 0.01
     law.inputs = ("params", "tokens", "unique_tokens")
     assert decision._laws(curve, asked) == []
+
+
+def test_a_loss_is_written_with_its_interval_where_it_has_one():
+    def written(*limits):
+        predicted, lower, upper = limits
+        return page._loss(SimpleNamespace(predicted=predicted, lower=lower, upper=upper))
+
+    assert written(3.21, 3.1, 3.35678) == "3.2100 [3.1000, 3.3568]"
+    assert written(3.21, None, None) == written(3.21, 3.1, None) == "3.2100"
+    assert written(None, None, None) == "-"
