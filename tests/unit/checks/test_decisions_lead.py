@@ -15,10 +15,8 @@ def test_a_best_size_is_not_given_without_its_interval():
         "params_text": "200k (80k .. 410k)",
     }
     served = optimum | {"choice": "served", "params_text": "100k"}
+    compute = "With 10 times the compute of the largest fitted run"
     assert said([_entry("prose", [optimum, served]), _entry("code", [served])]) == (
-        "With 10 times the compute of the largest fitted run, in brackets what the draws leave open: "
-        "prose N 200k (80k .. 410k), M* = 17."
+        f"{compute}, in brackets what the draws leave open: prose N 200k (80k .. 410k), M* = 17."
     )
-    assert said([_entry("code", [served])]) == (
-        "With 10 times the compute of the largest fitted run no run is known to be best."
-    )
+    assert said([_entry("code", [served])]) == f"{compute} no run is known to be best."
