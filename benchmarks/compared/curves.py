@@ -40,10 +40,13 @@ def compare(entry: Entry, files: Sequence[tuple[File, Path]]) -> dict[str, Any]:
     rows = {name: {"value": value} for name, value in ours._asdict().items()}
     found: dict[str, Any] = {"objective": objective(ours, fitted), "parameters": rows}
     means: dict[str, Any] = {"ours": mean_scores(ours, asked)}
-    if said:
+    if said and said.parameters:
         theirs = Constants(**{name: float(text) for name, text in said.parameters.items()})
         found["objective_at_printed"] = objective(theirs, fitted)
-        means |= {"printed": dict(said.scores), "at_printed": mean_scores(theirs, asked)}
+        means["at_printed"] = mean_scores(theirs, asked)
+        means["printed"] = {
+            name: beside(means["at_printed"][name], text) for name, text in said.scores.items()
+        }
         for name, row in rows.items():
             row |= beside(row["value"], said.parameters[name])
     return {"points": len(fitted), "held_out": len(asked), "fit": found, "scores": means}

@@ -14,10 +14,11 @@ from scalebed.fit.options import Options
 from scalebed.laws import get_law
 from scalebed.study.sections import Strict
 from scalebed.study.yaml import first_complaint, read_study
-from scalebed.watch.multi_power import Constants
+from scalebed.watch.multi_power import HUBER, Constants
 
 CURVES = "multi_power"
 """The one law that is of the steps of a run; the others are of N and D."""
+_SCORES = ("R2", "MAE", "RMSE", "PredE", "WorstE")
 _NEEDED = ("params", "loss")
 _COLUMNS = (*_NEEDED, "tokens", "flops", "unique_tokens")
 _Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -96,22 +97,38 @@ class Authors(Strict):
 
     @model_validator(mode="after")
     def _is_of_law(self) -> Self:
-        names: tuple[str, ...] = Constants._fields
-        if self.law != CURVES:
+        if self.law == CURVES:
+            if self.objective != "huber_log" or self.delta != HUBER or self.fixed:
+                raise ValueError(f"law {CURVES} has huber_log of delta {HUBER:g}, nothing fixed")
+            names: tuple[str, ...] = Constants._fields
+        else:
             try:
                 law = get_law(self.law, "loss")
                 self.options.check(law)
             except ScalebedError as error:
                 raise ValueError(str(error)) from error
             names = tuple(parameter.name for parameter in law.parameters)
-        said = self.printed.parameters if self.printed else {}
-        whole = {*said, *self.fixed}
-        if said and whole != {*names}:
-            raise ValueError(
-                f"printed and fixed parameters are {', '.join(sorted(whole))}, expected those of "
-                f"law {self.law}: {', '.join(names)}"
-            )
+        if self.printed:
+            self._check_printed(self.printed, names)
         return self
+
+    def _check_printed(self, printed: Printed, names: tuple[str, ...]) -> None:
+        """Refuse names that the law does not have, as they would be compared with nothing."""
+        said = {*printed.parameters}
+        if said and (said | {*self.fixed} != {*names} or said & {*self.fixed}):
+            raise ValueError(
+                f"printed parameters are {', '.join(printed.parameters)}, expected those of law "
+                f"{self.law} that are not fixed: "
+                f"{', '.join(name for name in names if name not in self.fixed)}"
+            )
+        scored = _SCORES if self.law == CURVES else ()
+        for key, given, known in (
+            ("intervals", {*printed.intervals}, said),
+            ("scores", {*printed.scores}, {*scored}),
+        ):
+            if other := sorted(given - known):
+                wanted = f"one of {', '.join(sorted(known))}" if known else "none"
+                raise ValueError(f"printed {key} are of {other[0]}, expected {wanted}")
 
 
 class Entry(Strict):

@@ -94,10 +94,12 @@ def _scores(record: Record) -> Iterator[str]:
     yield f"**Foretold:** {record['held_out']} curves under other schedules, means over them."
     yield ""
     means = record["scores"]
-    rows = [("score", "printed", "at the printed parameters", "here")]
+    rows = [("score", "printed", "at the printed parameters", "", "here")]
     for name, ours in means["ours"].items():
         theirs = means.get("at_printed", {}).get(name)
-        rows.append((name, means.get("printed", {}).get(name, "–"), _number(theirs), _number(ours)))
+        said = means.get("printed", {}).get(name, {"printed": "–", "agrees": None})
+        mark = "✓" if said["agrees"] else ""
+        rows.append((name, said["printed"], _number(theirs), mark, _number(ours)))
     yield from _aligned(rows)
     yield ""
     yield "The default law is of N and D, which these curves of one model do not vary."

@@ -166,7 +166,11 @@ def _record(
         path = Path(folder) / "runs.csv"
         runs.drop(columns="held_out").to_csv(path, index=False)
         table = read_runs(path)
-    given = {} if authors is None else {"loss_law": authors.law, "options": authors.options}
-    interval = None if authors is None else "bootstrap"
-    settings = table_settings(table, interval=interval, draws=draws, **given)
+    if authors is None:
+        settings = table_settings(table, draws=draws)
+    else:
+        law, options = authors.law, authors.options
+        settings = table_settings(
+            table, loss_law=law, interval="bootstrap", options=options, draws=draws
+        )
     return fit_table(table, tuple(targets), settings)
