@@ -163,7 +163,7 @@ def changed(folder, **values):
     [
         ({"source__commit": "main"}, ["source.commit", "'main'"]),
         ({"source__files__0__sha256": "76177d"}, ["source.files.0.sha256", "'76177d'"]),
-        ({"colums": {}}, ["colums: unknown key"]),
+        ({"column": {}}, ["column: unknown key"]),
         ({"columns": {"params": "Parameters", "loss": "Smoothed Loss"}}, ["tokens and flops"]),
         ({"authors__law": "chinchila"}, ["authors", "chinchila", "chinchilla"]),
         ({"authors__fixed": {"R_D": 1.0}}, ["law chinchilla has no parameter 'R_D'"]),
