@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -69,8 +70,7 @@ def _fit(entry: Entry, fit: Record, points: int) -> Iterator[str]:
         less = 1 - fit["objective"] / at
         yield f"Our optimum is {100 * less:.2g} % below their parameters in their own objective."
     if "numbers" in fit:
-        evidence = fit["evidence"] or "none"
-        yield f"Verdict of this fit: numbers {fit['numbers']}; evidence {evidence}."
+        yield f"Verdict of this fit: numbers {fit['numbers']}; evidence {_evidence(fit)}."
     yield ""
 
 
@@ -80,12 +80,14 @@ def _forward(record: Record) -> Iterator[str]:
         "compute of the largest run that was shown."
     )
     yield ""
-    rows = [("way", "inside", "mean error", "median width", "numbers", "evidence")]
+    head = ("way", "inside", "by the evidence of each", "mean error", "median width")
+    rows: list[tuple[str, ...]] = [(*head, "numbers", "evidence of the law")]
     for name, way in record["forward"].items():
         label = f"{name} (`{way['law']}`)" if name == "default" else f"`{way['law']}`, as theirs"
         inside = f"{way['inside']} of {way['of']}"
         error, width = _percent(way["mean_error"]), _percent(way["median_width"])
-        rows.append((label, inside, error, width, way["numbers"], way["evidence"] or "none"))
+        said = ", ".join(f"{word} {n} of {of}" for word, (n, of) in way["by_evidence"].items())
+        rows.append((label, inside, said, error, width, way["numbers"], _evidence(way)))
     yield from _aligned(rows)
     yield ""
 
@@ -115,6 +117,11 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def _number(value: float | None, digits: int = 5) -> str:
     return "–" if value is None else f"{value:.{digits}g}"
+
+
+def _evidence(row: Record) -> str:
+    """Return the evidence without its list of outlying rows, which the numbers have in full."""
+    return re.split(r"; (?:outlying|\d+ outlying)", row["evidence"] or "none")[0]
 
 
 def _percent(value: float | None) -> str:

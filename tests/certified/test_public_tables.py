@@ -128,7 +128,11 @@ def test_what_is_foretold_is_what_the_entry_holds_out(zoo):
         for way in ways.values():
             assert 0 <= way["inside"] <= way["of"]
             assert way["mean_error"] > 0 and way["median_width"] > 0
-            assert way["numbers"] in zoo.page and way["evidence"] in zoo.page
+            assert [sum(column) for column in zip(*way["by_evidence"].values(), strict=True)] == [
+                way["inside"],
+                way["of"],
+            ]
+            assert way["numbers"] in zoo.page and way["evidence"].split("; ")[0] in zoo.page
     assert zoo.tables["sardana"]["forward"]["default"]["method"].startswith("posterior")
 
 
@@ -159,7 +163,7 @@ def changed(folder, **values):
     [
         ({"source__commit": "main"}, ["source.commit", "'main'"]),
         ({"source__files__0__sha256": "76177d"}, ["source.files.0.sha256", "'76177d'"]),
-        ({"colums": {}}, ["colums: unknown key"]),
+        ({"column": {}}, ["column: unknown key"]),
         ({"columns": {"params": "Parameters", "loss": "Smoothed Loss"}}, ["tokens and flops"]),
         ({"authors__law": "chinchila"}, ["authors", "chinchila", "chinchilla"]),
         ({"authors__fixed": {"R_D": 1.0}}, ["law chinchilla has no parameter 'R_D'"]),
