@@ -25,7 +25,7 @@ from scalebed.train.checkpoint import StateFolder, open_state
 from scalebed.train.distributed.ranks import Ranks
 from scalebed.train.job import Job, Options, Outcome
 from scalebed.train.loop import Training
-from scalebed.train.params import check_params
+from scalebed.train.params import KEY, check_params
 
 pytestmark = pytest.mark.skipif(
     fake_gpu.COMPILER is None, reason="needs a C++ compiler for what torch asks of a driver"
@@ -356,7 +356,7 @@ def test_the_memory_of_a_step_is_the_planned_one(
 ):
     way = Way(ranks, 0, precision, shard, recompute)
     size = {"width": 256, "layers": 6, "heads": 4, "vocab": 2048, "context": 128}
-    job = make_job(tmp_path, dataset, way, 2, **size, ffn_multiple=64, micro_sequences=16)
+    job = make_job(tmp_path, dataset, way, 2, **size, ffn_multiple=64, micro_sequences=16, **{KEY: True})
     shape = arithmetic.shape_of(job.params["model"])
     planned = memory.rank_bytes(shape, 16, ranks, shard, recompute, precision)
     assert 1.0 < planned / peak_bytes(library, job, way) < 1.1
