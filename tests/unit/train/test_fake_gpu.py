@@ -356,7 +356,9 @@ def test_the_memory_of_a_step_is_the_planned_one(
 ):
     way = Way(ranks, 0, precision, shard, recompute)
     size = {"width": 256, "layers": 6, "heads": 4, "vocab": 2048, "context": 128}
-    job = make_job(tmp_path, dataset, way, 2, **size, ffn_multiple=64, micro_sequences=16, **{KEY: True})
+    job = make_job(
+        tmp_path, dataset, way, 2, **size, ffn_multiple=64, micro_sequences=16, **{KEY: True}
+    )
     shape = arithmetic.shape_of(job.params["model"])
     planned = memory.rank_bytes(shape, 16, ranks, shard, recompute, precision)
     assert 1.0 < planned / peak_bytes(library, job, way) < 1.1
