@@ -36,8 +36,8 @@ class Dearer:
         Runs that were predicted, and how many lay inside their intervals.
     level : float
     missed : bool
-        Whether the mean deviation of the dearer half lies outside of its 99 % interval, or so few of
-        its runs lie inside that less than 1 % of the draws would have as few.
+        Whether the mean deviation of the dearer half lies outside of its 99 % interval, or so few
+        of its runs lie inside that less than 1 % of the draws would have as few.
     """
 
     tried: float = 1.0
