@@ -100,7 +100,7 @@ def make_job(root: Path, dataset: Path, way: Way, steps: int, **more: Any) -> Jo
     sizes = {"batch_sequences": 2 * part * way.ranks, "micro_sequences": part}
     params = make_params(steps, **sizes, precision=way.precision, **more)
     choice = {"shard": way.shard or None, "recompute": way.recompute, "compiled": way.compiled}
-    options = Options(state=root, device="cuda", **choice)
+    options = Options(state=root, device="cuda", checkpoint_seconds=1e9, **choice)
     return checked_job(params, check_params(params), dataset, read_json(dataset), options)
 
 
