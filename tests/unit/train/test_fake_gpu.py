@@ -351,7 +351,7 @@ def peak_bytes(library: Any, job: Job, way: Way) -> int:
     "way",
     [
         Way(),
-        Way(precision="bf16", recompute=True),
+        Way(recompute=True),
         Way(8, precision="bf16"),
         Way(8, shard=True),
         Way(64, precision="bf16", shard=True),
