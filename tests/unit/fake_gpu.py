@@ -19,19 +19,22 @@ from types import SimpleNamespace
 from typing import Any, Self
 from unittest import mock
 
+import safetensors
 import torch
 import torch.distributed as dist
 import torchgen
 import yaml
 from torch import Tensor, nn
 from torch._C._distributed_c10d import _create_work_from_future
-from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from scalebed.train import checkpoint
+from scalebed.train.checkpoint import local_rows
 from scalebed.train.distributed import sharded
 from scalebed.train.distributed.ranks import Ranks, local
 
@@ -154,12 +157,46 @@ def _patches() -> Iterator[Any]:
     yield patch(nn.functional, "scaled_dot_product_attention", _attention)
 
 
+class _File:
+    """A safetensors file, or a slice of one, that is read as on any machine: it has the numbers."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: Any) -> None: ...
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def get_slice(self, name: str) -> "_File":
+        return _File(self._file.get_slice(name))
+
+    def get_tensor(self, name: str) -> Tensor:
+        with unset_fake_temporarily():
+            return self._file.get_tensor(name)
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        with unset_fake_temporarily():
+            return self._file[rows]
+
+
+def _rows(target: Tensor) -> tuple[slice | None, Tensor]:
+    return (None, target) if isinstance(target, FakeTensor) else local_rows(target)
+
+
 def _mesh(*words: Any, make: Callable[..., Any]) -> Any:
     with unset_fake_temporarily():
         return make(*words)
 
 
 def _rank_patches() -> Iterator[Any]:
+    opened = safetensors.safe_open
+    yield mock.patch.object(
+        safetensors, "safe_open", lambda *words, **more: _File(opened(*words, **more))
+    )
     patch, parallel = mock.patch.object, nn.parallel.distributed
     yield patch(Ranks, "join", functools.partialmethod(_join, join=Ranks.join))
     # Flags on the CPU: numbers that decide how a run goes on.
@@ -168,6 +205,8 @@ def _rank_patches() -> Iterator[Any]:
     yield patch(Ranks, "told", lambda _, message, by=0: message)
     # Compares numbers that other ranks would have sent.
     yield patch(parallel, "_verify_param_shape_across_processes", lambda *_: None)
+    # Fake tensors have a type of their own.
+    yield patch(checkpoint, "local_rows", _rows)
     # Which rank is where: numbers on the CPU, too.
     yield patch(sharded, "init_device_mesh", functools.partial(_mesh, make=init_device_mesh))
     yield patch(dist, "Logger", mock.MagicMock())

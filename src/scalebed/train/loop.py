@@ -182,7 +182,7 @@ class Training:
         self.ranks.wait()
 
     def close(self) -> None:
-        """Let go of what ties this process to other ranks, before they part; there may be nothing."""
+        """Let go of what ties this process to other ranks, before they part, if anything does."""
 
     def resume(self, saved: Saved) -> None:
         """Take over the state of a checkpoint and go on counting its seconds.
