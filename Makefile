@@ -21,7 +21,7 @@ DOCS := $(VENV)/docs-$(shell cat $(BASE_FILES) requirements/lock-docs.txt | cksu
 # The jobs of the workflow say `python`; it has to be the one of this environment.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help study paper plan watch setup setup-dev setup-docs test test-slurm lint format docs schema lock audit clean clean-results
+.PHONY: help study paper zoo plan watch setup setup-dev setup-docs test test-slurm lint format docs schema lock audit clean clean-results
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -37,6 +37,9 @@ paper: setup ## Import the published testbed and report on it (TESTBED=folder, e
 	snakemake --cores $(CORES) --configfile config/studies/testbed.yaml \
 	  $(if $(TESTBED),--config testbed=$(TESTBED))
 	@scalebed show-predictions --database results/studies/testbed/study.duckdb
+
+zoo: setup ## Fit public tables as their authors did, both numbers beside each other (ZOO=folder, else fetched)
+	python benchmarks/zoo.py $(if $(ZOO),--tables $(ZOO))
 
 plan: setup ## Show what the study would train, its cost, and why cells are not up to date
 	@scalebed plan --study $(STUDY)
@@ -110,4 +113,4 @@ clean: ## Remove caches, not results
 
 clean-results: ## Remove results, training state and logs of all studies
 	rm -rf results/corpora results/tokenizers results/tokens results/datasets results/suites \
-	  results/cells results/studies state logs benchmarks/results
+	  results/cells results/studies results/zoo state logs benchmarks/results

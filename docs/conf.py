@@ -19,7 +19,7 @@ NAVIGATION = {
     "Run on a cluster": ["docs/cluster", "docs/distributed", "docs/open_lm"],
     "How it works": [
         *("docs/laws", "docs/uncertainty", "docs/tournament", "docs/trunks", "docs/evidence"),
-        *("docs/search", "docs/speed", "docs/export", "docs/reliability"),
+        *("docs/search", "docs/speed", "docs/export", "docs/reliability", "docs/zoo"),
     ],
     "Reference": ["config/README", "docs/results", "CONTRIBUTING", "docs/releasing", "CHANGELOG"],
 }

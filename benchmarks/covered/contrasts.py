@@ -28,7 +28,7 @@ from benchmarks.covered.simulated import SIXTEEN, TIED_LAW, Draw, Theta, law
 from scalebed.checks.contrasts.compare import Target, contrast
 from scalebed.checks.contrasts.laws import Fitted, Frames
 from scalebed.fit.posterior import Beliefs
-from scalebed.predict.loss_stages import loss_stages
+from scalebed.predict.loss_stages import loss_stages, posteriors
 from scalebed.predict.open_study import StudyFit
 from scalebed.predict.runs import collect_runs
 
@@ -100,7 +100,9 @@ def compared(
     settings, runs = way.settings(draws), collect_runs(tables)
     opened = StudyFit(Path("nowhere"), "drawn", runs, settings, tables)
     frames = Frames(pandas.DataFrame(), pandas.DataFrame(), pandas.DataFrame())
-    for stage in loss_stages(runs, "loss", settings):
+    known = posteriors(runs, "loss", settings) if way == POSTERIOR else {}
+    frames.posteriors["loss"] = known
+    for stage in loss_stages(runs, "loss", settings, found=known or None):
         if stage.fit is None or stage.theta is None or stage.sigma is None:
             raise ValueError(f"{stage.dataset}: {stage.reason or 'no draws'}")
         theta = np.concatenate([stage.fit.theta[None], stage.theta])

@@ -152,7 +152,8 @@ import json, os, runpy, sys
 import altair, duckdb, numba, pandas, pyarrow.parquet, scipy.optimize, scipy.stats, vl_convert
 
 # Native code, which loads no module of ours and takes half the time of all jobs.
-vl_convert.javascript_bundle = vl_convert.vegalite_to_svg = lambda *_, **__: "<svg/>"
+empty = '<svg width="1" height="1"/>'
+vl_convert.javascript_bundle = vl_convert.vegalite_to_svg = lambda *_, **__: empty
 vl_convert.svg_to_png = lambda *_, **__: b""
 
 

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 from project import STUDY, Project
 
+from scalebed.core.remedies import KEPT_SEAL
 from scalebed.core.trunks import leaves_at, state_path, trunk_of
 from scalebed.plan import rule_params
 from scalebed.study.load import parse_any
@@ -101,7 +102,8 @@ def test_a_run_seals_then_trains_then_judges(before: Project, finished: Project)
     assert len(rows) == 10
     assert set(rows) == expected
 
-    # Now the seal is a fact: no edit of the fits makes another one, and none is made if it is lost.
+    # Now the seal is a fact: no edit of the fits makes another one. If it is lost its copy is put
+    # back, and none is made if that is lost as well.
     study = sealing()
     study["bootstrap"]["draws"] = 300
     before.write_study(study)
@@ -115,6 +117,11 @@ def test_a_run_seals_then_trains_then_judges(before: Project, finished: Project)
     assert before.planned(path_of(before, "15k"))["seal_predictions"] == 1
     before.write_study(study)
     (before.root / SEALED).unlink()
+    status, said = before.forked(SEALED)
+    assert status == 0, said
+    assert json.loads((before.root / SEALED).read_text()) == seal
+    for name in (SEALED, Path(SEALED).with_name(KEPT_SEAL)):
+        (before.root / name).unlink()
     status, said = before.forked(SEALED)
     assert status != 0
     assert "a target has begun to train" in said

@@ -58,12 +58,11 @@ def atomic_path(path: str | os.PathLike[str], digest: bool = True) -> Iterator[P
 
 def _put(temporary: Path, target: Path, digest: bool) -> None:
     """Put a finished file in its place, and its digest beside it."""
-    kept = is_kept(target)
-    found = sha256_file(temporary) if digest and kept else None
+    found = sha256_file(temporary) if digest and is_kept(target) else None
     inode = temporary.stat().st_ino
-    if kept:
-        # Whoever reads meanwhile finds no digest rather than one of other content.
-        forget(target)
+    # Whoever reads meanwhile finds no digest rather than one of other content. A copy outside of a
+    # study has brought its digest along.
+    forget(target)
     temporary.replace(target)
     if found is not None:
         remember(target, found, inode)

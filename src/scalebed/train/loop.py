@@ -181,6 +181,9 @@ class Training:
         # No rank may end, and have the others ended with it, while one is writing.
         self.ranks.wait()
 
+    def close(self) -> None:
+        """Let go of what ties this process to other ranks, before they part, if anything does."""
+
     def resume(self, saved: Saved) -> None:
         """Take over the state of a checkpoint and go on counting its seconds.
 

@@ -17,10 +17,13 @@ What a rank holds (`terms` names each part):
   output, the residual after it, its norm, gate and up, silu(gate), and the product. In bf16 the
   inputs of products are half as wide, but the residual stream and, on GPUs, what the norms of q
   and k read stay fp32: 32d + 8h bytes;
-- with recomputing, the fp32 input of each block, and all of the above for one block only;
-- the transient gradients of one block: as much as its activations without the norms, 4·(4d + 3h);
+- with recomputing, the fp32 input of each block only;
 - the loss: hidden states and their gradient, the gradient of the head in the arithmetic of the
-  forward pass, and a chunk of logits (they are never kept, see `scalebed.model.loss`).
+  forward pass;
+- the larger of what is there at the end of the forward and at the beginning of the backward pass: a
+  chunk of logits and its probabilities in fp32 (they are never kept, see `scalebed.model.loss`), or
+  the transient gradients of one block, as much as its activations without the norms,
+  4·(4d + 3h), and with recomputing the activations of that block.
 
 Left out: the CUDA context, buffers of nccl and fragmentation; `SHARE` leaves room for them.
 """
@@ -36,8 +39,11 @@ if TYPE_CHECKING:  # trainers need the sums, not half a second of importing pyda
 SHARE = 0.9
 """Share of a device's memory that a plan may fill."""
 
-LOGITS = 3 * 4 * (1 << 26)
-"""Bytes of a chunk of logits on a GPU, its probabilities and its gradient: 2^26 values each."""
+CHUNK = 1 << 26
+"""Logits that the loss holds at a time on a GPU; see `scalebed.model.loss`."""
+
+FEWEST_ROWS = 128
+"""Positions of such a chunk, however large the vocabulary."""
 
 
 class Layout(NamedTuple):
@@ -71,6 +77,8 @@ def terms(
     per_block = 4 * d * d + 3 * d * h
     shared = ranks if sharded else 1
     kept = n * (32 * d + 8 * h if bf16 else 40 * d + 16 * h)
+    logits = 2 * 4 * vocab * min(n, max(FEWEST_ROWS, CHUNK // vocab))
+    backward = n * 4 * (4 * d + 3 * h) + (kept if recompute else 0)
     gathered = copies = 0.0
     if sharded:
         block = per_block * (2 * 2 * value + (4 if bf16 else 0))
@@ -84,9 +92,9 @@ def terms(
         "buckets": copies,
         "gathered": gathered,
         "autocast": 2.0 * params if bf16 and not sharded else 0.0,
-        "activations": float(layers * n * 4 * d + kept if recompute else layers * kept),
-        "transient": float(n * 4 * (4 * d + 3 * h)),
-        "loss": float(n * d * (4 + 2 * value) + vocab * d * 2 * value + LOGITS),
+        "activations": float(layers * (n * 4 * d if recompute else kept)),
+        "loss": float(n * d * (4 + 2 * value) + vocab * d * 2 * value),
+        "transient": float(max(logits, backward)),
     }
 
 

@@ -51,8 +51,10 @@ def train(job: Job, state: StateFolder, began: float) -> Outcome:
     source = SequenceSource(job.dataset, job.config.context, job.cell.seed)
     # Only whole sequences count, so this can be a little less than the data set's tokens.
     check_tokens(job.params, len(source) * job.config.context, job.manifest["dataset"])
-    with _device(job, ranks) as device:
-        training = _training(job, ranks, device, source)
+    with (
+        _device(job, ranks) as device,
+        contextlib.closing(_training(job, ranks, device, source)) as training,
+    ):
         spent, begun = 0.0, 0
         if saved := _newest(job, state, ranks):
             training.resume(saved)

@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import norm
 
 from scalebed.checks.contrasts import compare
+from scalebed.checks.contrasts.joint import Joined
 from scalebed.checks.contrasts.laws import Fitted
 from scalebed.checks.intervals import Problem, get_method
 from scalebed.checks.intervals.conformal import upper_quantile
@@ -73,18 +74,13 @@ def test_a_tie_is_half_a_win():
 
 
 def test_single_runs_scatter_in_proportion_to_a_loss_and_absolutely_about_an_error():
-    runs, row = SimpleNamespace(dataset="one"), {"response": "yardstick"}
     law = Fitted(None, None, 0.01, "")
     values = np.array([9.0, 2.0, 3.0, 4.0])
-    loss, error = (
-        compare._scatter(SimpleNamespace(runs=runs, last=law, error=last), values, 3, row)
-        for last in (None, law)
-    )
-    assert loss == pytest.approx(error * [2.0, 3.0, 4.0])
-    other = SimpleNamespace(runs=runs, last=Fitted(None, None, 0.02, ""), error=law)
-    assert compare._scatter(other, values, 3, row) == pytest.approx(2 * error)
-    unknown = SimpleNamespace(runs=runs, last=Fitted(None, None, np.nan, ""), error=None)
-    assert compare._scatter(unknown, values, 3, row) is None
+    loss = compare._scatter(SimpleNamespace(last=law, error=None), values)
+    assert loss == pytest.approx([0.02, 0.03, 0.04])
+    assert compare._scatter(SimpleNamespace(last=law, error=law), values) == 0.01
+    unknown = SimpleNamespace(last=Fitted(None, None, np.nan, ""), error=None)
+    assert compare._scatter(unknown, values) is None
 
 
 def test_numbers_of_a_contrast(monkeypatch):
@@ -93,10 +89,18 @@ def test_numbers_of_a_contrast(monkeypatch):
         SimpleNamespace(last=SimpleNamespace(theta=np.zeros((5, 1))), values=lambda *at, v=v: v)
         for v in (np.full(5, 2.0), np.array([2.5, 2.5, 1.75, 2.0, 2.25]))
     ]
-    scatter = iter([np.array([0.75, 0.0, 0.0, 0.0]), np.array([0.0, 0.5, -0.25, -0.25])])
+    for side in sides:
+        side.first = lambda count, side=side: side
     factor = np.array([3.0, 1.0, 4.0, np.inf, 2.0])
-    monkeypatch.setattr(compare, "_scatter", lambda *given: next(scatter))
-    monkeypatch.setattr(compare, "_multiplier", lambda *given: factor)
+    normal = {
+        id(sides[0]): np.array([1.0, 0.0, 0.0, 0.0]),
+        id(sides[1]): np.array([0.0, 0.625, -0.3125, -0.3125]),
+    }
+    pair = Joined(*sides, np.full(4, 0.6), 7, 0.3)
+    monkeypatch.setattr(compare, "joined", lambda *given: pair)
+    monkeypatch.setattr(compare, "_scatter", lambda side, values: np.ones(4))
+    monkeypatch.setattr(compare, "_normal", lambda side, *given: normal[id(side)])
+    monkeypatch.setattr(compare, "multiplier", lambda *given: factor)
     monkeypatch.setattr(compare, "_largest", lambda side: 40.0 if side is sides[0] else 25.0)
     row = {"tokens": 20.0, "params": 1.0, "flops": 100.0, "level": 0.5}
     found = compare._numbers(*sides, row, 0)
@@ -104,9 +108,11 @@ def test_numbers_of_a_contrast(monkeypatch):
     limits = {"difference_lower": -0.0625, "difference_upper": 0.3125}
     # Of 1, 2, 4 and no end the first with a quarter and with three quarters up to it.
     factors = {"multiplier_lower": 1.0, "multiplier_upper": 4.0}
-    # .5 - .75, -.25 + .5, 0 - .25 and .25 - .25 of single runs.
-    shares = {"p_better": 0.625, "p_better_run": 0.375, "draws": 4, "reach": 4.0}
-    assert found == pytest.approx(expected | limits | factors | shares)
+    # New runs of b lie .6 and .8 of both normals off, .6, .5, -.25 and -.25; less those of a and
+    # with the draws that is .1, .25, -.25 and 0.
+    shares = {"p_better": 0.625, "p_better_run": 0.625, "draws": 4, "reach": 4.0}
+    known = {"matched": 7, "correlation": 0.3}
+    assert found == pytest.approx(expected | limits | factors | shares | known)
 
 
 TIES = (np.array([1, 1, 2, 3, 4.0]), np.array([1, 2, 2, 3, 3.0]))

@@ -9,10 +9,9 @@ from scalebed.checks.tournament.batch import fit_many
 from scalebed.checks.tournament.differences import cluster_draws, differences
 from scalebed.checks.tournament.entries import BASELINE, error_entries, loss_entries
 from scalebed.checks.tournament.play import Rules, run_tournament
-from scalebed.checks.tournament.rows import BEST, EVEN, REFUSED, WORSE
 from scalebed.checks.tournament.scores import WORST
 from scalebed.checks.tournament.splits import cell_numbers, make_splits, short
-from scalebed.checks.tournament.table import TABLE
+from scalebed.checks.tournament.table import BEST, EVEN, REFUSED, TABLE, WORSE
 from scalebed.checks.tournament.text import table_lines
 from scalebed.checks.tournament.verdict import asked, verdicts
 from scalebed.core.errors import ScalebedError

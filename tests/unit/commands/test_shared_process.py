@@ -321,7 +321,8 @@ def test_the_end_of_the_owner_ends_servers_and_processes(own_owner, copy):
         process.communicate()
     assert [process.returncode for process in started] == [75, -signal.SIGTERM, -signal.SIGTERM]
     wait_until(lambda: not own_owner.servers())
-    assert not parents().keys() & set(processes)
+    # The kernel kills what a server leaves, and a busy machine takes a moment to end it.
+    wait_until(lambda: not parents().keys() & set(processes))
     assert not own_owner.folder.exists()
     # An owner that is gone is served by nobody.
     status, _, err = copy.run("pass")

@@ -11,6 +11,7 @@ from scalebed.core.errors import ScalebedError
 from scalebed.core.imports import PACKAGE, closure, code_digest
 from scalebed.core.quantities import amount_text, between
 from scalebed.core.trunks import legs, legs_beyond, with_steps
+from scalebed.core.values import Training
 from scalebed.core.verify import entry, verified
 
 
@@ -65,11 +66,11 @@ def test_a_file_is_the_one_its_manifest_describes(tmp_path: Path) -> None:
     other = described | {"sha256": digest[::-1]}
     # Only its size is looked at where that is all that is asked, or where it was found good before.
     assert verified(manifest, other, "size") == verified(manifest, other) == file
-    file.write_bytes(b"abf")
+    file.write_bytes(b"123")
     os.utime(file, ns=(0, 0))
-    with pytest.raises(ScalebedError, match=r"has SHA-256 431b36f2b16b…, expected ba7816bf8f01…"):
+    with pytest.raises(ScalebedError, match=r"has SHA-256 a665a4592042…, expected ba7816bf8f01…"):
         verified(manifest, described)
-    file.write_bytes(b"abcd")
+    file.write_bytes(b"1234")
     with pytest.raises(ScalebedError, match="has 4 bytes, expected 3"):
         verified(manifest, described, "size")
     file.unlink()
@@ -83,3 +84,11 @@ def test_the_digest_of_code_is_that_of_names_and_contents() -> None:
         whole.update(str(file.relative_to(PACKAGE)).encode())
         whole.update(hashlib.sha256(file.read_bytes()).digest())
     assert code_digest("scalebed.core.quantities") == whole.hexdigest()[:16]
+
+
+def test_a_recipe_that_says_nothing_stays_what_it_is() -> None:
+    """Another default would change the numbers of every study that leaves a key out."""
+    recipe = Training()
+    assert (recipe.lr, recipe.lr_end, recipe.schedule) == (3e-3, 3e-5, "cosine")
+    assert (recipe.beta1, recipe.beta2, recipe.eps) == (0.9, 0.95, 1e-8)
+    assert (recipe.weight_decay, recipe.grad_clip, recipe.z_loss) == (1e-4, 1.0, 1e-4)

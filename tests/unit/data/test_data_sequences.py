@@ -147,7 +147,8 @@ def test_shards_of_an_earlier_version_go(tmp_path):
     many = len(list(one.parent.iterdir()))
     one = make_tokens(tmp_path, "one", words(1, 60), shard_tokens=100)
     listed = [s["name"] for split in read_json(one)["splits"].values() for s in split["shards"]]
-    assert sorted(file.name for file in one.parent.iterdir()) == sorted([*listed, "manifest.json"])
+    expected = sorted([*listed, "manifest.json", ".manifest.json.sha256"])
+    assert sorted(file.name for file in one.parent.iterdir()) == expected
     assert len(listed) < many - 1
 
 

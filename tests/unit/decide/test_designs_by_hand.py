@@ -5,7 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from scalebed.decide import decision
+from scalebed.decide import decision, page
+from scalebed.decide.isoflop.budgets import budgets_found
+from scalebed.decide.optimum import Caps
 from scalebed.decide.question import Question
 from scalebed.decide.suggest.designs import Run, _multipliers, _step, _with_larger, same, spread
 from scalebed.laws import get_law
@@ -69,3 +71,44 @@ def test_other_laws_are_asked_with_how_well_they_fit():
     assert 0.007 < tied.rmse < 0.01
     law.inputs = ("params", "tokens", "unique_tokens")
     assert decision._laws(curve, asked) == []
+
+
+def test_a_loss_is_written_with_its_interval_where_it_has_one():
+    def written(*limits):
+        predicted, lower, upper = limits
+        return page._loss(SimpleNamespace(predicted=predicted, lower=lower, upper=upper))
+
+    assert written(3.21, 3.1, 3.35678) == "3.2100 [3.1000, 3.3568]"
+    assert written(3.21, None, None) == written(3.21, 3.1, None) == "3.2100"
+    assert written(None, None, None) == "-"
+
+
+def test_budgets_come_by_compute_whichever_is_densest():
+    """Four runs of 1e19 are found first, three of 1e18 after them."""
+    flops = np.array([1e19, 1e18, 1e19, 1e18, 1e19, 1e18, 1e19])
+    params = np.array([1e8, 1e7, 2e8, 2e7, 4e8, 4e7, 8e8])
+    first, second = budgets_found(flops, params)
+    assert (first.flops, first.rows.tolist()) == (pytest.approx(1e18), [1, 3, 5])
+    assert (second.flops, second.rows.tolist()) == (pytest.approx(1e19), [0, 2, 4, 6])
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        (Question(flops=1e21), "the best run of 1e+21 training FLOPs"),
+        (Question(loss=2.5), "the cheapest run of loss 2.5"),
+        (
+            Question(flops=1e21, demand=2e12, lifetime=True, unique_tokens=5e9),
+            "the best run whose training and serving cost 1e+21 FLOPs, 2T tokens served, "
+            "5B unique tokens",
+        ),
+        (
+            Question(flops=1e21, demand=3e9, caps=Caps(params=7e9, flops=1e20)),
+            "the cheapest run, trained and served, of the loss that 1e+20 training FLOPs give at "
+            "their best, 3B tokens served, N up to 7B, up to 1e+20 training FLOPs in the time "
+            "there is",
+        ),
+    ],
+)
+def test_a_question_is_repeated(question, words):
+    assert page.asked(question) == words

@@ -5,7 +5,8 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from scalebed.fit import Options
+from scalebed.core.errors import ScalebedError
+from scalebed.fit import Options, Prior
 from scalebed.fit.solvers.general import cost_of_scatter, price
 
 Y = np.array([3.0, 4.0])
@@ -36,3 +37,10 @@ def test_a_residual_beyond_delta_costs_in_proportion():
     # Twice delta (s - delta / 2), and s² within delta.
     assert cost_of_scatter(with_scatter("huber_log", 0.01), Y) == pytest.approx(1.9e-5)
     assert cost_of_scatter(with_scatter("huber_log", 0.01, 0.02), Y) == pytest.approx(1e-4)
+
+
+@pytest.mark.parametrize("prior", [(1.8, 0.0), (1.8, -0.1), (1.8, np.inf), (np.nan, 0.1)])
+def test_a_prior_needs_a_mean_and_an_sd_above_0(prior):
+    with pytest.raises(ScalebedError, match=r"prior of E is .*, expected an sd above 0"):
+        Options(priors={"E": Prior(*prior)})
+    assert Options(priors={"E": Prior(1.8, 0.1)}).priors["E"].sd == 0.1

@@ -50,16 +50,17 @@ def test_residuals_bend_where_a_parabola_explains_more_than_chance():
 @pytest.mark.parametrize(
     ("flops", "words"),
     [
-        (1.05e20, "held; within the compute of the data"),
-        (1.06e20, "held; 1.06 times the largest compute of the data, tried up to 3 times"),
+        (1.05e20, "held: x; within the compute of the data"),
+        (1.06e20, "held to 3x of 1.06x the compute: x"),
     ],
 )
 def test_a_twentieth_beyond_is_within_the_data(flops, words):
-    evidence = Evidence(SimpleNamespace(words="held"), 1e20, 3.0)
-    assert evidence.at(flops, 20.0) == words
-    untried = Evidence(SimpleNamespace(words="held"), 1e20, 1.0)
-    assert untried.at(2e20, 20.0).endswith(
-        "2 times the largest compute of the data, no such step was tried"
+    held = SimpleNamespace(verdict="held", found="x")
+    assert Evidence(held, 1e20, 3.0).at(flops, 20.0) == words
+    assert Evidence(held, 1e20, 1.0).at(2e20, 20.0) == "held at 1x, not at 2x the compute: x"
+    missed = SimpleNamespace(verdict="missed", found="y")
+    assert Evidence(missed, 1e20, 1.0).at(2e20, 20.0) == (
+        "missed: y; 2 times the largest compute of the data, no such step was tried"
     )
 
 

@@ -22,7 +22,8 @@ from scalebed.study.trained import Study, parse_study, roles
 
 ROOT = Path(__file__).parents[3]
 STUDIES = sorted((ROOT / "config").rglob("*.yaml"))
-STUDIES = [path for path in STUDIES if path.parent.name not in ("tasks", "published", "hardware")]
+OTHERS = ("tasks", "published", "hardware", "zoo")
+STUDIES = [path for path in STUDIES if path.parent.name not in OTHERS]
 
 
 def changed(*path: str | int, value: Any) -> dict[str, Any]:

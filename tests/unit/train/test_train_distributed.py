@@ -10,11 +10,13 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
 import torch
+import torch.distributed as dist
 from forked_ranks import Pair
 from training_cells import make_dataset, make_params, start_training
 
@@ -27,6 +29,7 @@ from scalebed.model import Decoder, ModelConfig, initialise
 from scalebed.train.cell import train_cell
 from scalebed.train.checkpoint import Checkpoint, open_state
 from scalebed.train.distributed.ranks import Ranks
+from scalebed.train.distributed.replicated import Replicated
 from scalebed.train.interrupt import EXIT_STATUS
 from scalebed.train.job import Options
 from scalebed.train.loop import Training
@@ -238,6 +241,24 @@ def test_ranks_that_cannot_share_a_batch_are_refused(dataset, tmp_path, capsys, 
     assert main(["train-cell", *fixed, *state, *words]) == 2
     assert capsys.readouterr().err == f"scalebed train-cell: error: {message}\n"
     assert not out.parent.exists()
+
+
+def test_the_reducer_goes_while_the_group_of_ranks_is_there(dataset):
+    """As its last owner, it would wait for threads of the group, holding what they wait for."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        model = Decoder(ModelConfig.from_record(PARAMS["model"]))
+        initialise(model, 0)
+        recipe = Recipe.from_record(PARAMS["recipe"])
+        source = SequenceSource(dataset, model.config.context, 0)
+        training = Replicated(model, recipe, PARAMS["steps"], source, Ranks())
+        training.step()
+        left = weakref.ref(training._ddp)
+        training.close()
+        assert left() is None
+        assert training.done == 1
+    finally:
+        dist.destroy_process_group()
 
 
 def save_sharded(state, step: int) -> None:

@@ -43,11 +43,13 @@ def said(rows: list[dict[str, Any]]) -> str:
     for entry in rows:
         for row in entry["choices"]:
             if row["choice"] == "optimum":
-                params, tokens = amount_text(row["params"]), amount_text(row["tokens"])
                 best = row["tokens"] / row["params"]
-                runs.append(f"{row['dataset']} N {params}, D {tokens} (M* = {best:.3g})")
+                runs.append(f"{row['dataset']} N {row['params_text']}, M* = {best:.3g}")
     compute = f"With {_SHOWN:.0f} times the compute of the largest fitted run"
-    return f"{compute}: {'; '.join(runs)}." if runs else f"{compute} no run is known to be best."
+    if not runs:
+        return f"{compute} no run is known to be best."
+    # A best size alone would look as certain as the law, and its valley is flat.
+    return f"{compute}, in brackets what the draws leave open: {'; '.join(runs)}."
 
 
 def _wrong(sizes: list[dict[str, Any]]) -> str:

@@ -16,12 +16,11 @@ from scalebed.checks.tournament.differences import (
 )
 from scalebed.checks.tournament.entries import Entry
 from scalebed.checks.tournament.scores import Score
+from scalebed.checks.tournament.table import BEST, EVEN, REFUSED, WORSE
 from scalebed.laws.forms.base import Array, Index, Mask
 from scalebed.predict.scatter import stream
 
 Row = dict[str, Any]
-
-BEST, EVEN, WORSE, REFUSED = "best", "not established worse", "worse", "refused"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scalebed.checks.tournament.rows import BEST, EVEN
+from scalebed.checks.tournament.table import BEST, EVEN
 from scalebed.tables.reader import StudyDatabase
 
 TEMPLATE = "section.html.j2"

@@ -2,6 +2,9 @@
 
 from scalebed.tables.declared.columns import Table, count, flag, number, text
 
+BEST, EVEN, WORSE, REFUSED = "best", "not established worse", "worse", "refused"
+"""Standings of a law among the others."""
+
 TABLE = Table(
     "tournament",
     "Laws and objectives against each other: how far each is off on cells it was not fitted to.",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from scalebed.checks.tournament.rows import BEST, EVEN, REFUSED, Row
+from scalebed.checks.tournament.rows import Row
+from scalebed.checks.tournament.table import BEST, EVEN, REFUSED
 from scalebed.checks.tournament.verdict import verdicts
 from scalebed.predict.open_study import StudyFit
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scalebed.checks.tournament.rows import BEST, EVEN, REFUSED, Row
+from scalebed.checks.tournament.rows import Row
+from scalebed.checks.tournament.table import BEST, EVEN, REFUSED
 from scalebed.predict.open_study import StudyFit
 from scalebed.predict.runs import AVERAGE
 

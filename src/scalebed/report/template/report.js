@@ -105,12 +105,12 @@ function drawSoon(plot) {
     .catch((error) => console.error(plot.dataset.figure, error));
 }
 
-function showStills() {
+// One after the other, so that the first is not kept waiting by the last.
+async function showStills() {
   for (const plot of document.querySelectorAll(".plot")) {
-    unpack("still-" + plot.dataset.figure).then((svg) => {
-      const picture = new Blob([svg], { type: "image/svg+xml" });
-      plot.querySelector(".still").src = URL.createObjectURL(picture);
-    });
+    const svg = await unpack("still-" + plot.dataset.figure);
+    const picture = new Blob([svg], { type: "image/svg+xml" });
+    plot.querySelector(".still").src = URL.createObjectURL(picture);
   }
 }
 

@@ -46,7 +46,8 @@ def fetch_testbed(out: Path, url: str = URL, sha256: str = SHA256) -> None:
         If it cannot be reached, is no archive, or its files are not the published ones.
     """
     root = out.parent / "exp_data"
-    archive = _download(url)
+    otherwise = "give a folder that has it with --config testbed=FOLDER"
+    archive = download(url, "the published testbed", otherwise)
     shutil.rmtree(root, ignore_errors=True)
     try:
         _extract(archive, root)
@@ -62,7 +63,14 @@ def fetch_testbed(out: Path, url: str = URL, sha256: str = SHA256) -> None:
     _log.info("fetched %d files of the published testbed", files)
 
 
-def _download(url: str) -> bytes:
+def download(url: str, what: str, otherwise: str) -> bytes:
+    """Return what an address holds.
+
+    Raises
+    ------
+    ScalebedError
+        If it cannot be reached: `what` is not fetched, and `otherwise` says what else to do.
+    """
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT) as response:
             content: bytes = response.read()
@@ -70,8 +78,8 @@ def _download(url: str) -> bytes:
     except (urllib.error.URLError, OSError) as error:
         reason = getattr(error, "reason", error)
         raise ScalebedError(
-            f"the published testbed cannot be fetched from {url} ({reason}): run where that can be "
-            "reached, or give a folder that has it with --config testbed=FOLDER"
+            f"{what} cannot be fetched from {url} ({reason}): run where that can be reached, or "
+            f"{otherwise}"
         ) from error
 
 

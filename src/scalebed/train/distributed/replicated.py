@@ -48,3 +48,11 @@ class Replicated(Training):
     def _part(self, last: bool) -> contextlib.AbstractContextManager[Any]:
         """Average the gradients over the ranks once a step, in the last backward pass."""
         return contextlib.nullcontext() if last else self._ddp.no_sync()
+
+    def close(self) -> None:
+        """Let go of the reducer while the group of ranks is there.
+
+        As the last to own the group, it would destroy it holding Python's lock, and wait for a
+        thread of the group, which may wait for that lock.
+        """
+        del self._ddp, self._loss

@@ -1,0 +1,54 @@
+"""What laws derive, refuse and begin from, against values worked out by hand."""
+
+import numpy as np
+import pytest
+
+from scalebed.laws import get_law
+from scalebed.laws.farseer import _exponent
+
+CHINCHILLA = get_law("chinchilla")
+X = np.array([1e7, 1e8, 1e9] * 2), np.array([1e9, 4e9, 2e10, 8e9, 2e9, 5e9])
+
+
+def test_the_exponent_of_the_best_size():
+    # Hoffmann et al., arXiv 2203.15556, approach 3: 0.28 / (0.34 + 0.28).
+    theta = np.array([1.69, 406.4, 410.7, 0.34, 0.28])
+    assert CHINCHILLA.derive(theta) == pytest.approx([0.28 / 0.62])
+
+
+@pytest.mark.parametrize(
+    ("column", "at", "value", "words"),
+    [
+        (0, 2, -5.0, "params of point 3 is -5, expected above 0"),
+        (1, 0, 0.0, "tokens of point 1 is 0, expected above 0"),
+        (2, 5, -1.0, "loss of point 6 is -1, expected above 0"),
+        (2, 1, np.nan, "loss of point 2 is nan, expected a finite number"),
+    ],
+)
+def test_values_are_refused_by_name_and_place(column, at, value, words):
+    columns = [one.copy() for one in (*X, np.linspace(3.0, 2.0, 6))]
+    columns[column][at] = value
+    assert CHINCHILLA.refusal(tuple(columns[:2]), columns[2]) == words
+
+
+def test_designs_are_refused_where_values_are_not():
+    y = np.linspace(3.0, 2.0, 6)
+    assert CHINCHILLA.refusal(X, y) is None
+    assert CHINCHILLA.refusal(X, np.full(6, 3.0)).startswith("constant loss")
+    ray = X[0] * np.linspace(1, 1.1, 6)
+    assert CHINCHILLA.refusal((ray, 20 * ray), y).startswith("one ray of M")
+    few = np.array([1e7, 1e9] * 3)
+    assert CHINCHILLA.refusal((few, X[1]), y).startswith("2 distinct N, at least 3 needed")
+
+
+@pytest.mark.parametrize("exponent", [0.02, 0.3, 1.1, 2.5])
+def test_the_data_exponent_of_one_size_is_found_within_its_range(exponent):
+    v = np.linspace(0.0, 3.0, 8)
+    y = 1.7 + 0.8 * np.exp(-exponent * v)
+    assert np.exp(_exponent(v, y, np.ones(8))) == pytest.approx(exponent, rel=1e-3)
+
+
+def test_an_exponent_beyond_the_range_ends_at_three():
+    v = np.linspace(0.0, 3.0, 8)
+    found = _exponent(v, 1.7 + 0.8 * np.exp(-5 * v), np.ones(8))
+    assert found == pytest.approx(np.log(3.0))
