@@ -21,14 +21,17 @@ NAVIGATION = {
         *("docs/laws", "docs/uncertainty", "docs/tournament", "docs/trunks", "docs/evidence"),
         *("docs/search", "docs/speed", "docs/export", "docs/reliability", "docs/zoo"),
     ],
-    "Reference": ["config/README", "docs/results", "CONTRIBUTING", "docs/releasing", "CHANGELOG"],
+    "Reference": [
+        *("config/README", "docs/results"),
+        *("CONTRIBUTING", "docs/releasing", "SECURITY", "CHANGELOG"),
+    ],
 }
 
 project = "scalebed"
 author = "scalebed authors"
 extensions = ["myst_parser"]
 root_doc = "README"
-include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md", "config/*.md"]
+include_patterns = ["*.md", "docs/*.md", "config/*.md"]
 # What is large and holds no page is not even looked through.
 exclude_patterns = [".*", "build", "results", "site", "state"]
 myst_heading_anchors = 6

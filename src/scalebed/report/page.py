@@ -8,6 +8,7 @@ import jinja2
 from markupsafe import Markup
 
 from scalebed.core.files import write_text
+from scalebed.core.shown import visible
 from scalebed.report import answer, facts, numbers, places, published, search
 from scalebed.report.beside import beside
 from scalebed.report.cautions import Evidence, cautions, cell_label
@@ -182,6 +183,11 @@ def _bar_label(row: dict[str, Any]) -> str:
     )
 
 
+def _written_out(value: Any) -> Any:
+    """Return what a template puts out, with control characters of names written out."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def _environment() -> jinja2.Environment:
     own, package = files("scalebed.report") / "template", files("scalebed")
 
@@ -191,6 +197,7 @@ def _environment() -> jinja2.Environment:
         return (folder / name).read_text(encoding="utf-8")
 
     environment = jinja2.Environment(
+        finalize=_written_out,
         loader=jinja2.FunctionLoader(load),
         autoescape=True,
         trim_blocks=True,

@@ -56,9 +56,7 @@ def read_index(folder: Path) -> Metadata:
     try:
         with (folder / _INDEX).open("rb") as file:
             index = _Unpickler(file).load()
-        inside = all(
-            Path(entry.relative_path).name == entry.relative_path for entry in _files(index)
-        )
+        inside = all(Path(name).name == name for name in _files(index))
     except OSError:
         raise
     except Exception as error:  # a damaged pickle can raise anything
