@@ -78,7 +78,9 @@ def _finished(schema: dict[str, Any], title: str) -> dict[str, Any]:
 def _schema(model: type[Strict]) -> dict[str, Any]:
     """Return the JSON schema of a model, with what its source says of every key."""
     schema = model.model_json_schema()
-    known = {section.__name__: section for section in _sections(Strict)}
+    # Others may have sections of the same names.
+    ours = [found for found in _sections(Strict) if found.__module__.startswith("scalebed.")]
+    known = {section.__name__: section for section in ours}
     for name, part in [(model.__name__, schema), *schema.get("$defs", {}).items()]:
         for key, spec in part["properties"].items():
             described = spec | {"description": _meaning(known[name], key)}

@@ -24,7 +24,7 @@ SEARCH_VALIDATOR = jsonschema.Draft202012Validator(reference.search_schema())
 STUDIES = [
     path
     for path in sorted((ROOT / "config").rglob("*.yaml"))
-    if not {"tasks", "published", "hardware"} & set(path.relative_to(ROOT / "config").parts)
+    if not {"tasks", "published", "hardware", "zoo"} & set(path.relative_to(ROOT / "config").parts)
 ]
 
 
