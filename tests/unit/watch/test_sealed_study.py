@@ -201,8 +201,8 @@ def test_the_report_tells_hits_and_misses(changed, tmp_path_factory, tmp_path):
     assert (loss["inside"], loss["bounded"], loss["mean"]) == (1, 2, pytest.approx(0.1))
     assert (error["judged"], error["unmeasured"], error["mean"]) == (0, 1, None)
     page = _environment().get_template("judged.html.j2").render(judged=found, anchors={})
-    assert "<strong>1 of 2</strong> measured losses lie inside their 90 % interval" in page
-    assert "mean relative error <strong>10.00 %</strong>" in page
+    assert "<strong>1 of 2</strong> measured losses lie inside their 90\u00a0% interval" in page
+    assert "mean relative error <strong>10.00\u00a0%</strong>" in page
     assert "no task error of a target was measured" in page
     assert page.count("outside") == 1 and page.count("30×") == 3
     said = "of other fits than this page"
