@@ -97,25 +97,29 @@ def table(columns: Mapping[str, Any], at: list[tuple[float, float]], truth: list
     return Table(plain, [(None, *one) for one in at], truth)
 
 
-def repeats(draw: Draw, seeds: int) -> Table:
-    """Five designs, each with some seeds: they share what the design is off the law."""
-    params = np.array([2e7, 8e7, 1.6e8, 4e8, 2e7])
-    tokens = params * np.array([20, 20, 20, 20, 320])
-    design = np.repeat(np.arange(5), seeds)
-    off = (0.008 * draw.standard_normal(5))[design]
-    loss = law(TIED_LAW, params[design], tokens[design])
+def repeats(draw: Draw, seeds: int, many: bool = False) -> Table:
+    """Five designs or sixteen, each with some seeds: they share what the design is off the law."""
+    if many:
+        sizes, ratios = (axis.ravel() for axis in np.meshgrid(*SIXTEEN, indexing="ij"))
+    else:
+        sizes = np.array([2e7, 8e7, 1.6e8, 4e8, 2e7])
+        ratios = np.array([20, 20, 20, 20, 320])
+    design = np.repeat(np.arange(sizes.size), seeds)
+    params, tokens = sizes[design], (sizes * ratios)[design]
+    off = (0.008 * draw.standard_normal(sizes.size))[design]
+    loss = law(TIED_LAW, params, tokens)
     loss = loss * (1 + off + 0.003 * draw.standard_normal(design.size))
-    seed = np.tile(np.arange(seeds), 5)
-    columns = {"params": params[design], "tokens": tokens[design], "loss": loss, "seed": seed}
+    seed = np.tile(np.arange(seeds), sizes.size)
+    columns = {"params": params, "tokens": tokens, "loss": loss, "seed": seed}
     return table(columns, FAR, new_runs(draw, TIED_LAW, FAR, float(np.hypot(0.008, 0.003))))
 
 
-def checkpoints(draw: Draw, count: int) -> Table:
-    """Six runs, each measured at several checkpoints."""
-    run = np.repeat(np.arange(6), count)
-    params = np.geomspace(2e7, 4e8, 6)[run]
-    tokens = params * np.tile(np.geomspace(4, 40, count), 6)
-    off = (0.01 * draw.standard_normal(6))[run]
+def checkpoints(draw: Draw, count: int, runs: int = 6) -> Table:
+    """Measure some runs at several checkpoints each."""
+    run = np.repeat(np.arange(runs), count)
+    params = np.geomspace(2e7, 4e8, runs)[run]
+    tokens = params * np.tile(np.geomspace(4, 40, count), runs)
+    off = (0.01 * draw.standard_normal(runs))[run]
     loss = law(TIED_LAW, params, tokens) * (1 + off + 0.002 * draw.standard_normal(run.size))
     names = [f"run {i}" for i in run.tolist()]
     columns = {"run": names, "params": params, "tokens": tokens, "loss": loss}
@@ -191,6 +195,8 @@ CASES = [
         Case(f"checkpoints, {k} of 6 runs", partial(checkpoints, count=k), "85-95 %")
         for k in (3, 10, 40, 100)
     ),
+    Case("checkpoints, 10 of 12 runs", partial(checkpoints, count=10, runs=12), "85-95 %"),
+    Case("repeats, 4 seeds of 16 designs", partial(repeats, seeds=4, many=True), "85-95 %"),
     *(sixteen(name, theta) for name, theta in TRUTHS.items()),
     sixteen("shared by size", TIED_LAW, 0.01),
     *(
