@@ -1,7 +1,5 @@
 """The study, path variables, and the input and parameter functions of all rules."""
 
-import os
-import sys
 from pathlib import Path
 
 from snakemake.logging import logger
@@ -10,6 +8,7 @@ from scalebed.core.cells import CELL, NAME
 from scalebed.core.ended import ended_lines, recorded_ends
 from scalebed.core.permission import as_trained, is_recorded
 from scalebed.plan import rule_params
+from scalebed.plan.own_python import offer_python
 from scalebed.study.imported import ImportedStudy
 from scalebed.study.load import load_any, parse_any
 from scalebed.study.hardware import LAPTOP, load_hardware
@@ -61,10 +60,7 @@ CELLS = (
 )
 DEPLOYED = workflow.deployment_settings.deployment_method
 if not DEPLOYED:
-    # Jobs say `python`; the one of Snakemake has the package, whatever else is on the path.
-    os.environ["PATH"] = os.pathsep.join(
-        (str(Path(sys.executable).parent), os.environ["PATH"])
-    )
+    offer_python()
 if not (IMPORTED or DEPLOYED):
     require_for(CELLS, Path("results/cells"))
 # Recipes whose cells are taken from checkpoints, and all others. Snakemake fills path variables in
