@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import multiprocessing
 import random
 import tempfile
 import time
@@ -18,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import spread
 from damage import NAMES, SWAP, WAYS, files, link_tree, mend, put
 from readers import AgainError, reader
 
@@ -42,20 +42,14 @@ class Trial(NamedTuple):
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--count", type=int, default=5000)
-    parser.add_argument("--first", type=int, default=0, help="number of the first damage")
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--log", type=Path, help="file that gets a line of JSON for each damage")
+    spread.arguments(parser, 5000, "damage")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print a table of the ways and what came of them."""
     logging.disable(logging.WARNING)
     began = time.monotonic()
-    numbers = range(args.first, args.first + args.count)
-    parts = [(args, numbers[worker :: args.workers]) for worker in range(args.workers)]
-    with multiprocessing.get_context("fork").Pool(args.workers) as pool:
-        trials = [trial for found in pool.starmap(part, parts) for trial in found]
+    trials = spread.spread(part, args)
     missed = [trial for trial in trials if not trial.named or trial.read == SILENT]
     kinds = {trial.kind for trial in trials}
     print(f"seed {args.seed}, {len(trials)} damages to {len(kinds)} kinds of files")

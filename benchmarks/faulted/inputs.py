@@ -13,7 +13,6 @@ import contextlib
 import io
 import json
 import logging
-import multiprocessing
 import random
 import shutil
 import signal
@@ -25,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import spread
 from given import KINDS, Kind, make
 from mutations import changed
 
@@ -44,20 +44,14 @@ class Answer(NamedTuple):
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--count", type=int, default=10_000)
-    parser.add_argument("--first", type=int, default=0, help="number of the first input")
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--log", type=Path, help="file that gets a line of JSON for each input")
+    spread.arguments(parser, 10_000, "input")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print a table of the kinds and what came of them."""
     logging.disable(logging.CRITICAL)
     began = time.monotonic()
-    numbers = range(args.first, args.first + args.count)
-    parts = [(args, numbers[worker :: args.workers]) for worker in range(args.workers)]
-    with multiprocessing.get_context("fork").Pool(args.workers) as pool:
-        answers = [answer for found in pool.starmap(part, parts) for answer in found]
+    answers = spread.spread(part, args)
     print(f"seed {args.seed}, {len(answers)} inputs")
     print(table(answers))
     faults = [answer for answer in answers if answer.what == FAULT]

@@ -11,15 +11,11 @@ from typing import Final
 
 import numpy as np
 
-from scalebed.fit.posterior import Beliefs, Draws, Points, fit_posterior
+from scalebed.fit.posterior import Beliefs, Points
 from scalebed.fit.posterior.between import LogDensity
-from scalebed.fit.posterior.centre import LAW
-from scalebed.laws import get_law
-from scalebed.predict.scatter import normals, stream
+from scalebed.predict.foretold import DRAWS, enough, foretold, inside
+from scalebed.predict.scatter import normals
 
-_FEWEST: Final = 5
-_FEWEST_SIZES: Final = 3
-_DRAWS: Final = 1000
 _SURE: Final = 0.99
 """Level of the interval outside of which the dearer half counts as missed."""
 
@@ -75,29 +71,23 @@ def dearer(points: Points, beliefs: Beliefs, scatter: LogDensity, level: float) 
     flops = 6 * points.params * points.tokens
     # Runs of equal compute stay together, on the cheaper side.
     below = flops <= np.sort(flops)[(flops.size - 1) // 2]
-    few = below.sum() < _FEWEST or np.unique(points.sizes[below]).size < _FEWEST_SIZES
-    if few or below.all():
+    known, new = points.take(below), points.take(~below)
+    if below.all() or not enough(known):
         return UNTRIED_HALF
-    cheap, new = points.take(below), points.take(~below)
-    draws = Draws.of(fit_posterior(cheap, beliefs, scatter), _DRAWS, stream(0, "dearer"))
     # Runs of one size may deviate together; one deviation for all of them is the careful case.
     sizes = np.unique(new.sizes, return_inverse=True)[1]
     names = tuple(map(str, range(int(sizes.max()) + 1)))
-    normal = normals(0, names, _DRAWS, "dearer", "own")[:, sizes]
-    law = get_law(LAW).value(draws.theta, (new.params, new.tokens))
-    value = law * (1 + draws.deviations(new, normal))
-    tails = (1 - level) / 2, (1 + level) / 2
-    low, high = np.quantile(value, tails, axis=0)
-    inside = (low <= new.loss) & (new.loss <= high)
+    normal = normals(0, names, DRAWS, "dearer", "own")[:, sizes]
+    value = foretold(known, new, normal, (beliefs, scatter), "dearer")
+    hits = inside(new.loss, value, level)
     off = (value / new.loss).mean(1)
     least, most = np.quantile(off, ((1 - _SURE) / 2, (1 + _SURE) / 2))
     # What errs together in the runs errs together in the draws, so their counts are the measure.
-    counts = ((low <= value) & (value <= high)).sum(1)
-    rare = np.mean(counts <= inside.sum()) < 1 - _SURE
+    rare = np.mean(inside(value, value, level).sum(1) <= hits.sum()) < 1 - _SURE
     return Dearer(
         tried=float(flops.max() / flops[below].max()),
-        rows=int(inside.size),
-        inside=int(inside.sum()),
+        rows=int(hits.size),
+        inside=int(hits.sum()),
         level=level,
         missed=bool(rare or not least <= 1 <= most),
     )

@@ -9,21 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
-from scalebed.fit.posterior import Beliefs, Draws, Points, fit_posterior
+from scalebed.fit.posterior import Beliefs, Points
 from scalebed.fit.posterior.between import LogDensity
-from scalebed.fit.posterior.centre import LAW
 from scalebed.fit.posterior.points import size_codes
-from scalebed.laws import get_law
-from scalebed.laws.forms.base import Mask
+from scalebed.predict.foretold import DRAWS, enough, foretold, inside
 from scalebed.predict.forward import MISSED, improbable
-from scalebed.predict.scatter import normals, stream
+from scalebed.predict.scatter import normals
 
-_FEWEST: Final = 5
-_FEWEST_SIZES: Final = 3
 _MOST: Final = 3
-_DRAWS: Final = 1000
 _BEYOND: Final = 1.05
 
 
@@ -92,27 +85,15 @@ def over(points: Points, beliefs: Beliefs, scatter: LogDensity, level: float) ->
     """
     multiplier = points.tokens / points.params
     codes = size_codes(multiplier)[0]
-    tried, rows, inside = 1.0, 0, 0
+    tried, rows, within = 1.0, 0, 0
     for code in range(1, int(codes.max(initial=0)) + 1)[-_MOST:]:
         below, here = codes < code, codes == code
-        if below.sum() < _FEWEST or np.unique(points.sizes[below]).size < _FEWEST_SIZES:
+        known, new = points.take(below), points.take(here)
+        if not enough(known):
             continue
-        hits = _hits(points, below, here, (beliefs, scatter, level))
-        rows, inside = rows + hits.size, inside + int(hits.sum())
+        names = tuple(map(str, range(new.loss.size)))
+        normal = normals(0, names, DRAWS, "over", "own")
+        hits = inside(new.loss, foretold(known, new, normal, (beliefs, scatter), "over"), level)
+        rows, within = rows + hits.size, within + int(hits.sum())
         tried = max(tried, float(multiplier[here].max() / multiplier[below].max()))
-    return Over(float(multiplier.max()), tried, rows, inside, level)
-
-
-def _hits(
-    points: Points, below: Mask, here: Mask, given: tuple[Beliefs, LogDensity, float]
-) -> Mask:
-    """Tell which runs lie inside the intervals that the others predict."""
-    beliefs, scatter, level = given
-    new = points.take(here)
-    draws = Draws.of(fit_posterior(points.take(below), beliefs, scatter), _DRAWS, stream(0, "over"))
-    names = tuple(map(str, range(new.loss.size)))
-    apart = draws.deviations(new, normals(0, names, _DRAWS, "over", "own"))
-    value = get_law(LAW).value(draws.theta, (new.params, new.tokens)) * (1 + apart)
-    low, high = np.quantile(value, ((1 - level) / 2, (1 + level) / 2), axis=0)
-    found: Mask = (low <= new.loss) & (new.loss <= high)
-    return found
+    return Over(float(multiplier.max()), tried, rows, within, level)
