@@ -29,7 +29,7 @@ from pathlib import Path
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.covered import contrasts, simulated, testbed, trunk_errors, trunks, zoo
+from benchmarks.covered import contrasts, simulated, stacked, testbed, trunk_errors, trunks, zoo
 from benchmarks.covered.measure import WAYS, Part
 
 
@@ -42,10 +42,10 @@ def parts(args: argparse.Namespace) -> Iterator[Part]:
         *trunk_errors.parts(ways, args.replicates, args.draws),
         *contrasts.parts(ways, args.replicates, args.draws),
     ]
-    for name, room in (("testbed", testbed), ("zoo", zoo)):
+    for name, rooms in (("testbed", (testbed, stacked)), ("zoo", (zoo,))):
         folder = getattr(args, name)
         if folder.is_dir():
-            found += room.parts(folder, ways, args.draws)
+            found += [part for room in rooms for part in room.parts(folder, ways, args.draws)]
         else:
             print(f"no {name} at {folder}: --{name} or SCALEBED_{name.upper()} names its folder")
     return (part for part in found if args.case in part.name)

@@ -111,11 +111,16 @@ def _better(by_loss: Mapping[Way, Mapping[str, Scores]], way: Way) -> int:
     return int(np.sum(np.less(*scores)))
 
 
-def tables_of(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """Return the tables of the shipped study, as the workflow imports them; no tasks."""
+def with_tasks(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the tables of the shipped study, as the workflow imports them."""
     with tempfile.TemporaryDirectory() as out:
         tabulate_import(rule_params.imported(load_any(STUDY)), folder, Path(out))
-        return read_tables(Path(out)) | {"tasks": []}
+        return read_tables(Path(out))
+
+
+def tables_of(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the same without tasks."""
+    return with_tasks(folder) | {"tasks": []}
 
 
 def paper(folder: Path, loss: str, way: Way, draws: int) -> dict[str, Scores]:
