@@ -97,6 +97,7 @@ def build_stage(
         factors=drawn.factors,
         doubts=drawn.doubts,
         evidence=drawn.evidence,
+        influence=drawn.influence,
     )
     sampling = _root_mean_square(measured.sampling)
     if drawn.deviations is not None:

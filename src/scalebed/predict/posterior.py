@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from scalebed.core.errors import ScalebedError
+from scalebed.fit.influence import Influence
 from scalebed.fit.options import Options
 from scalebed.fit.posterior import (
     Beliefs,
@@ -20,6 +21,7 @@ from scalebed.fit.posterior import (
     known_scatter,
 )
 from scalebed.fit.posterior.centre import EDGE, LAW, centre, independent
+from scalebed.fit.posterior.influence import influence
 from scalebed.fit.result import FitResult
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array, Mask
@@ -35,6 +37,7 @@ from scalebed.predict.stages import Drawn, Request
 METHOD: Final = "posterior of the softly tied law"
 _FEWEST: Final = 3
 _PARAMETERS: Final = len(get_law(LAW).parameters)
+_DRAWS: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class Candidate:
     """The law in its middle, at all runs of the fit."""
     kept: Mask
     """Which of these are in the posterior: those that do not lie outside."""
+    influence: Influence | None = None
+    """How much each of these decides, NaN where it is not in the posterior; with `evidence`."""
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -92,6 +97,7 @@ class Candidate:
             sigma=replace(self.sigma(draws), shared=0.0 if not trunks else draws.shared(0)),
             doubts=self.doubts,
             evidence=self.evidence,
+            influence=self.influence,
         )
 
     def sigma(self, draws: Draws) -> Sigma:
@@ -152,16 +158,41 @@ def _candidate(
         return Candidate(posterior, told, None, fit, ~left)
     rest = fit.residuals / fit.fitted
     tried = forward(points, beliefs, known, level)
+    decided = influence(Draws.of(posterior, _DRAWS, stream(0, "influence")), beliefs)
+    kept = tuple(name for name, out in zip(given.names, left, strict=True) if not out)
     evidence = Evidence(
         forward=tried,
         largest=float(np.max(6 * points.params * points.tokens)),
         tried=reach(points.params, points.tokens, tried),
         outlying=tuple(f"{given.names[i]} ({off[i]:+.1%})" for i in np.flatnonzero(left)),
-        findings=(*_bends(points, rest[~left]), *_lack(points, rest[~left])),
+        findings=(
+            *_bends(points, rest[~left]),
+            *_lack(points, rest[~left]),
+            *_decisive(decided, kept),
+        ),
         over=over(points, beliefs, known, level),
         dearer=dearer(points, beliefs, known, level),
     )
-    return Candidate(posterior, told, evidence, fit, ~left)
+    return Candidate(posterior, told, evidence, fit, ~left, _over_all(decided, ~left))
+
+
+def _over_all(decided: Influence | None, kept: Mask) -> Influence | None:
+    """Give rows that were left out no influence."""
+    if decided is None:
+        return None
+    found = np.full((len(decided), kept.size), np.nan)
+    found[:, kept] = decided
+    return Influence(*found)
+
+
+def _decisive(decided: Influence | None, names: Sequence[str]) -> list[str]:
+    """Name the rows without which the law would be another."""
+    if decided is None:
+        return []
+    distance = decided.cooks_distance
+    rows = map(int, np.flatnonzero(distance > 1))
+    found = [f"{names[i]} (Cook's distance {distance[i]:.1f})" for i in rows]
+    return [f"decided by single rows: {', '.join(found)}"] if found else []
 
 
 def _bends(points: Points, rest: Array) -> list[str]:

@@ -75,18 +75,22 @@ def fit_row(stage: Stage, runs: Runs, kind: str) -> Row:
 
 
 def influence_rows(stage: Stage, runs: Runs, kind: str, settings: Settings) -> list[Row]:
-    """How much each cell decides a fit; nothing for a posterior."""
-    # Linearised at one law, a posterior of few runs would seem to go through all of them.
-    if stage.fit is None or stage.doubts is not None:
-        return []
-    every = inputs(stage.fit.law, runs, stage.response, settings)
-    x = tuple(column[stage.used] for column in every)
-    y = (runs.losses if kind == "loss" else runs.errors)[stage.response][stage.used]
-    columns = influence(stage.fit, x, y)
+    """How much each cell decides a fit; nothing for a posterior of hundreds of runs."""
+    columns = stage.influence
+    if columns is None:
+        # Linearised at one law, a posterior of few runs would seem to go through all of them.
+        if stage.fit is None or stage.doubts is not None:
+            return []
+        every = inputs(stage.fit.law, runs, stage.response, settings)
+        x = tuple(column[stage.used] for column in every)
+        y = (runs.losses if kind == "loss" else runs.errors)[stage.response][stage.used]
+        columns = influence(stage.fit, x, y)
     return [
         {"fit": fit_id(stage, kind), "cell": runs.cells[i]}
         | {name: number_or_none(column[k]) for name, column in columns._asdict().items()}
         for k, i in enumerate(map(int, np.flatnonzero(stage.used)))
+        # Nothing is told of a row that was left out.
+        if np.isfinite(columns.leverage[k])
     ]
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scalebed.fit.influence import Influence
 from scalebed.fit.options import Options
 from scalebed.fit.result import LEAST_SCATTER, FitResult, fit_law
 from scalebed.fit.sensitivity import unit
@@ -60,6 +61,8 @@ class Stage:
         What the data say of the law; None where it was not asked.
     clustered : bool
         Whether `sigma` and the draws know which points go together.
+    influence : Influence or None
+        How much each point decides, where the way to draw says it.
     """
 
     dataset: str
@@ -82,6 +85,7 @@ class Stage:
     doubts: tuple[str, ...] | None = None
     evidence: Evidence | None = None
     clustered: bool = False
+    influence: Influence | None = None
 
 
 @dataclass(frozen=True)
@@ -198,6 +202,8 @@ class Drawn:
     """Why the numbers may be wrong; the certificate of the fit says it otherwise."""
     evidence: Evidence | None = None
     """What the data say of the law; without it every size is predicted from the smaller ones."""
+    influence: Influence | None = None
+    """How much each point decides; without it the law is linearised about the fit."""
 
 
 class Carried(NamedTuple):
