@@ -127,7 +127,7 @@ def chart(frame: pd.DataFrame) -> alt.TopLevelMixin:
     )
     line = base.mark_line(strokeWidth=1.5).encode(order="level:Q")
     points = base.mark_point(filled=True, opacity=1).encode(
-        shape=alt.Shape("level:O", title="nominal", sort=None, legend=alt.Legend(format="%")),
+        shape=alt.Shape("level:O", title="nominal", sort=None, legend=alt.Legend(format=".0%")),
         size=alt.condition("datum.level == 0.9", alt.value(110), alt.value(40)),
     )
     rule = alt.Chart(found).mark_rule(strokeDash=[3, 3], opacity=0.6).encode(y=alt.datum(90))
