@@ -23,6 +23,8 @@ def first_equal(table: pyarrow.Table, words: dict[str, Any]) -> Index:
     words
         Its columns ``run`` and ``dataset``, where it has them.
     """
+    import pyarrow
+
     first, at = np.arange(table.num_rows), np.arange(table.num_rows)
     if "run" in words:  # runs whose names are their own need not be compared
         at = np.flatnonzero(pandas.DataFrame(words).duplicated(keep=False).to_numpy())
@@ -30,6 +32,10 @@ def first_equal(table: pyarrow.Table, words: dict[str, Any]) -> Index:
     # An index without a name only counts the rows of the frame that was written.
     counts = [name for name in table.column_names if name.startswith("__index_level_")]
     frame = table.drop_columns(counts).to_pandas(ignore_metadata=True)
+    for field in table.schema:
+        # Lists and the like have no hash.
+        if field.name in frame and pyarrow.types.is_nested(field.type):
+            frame[field.name] = frame[field.name].map(repr)
     again = np.flatnonzero(frame.duplicated(keep=False).to_numpy())
     if again.size:
         equal = frame.iloc[again].groupby(list(frame), dropna=False).ngroup().to_numpy()

@@ -130,6 +130,11 @@ def numbers(path: Path, name: str, column: Any, amounts: bool = False) -> Array:
     numeric = pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind)
     if numeric or pyarrow.types.is_null(kind) or pyarrow.types.is_decimal(kind):
         return np.array(column.cast(pyarrow.float64(), safe=False).to_numpy(), dtype=float)
+    if pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind):
+        try:
+            column = column.cast(pyarrow.string())
+        except (pyarrow.ArrowException, UnicodeDecodeError) as error:
+            raise ScalebedError(f"{path}: column {name} holds bytes, expected numbers") from error
     words = pandas.Series(column.to_pylist(), dtype=object)
     blank = words.isna() | words.astype(str).str.strip().isin(_NOTHING)
     texts = words.where(~words.map(lambda value: isinstance(value, bool)), words.astype(str))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +31,8 @@ _PLAIN: Final = {
 _RANGES: Final = ("__MIN", "__MAX")
 _SEPARATORS: Final = {".csv": ",", ".tsv": "\t"}
 _EVENTS: Final = "events.out.tfevents."
+_BEYOND: Final = 2.0
+"""Times its whole tokens that a run may have seen."""
 
 Columns = dict[str, Array]
 
@@ -75,18 +77,22 @@ class LiveCurve:
         batch : float, optional
             Tokens of a step.
         """
-        if np.all(np.isfinite(self.tokens)):
-            return self
-        if batch is None and steps is None:
+        found = self
+        if not np.all(np.isfinite(self.tokens)):
+            if batch is None and steps is None:
+                raise ScalebedError(
+                    f"{self.name} tells steps and no tokens: expected --steps (of the whole run) "
+                    "or --batch-tokens"
+                )
+            scale = batch if batch is not None else total / float(steps or 1)
+            held_at = self.held_at * scale
+            found = replace(self, tokens=self.step * scale, held_at=held_at)
+        if not found.tokens[-1] <= _BEYOND * total:
             raise ScalebedError(
-                f"{self.name} tells steps and no tokens: expected --steps (of the whole run) or "
-                "--batch-tokens"
+                f"{self.name} has {found.tokens[-1]:.4g} tokens in its last row, but the whole run "
+                f"{total:.4g}"
             )
-        scale = batch if batch is not None else total / float(steps or 1)
-        return LiveCurve(
-            self.name, self.step, self.step * scale, self.loss, self.lr, self.held_at * scale,
-            self.held_out,
-        )  # fmt: skip
+        return found
 
 
 def read_live(path: str | Path, given: Mapping[str, str] | None = None) -> LiveCurve:
@@ -213,11 +219,10 @@ def _curve(where: str, columns: Columns) -> LiveCurve:
     for name, values in (("tokens", tokens), ("step", step)):
         _rising(where, name, values)
     logged = columns["logged"] > 0 if "logged" in columns else np.ones(loss.size, dtype=bool)
-    axis = tokens if np.any(np.isfinite(tokens)) else step
-    if tokens is axis:
-        # Exports leave a count out where another metric was logged.
-        known = np.isfinite(axis)
-        tokens = axis = np.interp(np.arange(axis.size), np.flatnonzero(known), axis[known])
+    if np.any(np.isfinite(tokens)):
+        axis = tokens = _filled(tokens)
+    else:
+        axis = step = _filled(step)
     held = columns.get("held_out", blank)
     there = np.isfinite(held)
     if not logged.any():
@@ -228,7 +233,18 @@ def _curve(where: str, columns: Columns) -> LiveCurve:
     )
 
 
+def _filled(counts: Array) -> Array:
+    """Fill in what exports leave out where another metric was logged."""
+    known = np.isfinite(counts)
+    if not known.any():
+        return counts
+    return np.interp(np.arange(counts.size), np.flatnonzero(known), counts[known])
+
+
 def _rising(where: str, name: str, values: Array) -> None:
+    endless = np.flatnonzero(np.isinf(values))
+    if endless.size:
+        raise ScalebedError(f"{where} row {endless[0] + 1}: {name} is {values[endless[0]]}")
     rows = np.flatnonzero(np.isfinite(values))
     falls = np.flatnonzero(np.diff(values[rows]) < 0)
     if falls.size:

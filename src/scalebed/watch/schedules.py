@@ -11,7 +11,7 @@ from scipy.special import ndtri, stdtrit
 
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json
-from scalebed.laws.forms.base import Index
+from scalebed.laws.forms.base import Array, Index
 from scalebed.watch.ladder import WINDOW
 from scalebed.watch.live import LiveCurve, read_live
 from scalebed.watch.multi_power import Constants, Reference, Schedule, fit, loss_at, schedule_of
@@ -20,6 +20,8 @@ from scalebed.watch.trend import Ratio
 SCATTER: Final = 0.004
 """Least error of ln(loss on the way / at the end): about what the law has on public curves that it
 was not fitted to (`benchmarks/watched.py --schedules`)."""
+MOST_STEPS: Final = 100_000_000
+"""The rate of every step is kept."""
 
 
 def read_constants(text: str) -> Constants:
@@ -41,7 +43,7 @@ def read_constants(text: str) -> Constants:
         raise ScalebedError(f"--multi-power has {', '.join(given) or 'nothing'}, {expected}")
     try:
         values = {name: float(given[name]) for name in Constants._fields}
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ScalebedError(f"--multi-power {text}: cannot read a number, {expected}") from None
     for name, value in values.items():
         if not 0 < value < float("inf"):
@@ -71,7 +73,7 @@ def planned(curve: LiveCurve, warmup: int | None) -> Schedule:
     steps, rates = curve.step[known], curve.lr[known]
     if rates.min() < 0 or not rates.max() > 0:
         raise ScalebedError(f"{curve.name}: learning rates are {rates.min():g} and more")
-    return schedule_of(steps, rates, int(steps[-1]), warmup)
+    return _schedule(curve.name, steps, rates, warmup)
 
 
 def read_plan(path: str | Path, warmup: int | None) -> Schedule:
@@ -89,8 +91,16 @@ def read_plan(path: str | Path, warmup: int | None) -> Schedule:
     if missing:
         raise ScalebedError(f"{path} has no column {', '.join(missing)}, expected step and lr")
     steps, rates = (numbers(Path(path), name, table[name]) for name in ("step", "lr"))
-    if np.any(np.diff(steps) <= 0) or not np.all(np.isfinite(rates)) or rates.min() < 0:
+    if not np.all(np.diff(steps) > 0) or not np.all(np.isfinite(rates)) or rates.min() < 0:
         raise ScalebedError(f"{path}: expected steps that rise, and learning rates of 0 and more")
+    return _schedule(str(path), steps, rates, warmup)
+
+
+def _schedule(where: str, steps: Array, rates: Array, warmup: int | None) -> Schedule:
+    if not 0 <= steps[0] <= steps[-1] <= MOST_STEPS:
+        raise ScalebedError(
+            f"{where}: steps are {steps[0]:g} to {steps[-1]:g}, expected 0 to {MOST_STEPS:,}"
+        )
     return schedule_of(steps, rates, int(steps[-1]), warmup)
 
 

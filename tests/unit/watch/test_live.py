@@ -66,6 +66,8 @@ def test_a_loss_that_is_not_a_number_is_kept_and_told(tmp_path):
         ("tokens,train/loss,train_loss\n1,2,3\n", "could each be loss"),
         ("tokens,loss\n", "has no rows"),
         ("tokens,loss\n1,\n", "has no loss yet"),
+        ("tokens,loss\n1,2\ninf,2\n", "row 2: tokens is inf"),
+        ("step,loss\n-inf,2\n", "row 1: step is -inf"),
     ],
 )
 def test_what_is_wrong_with_a_curve_is_one_sentence(tmp_path, text, said):
@@ -93,6 +95,17 @@ def test_steps_alone_need_the_length_of_the_run(tmp_path):
     with pytest.raises(ScalebedError, match="expected --steps"):
         found.progress(1e6, None, None)
     assert found.progress(1e6, None, 512.0).tokens.tolist() == [5120, 10240]
+
+
+def test_steps_that_are_left_out_lie_between_the_others(tmp_path):
+    found = read_live(write(tmp_path, "step,loss\n10,5\n,4.5\n20,4\n"))
+    assert found.progress(1e6, None, 512.0).tokens.tolist() == [5120, 7680, 10240]
+
+
+def test_a_curve_longer_than_the_run_is_of_another_run(tmp_path):
+    found = read_live(write(tmp_path, "tokens,loss\n10,5\n7e38,4\n"))
+    with pytest.raises(ScalebedError, match=r"7e\+38 tokens in its last row, but the whole run 1e"):
+        found.progress(1e6, None, None)
 
 
 def test_the_curves_of_our_own_cells_are_read(tmp_path):

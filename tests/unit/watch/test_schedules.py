@@ -1,5 +1,7 @@
 """The Multi-Power Law: its formula, schedules from rows, and its fit."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from scalebed.commands.cli import main
 from scalebed.core.errors import ScalebedError
 from scalebed.watch.multi_power import Constants, Reference, Schedule, fit, loss_at, schedule_of
+from scalebed.watch.schedules import read_constants, read_plan
 
 LAW = Constants(3.04, 0.525, 0.508, 364.0, 2.07, 0.583, 0.641)
 WARMUP, STEPS, PEAK = 100, 2000, 3e-4
@@ -94,3 +97,25 @@ def test_the_verb_watches_a_run_of_another_schedule(tmp_path, monkeypatch, capsy
     said = float(out.partition("forecast of the end ")[2].split()[0])
     assert said == pytest.approx(end, rel=3e-3)
     assert "on its curve" in out
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("1,1e-3\n,1e-3\n", "expected steps that rise"),
+        ("1,1e-3\n1e15,1e-3\n", "steps are 1 to 1e\\+15, expected 0 to 100,000,000"),
+    ],
+)
+def test_a_plan_without_usable_steps_is_refused(tmp_path, rows, said):
+    plan = tmp_path / "plan.csv"
+    plan.write_text("step,lr\n" + rows)
+    with pytest.raises(ScalebedError, match=said):
+        read_plan(plan, None)
+
+
+def test_a_constant_that_no_float_holds_is_refused(tmp_path):
+    law = tmp_path / "law.json"
+    text = json.dumps(LAW._asdict())
+    law.write_text(text.replace("364.0", "9" * 400))
+    with pytest.raises(ScalebedError, match="cannot read a number"):
+        read_constants(str(law))
