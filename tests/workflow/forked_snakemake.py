@@ -1,11 +1,14 @@
 """Runs of Snakemake in processes forked from one that has imported it.
 
 Half of what a dry run of a tiny study takes is to import Snakemake. Nothing of scalebed is imported
-before the fork.
+before the fork. The small jobs of all runs in one folder share servers: to import what they need
+takes longer than the jobs.
 """
 
 import atexit
+import functools
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -19,14 +22,24 @@ _IMPORTED = ["snakemake.cli", "snakemake.report.html_reporter", "smart_open"]
 def snakemake(folder: Path, environment: dict[str, str], *words: str) -> tuple[int | None, str]:
     """Return exit status and output of ``snakemake`` in a folder."""
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as said:
-        arguments = (folder, environment, words, said.name)
+        arguments = (folder, environment, words, said.name, _servers())
         process = server(_IMPORTED).Process(target=_run, args=arguments)
         process.start()
         process.join()
         return process.exitcode, said.read()
 
 
-def _run(folder: Path, environment: dict[str, str], words: tuple[str, ...], said: str) -> None:
+@functools.cache
+def _servers() -> str:
+    """Return this process as the owner of servers, with a folder for their sockets."""
+    folder = tempfile.mkdtemp(prefix="scalebed-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return f"{os.getpid()}:{folder}"
+
+
+def _run(
+    folder: Path, environment: dict[str, str], words: tuple[str, ...], said: str, servers: str
+) -> None:
     output = os.open(said, os.O_WRONLY | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -36,6 +49,17 @@ def _run(folder: Path, environment: dict[str, str], words: tuple[str, ...], said
     sys.path.insert(0, environment["PYTHONPATH"])
     sys.argv = ["snakemake", *words]
     from snakemake.cli import main
+
+    from scalebed.commands.shared_process import lifetime
+
+    offer = lifetime.offer
+
+    def offer_longer(local: bool) -> bool:
+        if offered := offer(local):
+            os.environ[lifetime.VARIABLE] = servers
+        return offered
+
+    lifetime.offer = offer_longer
 
     try:
         main(sys.argv[1:])

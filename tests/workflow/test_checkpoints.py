@@ -9,6 +9,10 @@ from project import STUDY, Project
 
 from scalebed.core.files import sha256_file
 from scalebed.model import Decoder, ModelConfig, initialise
+from scalebed.report.figures.registry import get_figure
+from scalebed.report.figures.render import specification
+from scalebed.study.figures import FIGURES
+from scalebed.tables.reader import StudyDatabase
 from scalebed.train.open_lm import convert
 
 SIZES = {name: spec | {"ffn_multiple": 256} for name, spec in STUDY["sizes"].items()}
@@ -16,6 +20,8 @@ TAKEN = STUDY | {
     "sizes": SIZES,
     # Without calibration, which takes longest and sees nothing of where cells come from.
     "checks": ["reliability", "contrasts"],
+    # One of predictions, and that of curves, of which these cells have none, are drawn.
+    "figures": {"predicted_vs_measured": {}, "training_curves": {}},
     # No text of it is here.
     "datasets": {"tales": {"tokenizer": "bpe300"}},
     "recipes": {
@@ -58,6 +64,11 @@ def test_a_study_of_published_checkpoints_runs_to_its_report(project: Project) -
     assert totals["to_train"] == totals["flops"] == 0
     project.make()
     assert (project.root / "results/studies/tiny/report.html").stat().st_size > 10_000
+    with StudyDatabase(project.root / "results/studies/tiny/study.duckdb") as study:
+        drawn = {name: specification(get_figure(name), study, {}) for name in FIGURES}
+    # No check of decisions was asked for.
+    empty = {name for name, spec in drawn.items() if "empty" in spec.get("usermeta", {})}
+    assert empty == {"training_curves", "decisions"}
     folder = cell_folder(project, "6k", 2)
     record = json.loads((folder / "metrics.json").read_text())
     source = project.root / "published/tales-6k-2.pt"

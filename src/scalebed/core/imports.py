@@ -8,6 +8,7 @@ the table of every check. Not counted are imports for type checkers: they never 
 """
 
 import ast
+import contextlib
 import functools
 import hashlib
 import re
@@ -20,8 +21,9 @@ _IMPORT = re.compile(
     rf"^[ \t]*(from {_ROOT}[\w.]* import (?:\([^)]*\)|[\w, ]+)|import {_ROOT}[\w., ]*)",
     re.MULTILINE,
 )
-# What else a file may hold that has a say, beside the names of files of data.
-_TELLING = ("TYPE_CHECKING", "import_module")
+# Up to the next line that is not indented; what is there under ``else`` stays.
+_FOR_CHECKERS = re.compile(r"^if TYPE_CHECKING:.*\n(?:[ \t]+.*\n|\n)*", re.MULTILINE)
+_ASKS_FOR_CHECKERS = re.compile(r"\b(?:el)?if\b.*\bTYPE_CHECKING\b")
 
 
 @functools.cache
@@ -121,11 +123,13 @@ def _read(module: str, file: Path) -> tuple[frozenset[str], frozenset[Path]]:
 def _parsed(file: Path) -> ast.Module:
     """Parse a file, or its imports alone where they are all that matters, which is soon done."""
     text = file.read_text(encoding="utf-8")
-    if not any(word in text for word in (*_TELLING, *_data_names(file.parent))):
-        try:
-            return ast.parse("\n".join(_IMPORT.findall(text)))
-        except SyntaxError:  # a sentence that begins like an import
-            pass
+    if not any(word in text for word in ("import_module", *_data_names(file.parent))):
+        told = "TYPE_CHECKING" in text
+        run = _FOR_CHECKERS.sub("", text) if told else text
+        if not (told and _ASKS_FOR_CHECKERS.search(run)):
+            # A sentence that begins like an import is none.
+            with contextlib.suppress(SyntaxError):
+                return ast.parse("\n".join(_IMPORT.findall(run)))
     return ast.parse(text, filename=str(file))
 
 
@@ -148,7 +152,7 @@ def _running(tree: ast.AST) -> Iterator[ast.AST]:
         yield node
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             waiting += node.orelse
-        else:
+        elif not isinstance(node, ast.Import | ast.ImportFrom):
             waiting += ast.iter_child_nodes(node)
 
 

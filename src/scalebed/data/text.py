@@ -39,9 +39,17 @@ def normalise_prose(text: str) -> str:
     Line ends become ``\n``, blanks at both ends of lines go, and at most one empty line separates
     paragraphs. The result is stable: normalising it again changes nothing.
     """
-    text = _LINE_ENDS.sub("\n", unicodedata.normalize("NFC", text).translate(_TYPOGRAPHY))
-    text = _AROUND_LINE_END.sub("\n", _BLANKS.sub(" ", text))
-    return unicodedata.normalize("NFC", _EMPTY_LINES.sub("\n\n", text).strip())
+    # Most texts are short and have little to replace, which is sooner seen than done.
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text).translate(_TYPOGRAPHY)
+    text = _LINE_ENDS.sub("\n", text)
+    if "\t" in text or "  " in text:
+        text = _BLANKS.sub(" ", text)
+    if " \n" in text or "\n " in text:
+        text = _AROUND_LINE_END.sub("\n", text)
+    if "\n\n\n" in text:
+        text = _EMPTY_LINES.sub("\n\n", text)
+    return unicodedata.normalize("NFC", text.strip())
 
 
 def normalise_code(text: str) -> str:
@@ -52,21 +60,27 @@ def normalise_code(text: str) -> str:
 
 def strip_html(text: str) -> str:
     """Return the prose of an HTML fragment: block tags end a line, other tags vanish."""
-    text = html.unescape(_TAG.sub("", _BLOCK.sub("\n", text)))
+    if "<" in text:
+        text = _TAG.sub("", _BLOCK.sub("\n", text))
+    text = html.unescape(text)
     return "\n".join(line for line in normalise_prose(text).split("\n") if line)
 
 
 def strings_at(tree: Any, key: str) -> Iterator[str]:
     """Yield every string stored under `key` anywhere in a JSON tree, in the tree's order."""
-    if isinstance(tree, dict):
-        for name, value in tree.items():
-            if name == key and isinstance(value, str):
-                yield value
-            else:
-                yield from strings_at(value, key)
-    elif isinstance(tree, list):
-        for value in tree:
-            yield from strings_at(value, key)
+    waiting = [tree] if isinstance(tree, dict | list) else []
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, str):
+            yield node
+        elif isinstance(node, dict):
+            waiting += [
+                value
+                for name, value in reversed(node.items())
+                if isinstance(value, dict | list) or (name == key and isinstance(value, str))
+            ]
+        else:
+            waiting += [value for value in reversed(node) if isinstance(value, dict | list)]
 
 
 def first_occurrences(texts: Iterator[str], seen: set[str]) -> list[str]:

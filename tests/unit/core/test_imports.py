@@ -32,6 +32,11 @@ def package(tmp_path, monkeypatch):
         "lazy": "def f():\n    import scalebed.lonely\n",
         "typed": "from typing import TYPE_CHECKING\n\n"
         "if TYPE_CHECKING:\n    from scalebed import lonely\n",
+        "typed_else": "from typing import TYPE_CHECKING\n\n"
+        "if TYPE_CHECKING:\n    from scalebed import (\n        lonely,\n    )\n\n"
+        "    import scalebed.lazy\nelse:\n    from scalebed import low\n",
+        "typed_inside": "import typing\n\n"
+        "def f():\n    if typing.TYPE_CHECKING:\n        from scalebed import lonely\n",
         "by_name": "from scalebed.laws import get\n",
         "checks/__init__": "",
         "checks/one/__init__": "",
@@ -65,6 +70,8 @@ def names(package, *modules):
         ("lonely", {"lonely.py"}),
         ("lazy", {"lazy.py", "lonely.py"}),
         ("typed", {"typed.py"}),
+        ("typed_else", {"typed_else.py", "low.py"}),
+        ("typed_inside", {"typed_inside.py"}),
         ("laws.free", {"laws/free.py", "laws/__init__.py", "laws/tied.py", "low.py"}),
         ("by_name", {"by_name.py", "laws/__init__.py", "laws/tied.py", "laws/free.py", "low.py"}),
         (

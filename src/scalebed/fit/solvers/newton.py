@@ -22,8 +22,6 @@ _EPS = float(np.finfo(float).eps)
 _STALLED = 1e12  # of the Levenberg parameter: no step helps any more
 _FLAT = 1e-14  # of the cosine: rounding
 _HUGE = 1e150  # for what overflows; its square is still a number
-# Of the sum of three factors: what NumPy finds for every shape, at the price of the sum itself.
-_PATH = ["einsum_path", (0, 1), (0, 1)]
 _SMALL = 1e-13  # a scaled step, relative to the size of the fitted values
 
 
@@ -167,8 +165,10 @@ def minimise(problem: Searchable, start: Array, iterations: int = 200) -> Minimu
     for _ in range(iterations):
         if not active.size:
             break
-        here = Sums(*(column[active] for column in now))
-        part = problem.take(active)
+        # While all rows go on, as most do for most steps, nothing is copied.
+        whole = active.size == len(theta)
+        here = now if whole else Sums(*(column[active] for column in now))
+        part = problem if whole else problem.take(active)
         step = _step(part, theta[active], here, damping[active])
         trial = _moved(part, theta[active], step)
         there = part.sums(trial)
@@ -179,10 +179,10 @@ def minimise(problem: Searchable, start: Array, iterations: int = 200) -> Minimu
         gain = -0.5 * np.einsum("rp,rp->r", step, here.gradient)
         spent = gain <= 0.1 * _EPS * np.abs(here.value)
         finished = better & ((length <= _SMALL) | flat | spent)
-        theta[active] = np.where(better[:, None], trial, theta[active])
+        taken = active[better]
+        theta[taken] = trial[better]
         for column, new in zip(now, there, strict=True):
-            keep = better.reshape(-1, *(1,) * (new.ndim - 1))
-            column[active] = np.where(keep, new, column[active])
+            column[taken] = new[better]
         grown = np.maximum(10 * damping[active], 1e-4)
         shrunk = np.where(damping[active] > 1e-6, damping[active] / 10, 0.0)
         damping[active] = np.where(better, shrunk, grown)
@@ -237,7 +237,9 @@ def _block(problem: Problem, theta: Array, part: slice) -> Sums:
         cost = np.where(weights > 0, weights * found.cost, 0.0).sum(-1)
         cost = np.where(np.isfinite(cost), cost, np.inf)
         gradient = np.einsum("rn,rnp->rp", weights * found.first, first)
-        hessian = np.einsum("rn,rnp,rnq->rpq", weights * found.second, first, first, optimize=_PATH)
+        # A sum of three factors: einsum looks for its order longer than the sum takes.
+        bent = (weights * found.second)[..., None] * first
+        hessian = np.swapaxes(bent, 1, 2) @ first
         hessian += np.einsum("rn,rnpq->rpq", weights * found.first, second)
         squares = first**2
         lengths = np.einsum("rn,rnp->rp", weights * found.curvature, squares)

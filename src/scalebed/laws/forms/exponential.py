@@ -79,15 +79,25 @@ class ExponentialSum:
 
     def gradient(self, theta: Array, x: Inputs) -> Array:
         """First derivatives in theta, shape (..., n, p)."""
-        u, phi, terms = self._parts(theta, x)
+        return self._gradient(theta, *self._parts(theta, x))
+
+    def hessian(self, theta: Array, x: Inputs) -> Array:
+        """Second derivatives in theta, shape (..., n, p, p)."""
+        return self._hessian(theta, *self._parts(theta, x))
+
+    def derivatives(self, theta: Array, x: Inputs) -> tuple[Array, Array, Array]:
+        """Value, gradient and Hessian, all of the same terms."""
+        parts = self._parts(theta, x)
+        value = theta[..., :1] + parts[2].sum(-1)
+        return value, self._gradient(theta, *parts), self._hessian(theta, *parts)
+
+    def _gradient(self, theta: Array, u: Array, phi: Array, terms: Array) -> Array:
         columns = [np.ones(phi.shape[:-1]), *np.moveaxis(phi, -1, 0)]
         for k in range(theta.shape[-1] - 1 - phi.shape[-1]):
             columns.append(-(u * terms)[..., self._of(k)].sum(-1))
         return np.stack(columns, axis=-1)
 
-    def hessian(self, theta: Array, x: Inputs) -> Array:
-        """Second derivatives in theta, shape (..., n, p, p)."""
-        u, phi, terms = self._parts(theta, x)
+    def _hessian(self, theta: Array, u: Array, phi: Array, terms: Array) -> Array:
         count, size = phi.shape[-1], theta.shape[-1]
         result = np.zeros((*phi.shape[:-1], size, size))
         for j, k in enumerate(self.exponents):
@@ -95,10 +105,6 @@ class ExponentialSum:
             result[..., 1 + j, at] = result[..., at, 1 + j] = -u[..., j] * phi[..., j]
             result[..., at, at] += u[..., j] ** 2 * terms[..., j]
         return result
-
-    def derivatives(self, theta: Array, x: Inputs) -> tuple[Array, Array, Array]:
-        """Value, gradient and Hessian."""
-        return self.value(theta, x), self.gradient(theta, x), self.hessian(theta, x)
 
     def derive(self, theta: Array) -> Array:
         """Nothing is derived: shape (..., 0)."""
