@@ -11,6 +11,7 @@ import numpy as np
 
 from scalebed.core.quantities import amount_text
 from scalebed.decide.costs import Prices
+from scalebed.decide.repetition import repetition_of
 from scalebed.decide.suggest.designs import Run
 from scalebed.decide.suggest.suggestion import Suggested, Suggestion
 from scalebed.laws.forms.base import Array
@@ -42,6 +43,9 @@ def lines(
             f"  target {_name(run)}: {loss:.4f}, the law is known to +- {_percent(width)} "
             f"({curve.level:.0%})"
         )
+    repetition = repetition_of(curve, found.wanted.limits.unique_tokens)
+    if repetition is not None:
+        yield f"  {repetition.words}"
     yield f"  {_counted(found)}"
     if found.steps:
         hours = prices.device and f" {'GPU-hours':>10}"
