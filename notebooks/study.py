@@ -11,6 +11,8 @@ __generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="A study")
 
 with app.setup:
+    from html import escape
+
     import altair as alt
     import marimo as mo
 
@@ -24,11 +26,12 @@ def _():
     path = mo.cli_args().get("database") or DATABASE
     study = StudyDatabase(str(path))
     facts = study.facts()
-    mo.md(f"""
-    # {facts["title"]}
-
-    `{path}`, opened read only. Its tables and columns stand in docs/results.md. The loss that
-    counts is that on **{study.yardstick}**.
+    # Names and titles may be anything; in Markdown they would be markup.
+    title, name, loss = (escape(str(text)) for text in (facts["title"], path, study.yardstick))
+    mo.Html(f"""
+    <h1>{title}</h1>
+    <p><code>{name}</code>, opened read only. Its tables and columns stand in docs/results.md. The
+    loss that counts is that on <b>{loss}</b>.</p>
     """)
     return (study,)
 

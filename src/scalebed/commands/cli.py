@@ -119,7 +119,10 @@ def main(argv: list[str] | None = None) -> int:
     chosen.arguments(parser)
     try:
         # Names in a table may be anything; a terminal is to show them and not to obey them.
-        with contextlib.redirect_stdout(made_visible(sys.stdout)):
+        with (
+            contextlib.redirect_stdout(made_visible(sys.stdout)),
+            contextlib.redirect_stderr(made_visible(sys.stderr)),
+        ):
             return chosen.run(parser.parse_args(words)) or 0
     except ModuleNotFoundError as error:
         said = advice(error)

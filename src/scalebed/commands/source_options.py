@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 if TYPE_CHECKING:
     from scalebed.decide.curve import Curve
+    from scalebed.predict.open_study import StudyFit
 
 
 def source_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,8 +80,18 @@ def parse_options(texts: list[str]) -> dict[str, str]:
     return found
 
 
-def curves_of(args: argparse.Namespace) -> list[Curve]:
-    """Return the curve of every data set that was asked for.
+def study_of(args: argparse.Namespace) -> StudyFit | None:
+    """Open the study that was named, None if the source is a table or constants."""
+    from scalebed.decide.sources import is_table
+    from scalebed.predict.open_database import open_any
+
+    if args.params or not args.source or args.format is not None or is_table(args.source):
+        return None
+    return open_any(args.source)
+
+
+def curves_of(args: argparse.Namespace, study: StudyFit | None = None) -> list[Curve]:
+    """Return the curve of every data set that was asked for, of a study that may be open.
 
     Raises
     ------
@@ -88,8 +99,7 @@ def curves_of(args: argparse.Namespace) -> list[Curve]:
         If there is no such source, law or data set.
     """
     from scalebed.core.errors import ScalebedError
-    from scalebed.decide.sources import constant_curve, is_table, study_curves
-    from scalebed.predict.open_database import open_any
+    from scalebed.decide.sources import constant_curve, study_curves
 
     if args.params:
         if args.source or not args.law:
@@ -97,8 +107,8 @@ def curves_of(args: argparse.Namespace) -> list[Curve]:
         return [constant_curve(args.law, _constants(args.params))]
     if not args.source:
         raise ScalebedError("expected a table of runs, a study, or --law with --params")
-    of_table = args.format is not None or is_table(args.source)
-    curves = _table_curves(args) if of_table else study_curves(open_any(args.source))
+    study = study or study_of(args)
+    curves = _table_curves(args) if study is None else study_curves(study)
     if args.dataset is None:
         return curves
     found = [curve for curve in curves if curve.dataset == args.dataset]
@@ -108,8 +118,8 @@ def curves_of(args: argparse.Namespace) -> list[Curve]:
     return found
 
 
-def curve_of(args: argparse.Namespace) -> Curve:
-    """Return the one curve that was asked for.
+def curve_of(args: argparse.Namespace, study: StudyFit | None = None) -> Curve:
+    """Return the one curve that was asked for, of a study that may be open.
 
     Raises
     ------
@@ -118,7 +128,7 @@ def curve_of(args: argparse.Namespace) -> Curve:
     """
     from scalebed.core.errors import ScalebedError
 
-    curves = curves_of(args)
+    curves = curves_of(args, study)
     if len(curves) > 1:
         known = ", ".join(curve.dataset for curve in curves)
         raise ScalebedError(f"there are several data sets, expected --dataset with one of {known}")

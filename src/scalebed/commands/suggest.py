@@ -11,13 +11,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scalebed.commands.source_options import curve_of, source_arguments
+from scalebed.commands.source_options import curve_of, source_arguments, study_of
 
 if TYPE_CHECKING:
     from scalebed.core.quantities import Amount
     from scalebed.decide.curve import Curve
     from scalebed.decide.suggest.designs import Limits
     from scalebed.decide.suggest.suggestion import Wanted
+    from scalebed.predict.open_study import StudyFit
 
 _FEW, _MANY = 5, 100
 
@@ -56,9 +57,10 @@ def run(args: argparse.Namespace) -> None:
     from scalebed.study.hardware import load_hardware
 
     prices = Prices(load_hardware(args.hardware) if args.hardware else None)
-    curve = curve_of(args)
+    study = study_of(args)
+    curve = curve_of(args, study)
     found = suggestion(curve, _wanted(args, curve), seed=args.seed)
-    sizes, recipe = _names(args, curve.dataset)
+    sizes, recipe = (None, None) if study is None else _names(study, curve.dataset)
     if args.json:
         print(json.dumps(record(found, prices, recipe), indent=1, allow_nan=False))
         return
@@ -127,18 +129,13 @@ def _share(text: str, name: str) -> float:
     return read_amount(bare, name) / (100 if bare != text.strip() else 1)
 
 
-def _names(args: argparse.Namespace, dataset: str) -> tuple[dict[str, float] | None, str | None]:
-    """N of the sizes of a study by name, and the recipe if its runs have one; None for a table."""
+def _names(study: StudyFit, dataset: str) -> tuple[dict[str, float], str | None]:
+    """N of the sizes of a study by name, and the recipe if its runs have one."""
     import re
 
-    from scalebed.decide.sources import is_table
-    from scalebed.predict.open_database import open_any
-
-    if is_table(args.source):
-        return None, None
     found = {}
     recipes = set()
-    for cell in open_any(args.source).tables["cells"]:
+    for cell in study.tables["cells"]:
         if cell["dataset"] == dataset:
             recipes.add(str(cell["recipe"]))
         size = re.search(r"(?:^|/)size=([^/]+)", str(cell["cell"]))

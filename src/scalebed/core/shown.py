@@ -10,8 +10,17 @@ MESSAGE = 2000
 _END = 400
 _SEARCHED = 20_000
 """Characters of a text that is searched for quotes, whose time is quadratic if they never end."""
-# Controls but tab and newline, those that reverse the reading direction, halves of surrogates.
-_CONTROL = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+LONGEST_NAME = 1000
+"""Characters of a name, of a run or a column say, that can still be told from another."""
+# Controls but tab and newline, what reverses the reading direction or is not seen at all, halves
+# of surrogates. Joiners (200c, 200d) stay, because scripts and emoji are written with them.
+_CONTROL = re.compile(
+    "[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+# Text that is no markup: of letters and such signs, but for links, mentions and emphasis.
+_PLAIN = re.compile(r"[\w ./:;+=,%()'\[\]×–-]*")
+_MARKUP = re.compile(r"(?<!\w)_|_(?!\w)|\](?=\()|://|www\.")
 _QUOTED = re.compile(r"(?<!\w)(['\"])(.*?)\1(?!\w)")
 # No file system has a name this long; paths may be longer.
 _WORD = re.compile(r"[^\s/'\"]{255,}[^\s/'\",;:]")
@@ -22,9 +31,33 @@ def visible(text: str) -> str:
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
+def unfit(name: str) -> str | None:
+    """Return what a name was expected to be that nobody could read in a line; None for others."""
+    if len(name) > LONGEST_NAME:
+        return f"a name of at most {LONGEST_NAME:,} characters"
+    if "\n" in name or "\t" in name or _CONTROL.search(name):
+        return "a name on one line, without characters that cannot be seen"
+    return None
+
+
+def in_line(text: str) -> str:
+    """Return a text as one visible line."""
+    return visible(text).replace("\n", r"\n").replace("\t", r"\t")
+
+
+def in_markdown(text: str) -> str:
+    """Return a text as Markdown shows it: what could be markup or a mention stands as code."""
+    text = in_line(text)
+    if _PLAIN.fullmatch(text) and not _MARKUP.search(text):
+        return text
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    blank = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{blank}{text}{blank}{fence}"
+
+
 def sentence(text: str) -> str:
     r"""Return a message as one visible line in which no value is longer than `LONGEST`."""
-    text = visible(text).replace("\n", r"\n").replace("\t", r"\t")
+    text = in_line(text)
     if len(text) <= _SEARCHED:
         text = _QUOTED.sub(lambda found: f"{found[1]}{shortened(found[2])}{found[1]}", text)
     text = _WORD.sub(lambda found: shortened(found[0]), text)

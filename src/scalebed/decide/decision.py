@@ -9,18 +9,20 @@ import numpy as np
 
 from scalebed.core.errors import ScalebedError
 from scalebed.decide.curve import Curve, Outcome
-from scalebed.decide.question import Choice, Question, alternatives, best_of, choose, surface_of
-from scalebed.decide.regret import (
-    Valley,
-    compute_regret,
-    cost_regret,
-    sizes_around,
-    thinned,
-    valley,
+from scalebed.decide.question import (
+    Choice,
+    Found,
+    Question,
+    alternatives,
+    best_of,
+    choose,
+    found_in,
+    surface_of,
 )
+from scalebed.decide.regret import Valley, compute_regret, cost_regret, sizes_around, valley
+from scalebed.decide.repetition import Repetition, repetition_of
 from scalebed.decide.suggest.designs import Limits, Run
 from scalebed.decide.suggest.suggestion import Suggestion, Wanted, suggestion
-from scalebed.decide.surface import Surface
 from scalebed.fit.options import Options
 from scalebed.fit.result import FitRefusedError, fit_law
 from scalebed.laws import get_law
@@ -64,6 +66,8 @@ class Decision:
     floor : (float, float) or None
         N in the tenth of the draws with the lowest E and in that with the highest.
     laws : list of Other
+    repetition : Repetition or None
+        What repeated tokens are worth, where there are so many only.
     following : Suggestion or None
         Which runs to add before; None without draws.
     """
@@ -77,6 +81,7 @@ class Decision:
     refused: dict[str, str]
     floor: tuple[float, float] | None
     laws: list[Other]
+    repetition: Repetition | None
     following: Suggestion | None
 
 
@@ -96,7 +101,8 @@ def decide(curve: Curve, question: Question, size: float | None = None) -> Decis
         If there is no answer, or the budget lies below the smallest run.
     """
     _check(curve, question)
-    answer = choose(curve, question, "answer")
+    everywhere = found_in(curve, question)
+    answer = choose(curve, question, "answer", everywhere)
     choices, refused = [], {}
     for name, one in alternatives(question).items():
         try:
@@ -104,20 +110,22 @@ def decide(curve: Curve, question: Question, size: float | None = None) -> Decis
         except ScalebedError as error:
             refused[name] = str(error)
     found = curve.outcomes([answer.target, *(choice.target for choice in choices)])
-    surface = thinned(surface_of(curve.law, curve.theta, question))
-    best, _ = best_of(surface, question)
-    sizes = sizes_around(best.params)
+    few = everywhere.thinned()
+    sizes = sizes_around(few.best.params)
     sizes = sizes[sizes <= question.caps.params]
+    asked = sizes if size is None else np.append(sizes, size)
+    regret = _regret(few, question, asked)
     return Decision(
         curve=curve,
         answer=answer,
         outcomes=found[0],
-        valley=valley(sizes, _regret(surface, question, sizes)),
-        named=None if size is None else _named(surface, question, size),
+        valley=valley(sizes, regret[:, : sizes.size]),
+        named=None if size is None else valley(asked[-1:], regret[:, -1:]),
         others=[(choice, row[0]) for choice, row in zip(choices, found[1:], strict=True)],
         refused=refused,
-        floor=_floors(curve, question),
+        floor=_floors(curve, everywhere),
         laws=_laws(curve, question),
+        repetition=repetition_of(curve, question.unique_tokens),
         following=_following(curve, answer),
     )
 
@@ -133,15 +141,14 @@ def _check(curve: Curve, question: Question) -> None:
             )
 
 
-def _regret(surface: Surface, question: Question, sizes: Array) -> Array:
+def _regret(found: Found, question: Question, sizes: Array) -> Array:
     most, compute = question.caps.params, question.compute
     if not question.served and compute is not None:
         served = question.demand if question.lifetime else 0.0
-        return compute_regret(surface, sizes, compute, most, served)
-    _, wanted = best_of(surface, question)
-    if wanted is None:
+        return compute_regret(found.surface, sizes, compute, most, served)
+    if found.wanted is None:
         raise AssertionError("a question is about a compute or a loss")
-    return cost_regret(surface, sizes, wanted, question.demand, most)
+    return cost_regret(found.surface, sizes, found.wanted, question.demand, most, found.best)
 
 
 def _following(curve: Curve, answer: Choice) -> Suggestion | None:
@@ -158,19 +165,13 @@ def _following(curve: Curve, answer: Choice) -> Suggestion | None:
         return None
 
 
-def _named(surface: Surface, question: Question, size: float) -> Valley:
-    sizes = np.array([size])
-    return valley(sizes, _regret(surface, question, sizes))
-
-
-def _floors(curve: Curve, question: Question) -> tuple[float, float] | None:
+def _floors(curve: Curve, everywhere: Found) -> tuple[float, float] | None:
     """N where the floor E is low and where it is high; None if it is all the same to N."""
     names = [parameter.name for parameter in curve.law.parameters]
     if "E" not in names or not curve.drawn:
         return None
-    surface = surface_of(curve.law, curve.theta, question)
-    best, _ = best_of(surface, question)
-    floor = surface.theta[:, names.index("E")]
+    best = everywhere.best
+    floor = everywhere.surface.theta[:, names.index("E")]
     low, high = np.quantile(floor, (0.1, 0.9))
     found = [best.params[use & np.isfinite(best.params)] for use in (floor <= low, floor >= high)]
     if any(column.size == 0 for column in found):

@@ -12,7 +12,7 @@ from scalebed.decide.curve import Outcome
 from scalebed.decide.decision import Decision
 from scalebed.decide.question import Choice, Question
 from scalebed.decide.regret import SMALL, Valley
-from scalebed.decide.surface import WORTH
+from scalebed.decide.repetition import as_if_new
 
 
 def lines(decision: Decision, prices: Prices) -> list[str]:
@@ -102,6 +102,10 @@ def _cost(flops: float, prices: Prices) -> str:
 
 def _gives(decision: Decision) -> Iterator[str]:
     yield from (outcome_text(one) for one in decision.outcomes)
+    answer = decision.answer
+    said = as_if_new(decision.curve, answer.tokens, answer.question.unique_tokens)
+    if said is not None:
+        yield f"{said[0].upper()}{said[1:]}."
     if decision.curve.drawn:
         yield f"What the interval contains: {contained(decision.outcomes[0])}"
 
@@ -196,13 +200,8 @@ def _rests(decision: Decision) -> Iterator[str]:
     if outcome.evidence:
         yield f"Evidence: {outcome.evidence}."
     yield from _beyond(decision)
-    if decision.answer.question.unique_tokens is not None and "unique_tokens" not in (
-        curve.law.inputs
-    ):
-        yield (
-            f"What repeated tokens are worth is not in these runs: R_D {WORTH:g} of Muennighoff "
-            "et al. (arXiv 2305.16264) is taken, and nothing of how uncertain it is."
-        )
+    if decision.repetition is not None:
+        yield decision.repetition.words
     if decision.floor:
         low, high = (amount_text(size) for size in decision.floor)
         yield f"Where the floor E is low, the best N is {low}; where it is high, {high}."

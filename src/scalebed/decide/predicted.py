@@ -9,6 +9,7 @@ from scalebed.core.quantities import run_text
 from scalebed.decide.curve import Curve
 from scalebed.decide.page import outcome_text
 from scalebed.decide.record import outcome_record
+from scalebed.decide.repetition import as_if_new
 from scalebed.predict.table_runs import Target
 
 
@@ -20,6 +21,9 @@ def lines(curve: Curve, targets: Sequence[Target]) -> Iterator[str]:
         far = "" if times is None else f", {times:.3g} x the largest compute of the data"
         named = (target.params, target.tokens, target.unique_tokens)
         yield f"  {run_text(*named)}{far}"
+        said = as_if_new(curve, target.tokens, target.unique_tokens)
+        if said is not None:
+            yield f"    note: {said}"
         for outcome in outcomes:
             yield f"    {outcome_text(outcome)}"
             if outcome.lower is not None:

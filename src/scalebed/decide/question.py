@@ -11,7 +11,7 @@ from scalebed.core.errors import ScalebedError
 from scalebed.core.quantities import amount_text
 from scalebed.decide.curve import Curve
 from scalebed.decide.optimum import LEAST, MOST, Best, Caps, at_compute, at_loss
-from scalebed.decide.regret import thinned
+from scalebed.decide.regret import spread, thinned
 from scalebed.decide.surface import LOG_MOST, Surface
 from scalebed.laws.forms.base import Array, Law
 from scalebed.predict.table_runs import Target
@@ -103,6 +103,35 @@ class Choice(NamedTuple):
         return Target(self.params, self.tokens, None, self.question.unique_tokens)
 
 
+class Found(NamedTuple):
+    """The best run of every draw of a question.
+
+    Attributes
+    ----------
+    surface : Surface
+        Losses in the draws.
+    best : Best
+    wanted : array (draws,) or None
+        Loss that had to be reached, if that was what was asked.
+    """
+
+    surface: Surface
+    best: Best
+    wanted: Array | None
+
+    def thinned(self) -> Found:
+        """Return what so many draws say as a regret is worked out in."""
+        rows = spread(len(self.surface.theta))
+        wanted = None if self.wanted is None else self.wanted[rows]
+        return Found(self.surface.take(rows), Best(*(x[rows] for x in self.best)), wanted)
+
+
+def found_in(curve: Curve, question: Question) -> Found:
+    """Return the best run of every draw of a curve."""
+    surface = surface_of(curve.law, curve.theta, question)
+    return Found(surface, *best_of(surface, question))
+
+
 def surface_of(law: Law, theta: Array, question: Question) -> Surface:
     """Return the losses a question is about; of laws that take long, some of the draws."""
     surface = Surface(law, theta, question.unique_tokens)
@@ -129,16 +158,15 @@ def best_of(surface: Surface, question: Question) -> tuple[Best, Array | None]:
     return at_loss(surface, best.loss, question.demand, most), best.loss
 
 
-def choose(curve: Curve, question: Question, name: str = "") -> Choice:
-    """Answer a question from the draws of a curve.
+def choose(curve: Curve, question: Question, name: str = "", found: Found | None = None) -> Choice:
+    """Answer a question from the draws of a curve, whose best runs may be found already.
 
     Raises
     ------
     ScalebedError
         If most draws have no such run, or it takes more compute than time allows.
     """
-    surface = surface_of(curve.law, curve.theta, question)
-    best, wanted = best_of(surface, question)
+    surface, best, wanted = found or found_in(curve, question)
     known = np.isfinite(best.params)
     missing = 1 - float(known.mean())
     if missing > 0.5:

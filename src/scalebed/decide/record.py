@@ -42,6 +42,7 @@ def record(decision: Decision, prices: Prices) -> dict[str, Any]:
         ],
         "refused": decision.refused,
         "floor": None if decision.floor is None else list(decision.floor),
+        "repetition": None if decision.repetition is None else decision.repetition.record(),
         "next": _next_record(decision),
         "laws": [_plain(one._asdict()) for one in decision.laws],
     }

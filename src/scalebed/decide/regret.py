@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from scalebed.decide.optimum import at_compute, at_loss
+from scalebed.decide.optimum import Best, at_compute, at_loss
 from scalebed.decide.surface import Surface
 from scalebed.laws.forms.base import Array
 
@@ -56,12 +56,14 @@ class Valley(NamedTuple):
         return (float(self.params[good[0]]), float(self.params[good[-1]])) if good.size else None
 
 
+def spread(count: int, most: int = _DRAWS) -> slice | Array:
+    """Return the places of at most so many of `count` draws, evenly spread."""
+    return slice(None) if count <= most else np.linspace(0, count - 1, most).astype(int)
+
+
 def thinned(surface: Surface, most: int = _DRAWS) -> Surface:
     """Return at most so many of the draws, evenly spread."""
-    count = len(surface.theta)
-    if count <= most:
-        return surface
-    return surface.take(np.linspace(0, count - 1, most).astype(int))
+    return surface.take(spread(len(surface.theta), most))
 
 
 def compute_regret(
@@ -98,7 +100,12 @@ def compute_regret(
 
 
 def cost_regret(
-    surface: Surface, params: Array, loss: float | Array, demand: float, most: float = np.inf
+    surface: Surface,
+    params: Array,
+    loss: float | Array,
+    demand: float,
+    most: float = np.inf,
+    best: Best | None = None,
 ) -> Array:
     """Share of the cost 6 N D + 2 N T at a wanted loss that the best run saves, (draws, n).
 
@@ -111,10 +118,12 @@ def cost_regret(
         T, see `scalebed.decide.optimum.at_loss`.
     most : float
         Largest N.
+    best : Best, optional
+        The run of the least cost in every draw, if it was found already.
     """
     count = len(surface.theta)
     wanted = np.broadcast_to(np.asarray(loss, float), (count,))
-    best = at_loss(surface, wanted, demand, most)
+    best = best or at_loss(surface, wanted, demand, most)
     sizes = np.broadcast_to(params, (count, params.size))
     cost = 6 * sizes * surface.tokens_for(sizes, wanted[:, None]) + 2 * sizes * demand
     with np.errstate(invalid="ignore", divide="ignore"):

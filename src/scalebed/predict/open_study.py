@@ -10,6 +10,7 @@ from scalebed.core.digests import intact
 from scalebed.core.errors import ScalebedError
 from scalebed.predict.runs import Row, Runs, collect_runs
 from scalebed.predict.settings import Settings, restore_settings
+from scalebed.tables.readable import NAMED, require_readable
 
 COLUMNS = {
     "cells": (
@@ -131,4 +132,5 @@ def read_tables(folder: Path) -> dict[str, list[Row]]:
             raise ScalebedError(f"{path} has no column {', '.join(map(repr, missing))}")
         more = [column for column in OPTIONAL[name] if column in table.column_names]
         tables[name] = table.select([*columns, *more]).to_pylist()
+        require_readable(path, name, table.select(NAMED[name]).to_pylist())
     return tables

@@ -52,7 +52,7 @@ class ImportedStudy(Strict):
     predicted, data sets pair by pair, and (minutes) a `tournament` of all laws."""
     published: str | None = None
     """A YAML file of printed numbers to compare with, see docs/import.md."""
-    figures: dict[str, dict[str, Any]] = {}
+    figures: dict[Name, dict[str, Any]] = {}
     """Figures of the report by name, with their options; `plot` says which figure it is if the
     name does not. The usual ones when left out."""
 

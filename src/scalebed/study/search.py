@@ -42,7 +42,7 @@ class SearchStudy(Measured):
     """What the search may cost."""
     allow_repeats: bool = False
     """Whether a run may see its data more than once."""
-    figures: dict[str, dict[str, Any]] = {}
+    figures: dict[Name, dict[str, Any]] = {}
     """Options of figures by figure name; changing them redraws figures and nothing else."""
 
     @model_validator(mode="after")

@@ -34,7 +34,8 @@ from scalebed.core.values import (
 )
 from scalebed.study.ranges import FlopsRange, ParamsRange, TokensRange
 
-Name = Annotated[str, Field(pattern=f"^{NAME}$")]
+# Folders are called `dataset=<name>`, and no file system has names of more than 255 bytes.
+Name = Annotated[str, Field(pattern=f"^{NAME}$", max_length=200)]
 Ratio = Annotated[int, Field(gt=0, strict=True)]
 Multiplier = Ratio | Annotated[float, Field(gt=0, strict=True)]
 Seed = Annotated[int, Field(ge=0, strict=True)]

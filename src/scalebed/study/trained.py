@@ -103,7 +103,7 @@ class Study(Measured):
     trunk_states: Kept = "all"
     """Which states of its trunks stay on disk when the study is done: `all` that its cells leave
     at, or the `last` of each trunk; another cool-down then trains the trunk again."""
-    figures: dict[str, dict[str, Any]] = {}
+    figures: dict[Name, dict[str, Any]] = {}
     """Options of figures by figure name; changing them redraws figures and nothing else."""
 
     @model_validator(mode="after")

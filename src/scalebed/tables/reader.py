@@ -13,6 +13,7 @@ from scalebed.core.errors import ScalebedError
 from scalebed.tables.declared.cells import CELLS
 from scalebed.tables.declared.columns import Table
 from scalebed.tables.declared.database import TABLES
+from scalebed.tables.readable import NAMED, require_readable
 
 
 class StudyDatabase:
@@ -26,7 +27,8 @@ class StudyDatabase:
     Raises
     ------
     ScalebedError
-        If there is no such file, or it is not the database of a study.
+        If there is no such file, it is not the database of a study, or it has a name in it that
+        nobody could read in a line.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -53,6 +55,9 @@ class StudyDatabase:
                 f"{path} is not the database of a study: no table {', '.join(map(repr, missing))}"
             )
         self._add_missing(CELLS)
+        for name, columns in NAMED.items():
+            names = f"SELECT DISTINCT {', '.join(columns)} FROM {name}"
+            require_readable(path, name, self.rows(names))
 
     def _add_missing(self, table: Table) -> None:
         """Let a table of an older database have the columns that came later, all of them empty."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +14,21 @@ import numpy.typing as npt
 from scalebed.core.digests import intact
 from scalebed.core.errors import ScalebedError
 from scalebed.core.quantities import parse_amount
+from scalebed.core.shown import LONGEST_NAME, unfit
 from scalebed.laws.forms.base import Array, Mask
 from scalebed.tables.runs_names import could_be_words
 
 if TYPE_CHECKING:
+    import pandas
     import pyarrow
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 # What stands for no value. NaN is one: a loss that is not a number, where an empty one is none yet.
 _NOTHING = ["", "NA", "N/A", "n/a", "#N/A", "#NA", "NULL", "null", "None"]
+_BLOCK = 1 << 20
+# What pyarrow says of a field, or a header, that is longer than the blocks it reads.
+_TOO_LONG = ("straddling object", "Empty CSV file or block")
+_BREAK = re.compile(r"\s*[\r\n\t]+\s*")
 Words = npt.NDArray[np.object_]
 
 
@@ -35,16 +42,19 @@ def column_names(path: Path) -> list[str]:
     import pyarrow
     import pyarrow.parquet
 
-    if path.suffix.lower() != ".parquet":
-        return [name.strip() for name in _header(path)]
     try:
-        return [name.strip() for name in pyarrow.parquet.read_schema(intact(path)).names]
+        if path.suffix.lower() == ".parquet":
+            found = pyarrow.parquet.read_schema(intact(path)).names
+        else:
+            found = _header(path)
     except (OSError, pyarrow.ArrowException, UnicodeDecodeError):
         return []
+    # One that is longer is refused, and none that is searched for.
+    return [_named(name[: LONGEST_NAME + 1]) for name in found]
 
 
 def read_file(path: Path, columns: Mapping[str, str]) -> pyarrow.Table:
-    """Read the file as it is, with the blanks around column names taken off."""
+    """Read the file as it is, with the blanks around column names and lines in them taken off."""
     import pyarrow
     import pyarrow.csv
     import pyarrow.parquet
@@ -67,25 +77,35 @@ def read_file(path: Path, columns: Mapping[str, str]) -> pyarrow.Table:
                 column_types=dict.fromkeys(_word_columns(path, columns), pyarrow.string()),
                 null_values=_NOTHING,
             )
-            parse = pyarrow.csv.ParseOptions(delimiter=_DELIMITERS[suffix])
+            # Notes and settings may have several lines.
+            parse = pyarrow.csv.ParseOptions(delimiter=_DELIMITERS[suffix], newlines_in_values=True)
             table = pyarrow.csv.read_csv(path, convert_options=options, parse_options=parse)
-        found = [name.strip() for name in table.column_names]
+        found = [_named(name) for name in table.column_names]
     except OSError as error:
         raise ScalebedError(f"cannot read {path}: {error.strerror or error}") from error
     except (pyarrow.ArrowException, UnicodeDecodeError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         if suffix != ".parquet" and (b"\0" in path.read_bytes()[:4096] or not reason.isprintable()):
             reason = "it holds bytes that are no text"
+        elif path.stat().st_size > _BLOCK and any(words in reason for words in _TOO_LONG):
+            reason = "one of its rows has more than a million characters"
         raise ScalebedError(f"{path} is not a readable {suffix[1:]} table: {reason}") from error
     if suffix != ".parquet":
         _require_text(path, table)
     for name in found:
         if name and found.count(name) > 1:
             raise ScalebedError(f"{path} has {found.count(name)} columns called {name!r}")
+        if expected := unfit(name):
+            raise ScalebedError(f"{path} has a column called {name!r}, expected {expected}")
     # A column without a name is the index of the frame that was written.
     return table.select([i for i, name in enumerate(found) if name]).rename_columns(
         [name for name in found if name]
     )
+
+
+def _named(column: str) -> str:
+    """Return the name of a column on one line, as a spreadsheet breaks them."""
+    return _BREAK.sub(" ", column.strip())
 
 
 def _require_text(path: Path, table: pyarrow.Table) -> None:
@@ -100,7 +120,7 @@ def _require_text(path: Path, table: pyarrow.Table) -> None:
 
 def _word_columns(path: Path, columns: Mapping[str, str]) -> list[str]:
     """Columns of a file of text that hold names; none if it cannot be read."""
-    return [name for name in _header(path) if could_be_words(name.strip(), columns)]
+    return [name for name in _header(path) if could_be_words(_named(name), columns)]
 
 
 def _header(path: Path) -> list[str]:
@@ -160,9 +180,19 @@ def names(path: Path, name: str, column: Any, may_be_empty: bool) -> Words:
         series = column.cast(pyarrow.string()).to_pandas()
     except (pyarrow.ArrowException, UnicodeDecodeError) as error:
         raise ScalebedError(f"{path}: column {name} holds no text, expected names") from error
+    _require_names(path, name, series)
     if may_be_empty:
         return np.asarray(series.fillna("").str.strip().to_numpy(dtype=object))
     bad = np.flatnonzero((series.isna() | (series.str.strip() == "")).to_numpy())
     if bad.size:
         raise ScalebedError(f"{path} row {bad[0] + 1}: {name} is empty, expected a name")
     return np.asarray(series.to_numpy(dtype=object))
+
+
+def _require_names(path: Path, name: str, series: pandas.Series[str]) -> None:
+    """Refuse a column of names with one that nobody could read in a line."""
+    for value in series.dropna().unique():
+        expected = unfit(value.strip())
+        if expected:
+            row = int(np.flatnonzero((series == value).to_numpy())[0]) + 1
+            raise ScalebedError(f"{path} row {row}: {name} is {value!r}, expected {expected}")

@@ -11,6 +11,7 @@ from scipy.special import betaincinv
 
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json
+from scalebed.watch.seal_shape import OF_JUDGEMENT, require_shape
 from scalebed.watch.seals import (
     JUDGED,
     EditedSealError,
@@ -183,6 +184,7 @@ def _judgement(path: Path, seal: Record) -> Record | None:
         raise ScalebedError(f"{file} is no judgement, expected a file that `scalebed judge` wrote")
     if found.get("seal") != seal["digest"]:
         raise ScalebedError(f"{file} judges another seal than {path}, judge it again")
+    require_shape(found, str(file), OF_JUDGEMENT)
     return judge(seal, float(found["measured"]), str(found["date"]))
 
 

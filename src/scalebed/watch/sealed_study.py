@@ -22,6 +22,7 @@ from scalebed.predict.settings import parse_settings
 from scalebed.predict.study import fit_study
 from scalebed.tables.tabulate import tabulate_cells
 from scalebed.watch.dates import moment
+from scalebed.watch.seal_shape import OF_STUDY, require_shape
 from scalebed.watch.seals import EditedSealError, seal_digest
 
 SCHEMA: Final = "scalebed.study_seal"
@@ -136,7 +137,7 @@ def read_study_seal(path: Path) -> Row:
     EditedSealError
         If it was edited since it was sealed.
     ScalebedError
-        If it cannot be read, or is no such seal.
+        If it cannot be read, is no such seal, or holds what cannot be judged.
     """
     record = read_json(path)
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
@@ -147,6 +148,11 @@ def read_study_seal(path: Path) -> Row:
         raise ScalebedError(
             f"{path} is a seal of version {record.get('version')}, expected {VERSION}"
         )
-    if record.get("digest") != seal_digest(record):
+    try:
+        wanted = seal_digest(record)
+    except (TypeError, ValueError):
+        wanted = None
+    if record.get("digest") != wanted:
         raise EditedSealError(f"{path} was edited after it was sealed: its digest is another one")
+    require_shape(record, str(path), OF_STUDY)
     return record

@@ -8,6 +8,7 @@ from typing import Any, Final
 import scalebed
 from scalebed.core.errors import ScalebedError
 from scalebed.core.imports import code_digest
+from scalebed.core.shown import in_markdown
 from scalebed.decide.curve import Curve, Outcome
 from scalebed.laws.forms.base import names
 from scalebed.predict.table_runs import Target
@@ -162,16 +163,18 @@ def _assumptions(outcome: Outcome, target: Target) -> Iterator[str]:
 def comment(record: Mapping[str, Any]) -> Iterator[str]:
     """Yield Markdown to paste where the run is registered."""
     said, rows = record["prediction"], record["rests_on"]
-    what = said["response"] if said["kind"] == "error" else f"loss ({said['response']})"
-    yield f"**Sealed prediction** for {target_text(record)}, {record['dataset']}"
+    name = in_markdown(said["response"])
+    what = name if said["kind"] == "error" else f"loss ({name})"
+    yield f"**Sealed prediction** for {target_text(record)}, {in_markdown(record['dataset'])}"
     yield ""
     yield f"- {what}: **{interval_text(record)}**, {said['level']:.3g} prediction interval"
-    yield f"- law {record['law']['name']} on {len(rows)} runs of {record['source']}" + _far(record)
-    yield f"- numbers: {record['numbers']}"
+    source = in_markdown(record["source"])
+    yield f"- law {record['law']['name']} on {len(rows)} runs of {source}" + _far(record)
+    yield f"- numbers: {in_markdown(record['numbers'])}"
     if record["evidence"]:
-        yield f"- evidence: {record['evidence']}"
+        yield f"- evidence: {in_markdown(record['evidence'])}"
     for sentence in despite(record):
-        yield f"- **{sentence}**"
+        yield f"- **{in_markdown(sentence)}**"
     for sentence in record["assumptions"][1:]:
         yield f"- assumed: {sentence}"
     if record["note"]:

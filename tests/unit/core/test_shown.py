@@ -2,10 +2,11 @@
 
 import pickle
 
+import hostile_texts
 import pytest
 
 from scalebed.core.errors import ScalebedError
-from scalebed.core.shown import LONGEST, MESSAGE, sentence, visible
+from scalebed.core.shown import LONGEST, MESSAGE, in_markdown, sentence, unfit, visible
 
 
 @pytest.mark.parametrize("quote", ["'", '"', ""])
@@ -53,3 +54,39 @@ def test_a_message_that_travels_stays_the_same():
     error = ScalebedError("found '" + "y" * 5000 + "'\x07")
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
     assert str(ScalebedError(str(error))) == str(error)
+
+
+@pytest.mark.parametrize("letter", "\xad\u061c\u200b\u200e\u200f\u2060\ufeff\U000e0041")
+def test_letters_that_cannot_be_seen_are_written_out(letter):
+    assert visible(f"a{letter}b") == f"a{ascii(letter)[1:-1]}b"
+
+
+@pytest.mark.parametrize("name", hostile_texts.NAMES)
+def test_a_name_of_one_visible_line_is_fit(name):
+    assert unfit(name) is None
+
+
+@pytest.mark.parametrize("name", hostile_texts.UNFIT)
+def test_a_name_that_nobody_can_read_in_a_line_is_not(name):
+    assert str(unfit(name)).startswith("a name ")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("red_pajama 2.1, C4/en (v1)", "red_pajama 2.1, C4/en (v1)"),
+        (
+            "held to 9x of 2.78x the compute: +0.61% off",
+            "held to 9x of 2.78x the compute: +0.61% off",
+        ),
+        ("<img src=x>", "`<img src=x>`"),
+        ("@all", "`@all`"),
+        ("a_b _c_", "`a_b _c_`"),
+        ("[a](b)", "`[a](b)`"),
+        ("http://x.y", "`http://x.y`"),
+        ("`a` ``", "``` `a` `` ```"),
+        ("a\n# b\x1b", r"`a\n# b\x1b`"),
+    ],
+)
+def test_markdown_shows_names_and_follows_none(text, said):
+    assert in_markdown(text) == said

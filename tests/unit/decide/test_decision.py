@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from scalebed.decide.page import lines
 from scalebed.decide.question import Question
 from scalebed.decide.record import record
 from scalebed.decide.regret import compute_regret, cost_regret, valley
+from scalebed.decide.repetition import as_if_new, repetition_of
 from scalebed.decide.sources import constant_curve
 from scalebed.decide.surface import WORTH, Surface
 from scalebed.laws import get_law
@@ -153,6 +155,42 @@ def test_a_page_says_what_was_asked_in_its_order(runs, capsys):
         assert f"\n  {name}" in page
     assert "N 1B wastes" in page
     assert "nothing of how uncertain it is" in page
+    assert "Law chinchilla knows no repetitions" in page[places[1] : places[2]]
+
+
+def test_what_repetitions_are_worth_has_the_interval_of_its_draws():
+    law = get_law("constrained")
+    given = {"E": 1.7, "A": 400.0, "B": 400.0, "alpha": 0.35, "R_D": 15.0, "R_N": 5.0}
+    curve = constant_curve("constrained", given)
+    draws = np.tile(curve.theta, (1001, 1))
+    draws[:, 4] = np.linspace(10, 20, 1001)
+    found = repetition_of(replace(curve, theta=draws), 1e10)
+    assert found == (pytest.approx(15), (pytest.approx(10.5), pytest.approx(19.5)), False)
+    assert found.words == "Repeated tokens are worth R_D 15 (10.5 .. 19.5), drawn with the law."
+    assert repetition_of(curve, 1e10).words == "Repeated tokens are worth R_D 15."
+    assert repetition_of(curve, None) is None
+    assert as_if_new(curve, 1e11, 1e10) is None
+    assert "unique_tokens" in law.inputs
+
+
+def test_a_law_that_knows_no_repetitions_says_so_where_it_predicts_some(runs, capsys):
+    curve = constant_curve("chinchilla", GIVEN)
+    assert repetition_of(curve, 1e10).record() == {
+        "value": WORTH,
+        "interval": None,
+        "borrowed": True,
+    }
+    assert as_if_new(curve, 1e11, None) is None
+    assert as_if_new(curve, 1e10, 1e10) is None
+    said = "law chinchilla knows no repetitions, so this is predicted as if all 100B tokens were"
+    assert as_if_new(curve, 1e11, 1e10).startswith(said)
+    words = ["--params", WORDS, "--law", "chinchilla", "--target"]
+    assert main(["predict", *words, "params=1B,tokens=100B,unique=10B"]) == 0
+    assert f"    note: {said}" in capsys.readouterr().out
+    assert main(["predict", *words, "params=1B,tokens=100B"]) == 0
+    assert "note" not in capsys.readouterr().out
+    assert main(["decide", *words[:-1], "--compute", "1e22", "--unique-tokens", "10B"]) == 0
+    assert "Law chinchilla knows no repetitions" in capsys.readouterr().out
 
 
 def test_json_has_the_same_answer(runs, capsys):

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import hostile_texts
 import pytest
 import yaml
 from small_study import study_values
@@ -292,6 +293,18 @@ def test_names_of_laws_and_figures_are_checked_early(edit, message):
         values[key] = values.get(key, {}) | value
     with pytest.raises(ScalebedError, match=re.escape(message)):
         parse_study(values, "study.yaml")
+
+
+@pytest.mark.parametrize("name", [*hostile_texts.NAMES, *hostile_texts.UNFIT, "loss_vs_compute\n"])
+@pytest.mark.parametrize("section", ["figures", "datasets", "sizes", "averages"])
+def test_names_that_become_paths_are_words(section, name):
+    values = study_values()
+    if section == "averages":
+        values["fit"]["averages"] = {name: ["one"]}
+    else:
+        spec = {"figures": {"plot": "loss_vs_compute"}}
+        values.setdefault(section, {})[name] = spec.get(section, {})
+    assert section in complaint(values)
 
 
 def test_the_study_in_the_readme_is_one():

@@ -210,6 +210,15 @@ def test_a_judgement_of_another_seal_is_refused(tmp_path):
         read_entries([entries[0].path])
 
 
+@pytest.mark.parametrize("change", [{"measured": "2.5"}, {"measured": [1]}, {"date": "a\nb"}])
+def test_a_judgement_that_says_something_else_is_refused(tmp_path, change):
+    entries = judged(tmp_path, [10.0])
+    path = tmp_path / "000.judged.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(ScalebedError, match=rf"000.judged.json: {min(change)} is .*, expected a "):
+        read_entries([entries[0].path])
+
+
 def test_digests_of_numbers_know_ten_digits():
     one = np.array([1.0, 2.0])
     assert numbers_digest([one]) == numbers_digest([one * (1 + 1e-14)])

@@ -261,6 +261,25 @@ def test_the_ledger_names_a_seal_that_cannot_be_read(folder, tmp_path, capsys):
     assert "sealed.json is not valid JSON" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("date", 2026),
+        ("study", "a\nb"),
+        ("targets", {}),
+        ("predictions", [{"kind": "loss"}]),
+        ("predictions", [{"kind": "other", "level": 0.9, "cell": "a", "response": "b"}]),
+        ("digests", {"settings": "a", "code": "b"}),
+        ("refused", None),
+    ],
+)
+def test_a_forged_seal_is_refused_by_what_is_wrong_with_it(folder, tmp_path, key, value):
+    record = read_json(folder / "seal.json") | {key: value}
+    write_json(tmp_path / "sealed.json", record | {"digest": seal_digest(record)})
+    with pytest.raises(ScalebedError, match=rf"sealed.json.*\b{key}\b.*, expected"):
+        read_study_seal(tmp_path / "sealed.json")
+
+
 def test_a_seal_that_was_deleted_is_put_back_from_its_copy(folder, tmp_path):
     out, kept = tmp_path / "sealed.json", tmp_path / "sealed.kept"
     shutil.copy(folder / "sealed.kept", kept)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,9 +11,12 @@ import numpy as np
 
 from scalebed.core.quantities import amount_text
 from scalebed.decide.costs import Prices
+from scalebed.decide.repetition import repetition_of
 from scalebed.decide.suggest.designs import Run
 from scalebed.decide.suggest.suggestion import Suggested, Suggestion
 from scalebed.laws.forms.base import Array
+
+_NO_NAMES = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
 
 
 def lines(
@@ -38,6 +43,9 @@ def lines(
             f"  target {_name(run)}: {loss:.4f}, the law is known to +- {_percent(width)} "
             f"({curve.level:.0%})"
         )
+    repetition = repetition_of(curve, found.wanted.limits.unique_tokens)
+    if repetition is not None:
+        yield f"  {repetition.words}"
     yield f"  {_counted(found)}"
     if found.steps:
         hours = prices.device and f" {'GPU-hours':>10}"
@@ -123,19 +131,17 @@ def grid_rows(
 ) -> Iterator[str]:
     """Yield blocks of the grid of a study; a size it does not have yet is named by its N."""
     yield "grid:"
+    dataset = _scalar(found.curve.dataset)
     for step in found.steps:
         params = step.run.params
         near = min(sizes, key=lambda name: abs(np.log(sizes[name] / params)), default=None)
         known = near is not None and abs(np.log(sizes[near] / params)) < np.log(1.1)
         name = near if known else amount_text(params, 3).lower().replace(".", "_")
-        seed = f", recipes: [{recipe}]" if recipe else ""
+        seed = f", recipes: [{_scalar(recipe)}]" if recipe else ""
         seed += f", seeds: [{step.made}]" if step.made else ""
         note = "" if known else "  # a new size, to be declared under sizes"
         ratio = max(round(step.run.multiplier), 1)
-        yield (
-            f"  - {{datasets: [{found.curve.dataset}], sizes: [{name}], ratios: [{ratio}]{seed}}}"
-            f"{note}"
-        )
+        yield (f"  - {{datasets: [{dataset}], sizes: [{name}], ratios: [{ratio}]{seed}}}{note}")
 
 
 def record(found: Suggestion, prices: Prices, recipe: str | None = None) -> dict[str, Any]:
@@ -176,6 +182,15 @@ def _name(run: Run) -> str:
     if run.unique_tokens < run.tokens * 0.999:
         text += f", {amount_text(run.unique_tokens)} unique"
     return text
+
+
+def _scalar(name: str) -> str:
+    """Return a name as YAML, in quotes where it is more or something else than a word."""
+    return (
+        name
+        if re.fullmatch(r"[a-z]\w*", name, re.ASCII) and name not in _NO_NAMES
+        else json.dumps(name)
+    )
 
 
 def _percent(value: float) -> str:

@@ -23,6 +23,7 @@ from scalebed.tables.declared.cells import (
 )
 from scalebed.tables.declared.columns import Table
 from scalebed.tables.imports.base import Imported, Row, import_any
+from scalebed.tables.readable import require_readable
 
 # There is nothing to fit a planned cell to, and all to predict.
 _TO_COME = {"fit_loss": False, "fit_error": False, "target": True, "scatter": False}
@@ -46,10 +47,12 @@ def tabulate_import(params: Mapping[str, Any], path: Path, out: Path) -> None:
     Raises
     ------
     ScalebedError
-        If the source cannot be read, a selector matches no cell, or a task of the average is
-        missing everywhere.
+        If the source cannot be read or has a name that cannot be, a selector matches no cell, or a
+        task of the average is missing everywhere.
     """
     found = import_any(params["importer"], path, params["options"])
+    for name, own in (("cells", found.cells), ("losses", found.losses), ("tasks", found.tasks)):
+        require_readable(path, name, own)
     rows = {
         CELLS: _cells(found, params, path),
         LOSSES: _filled(LOSSES, found.losses),
