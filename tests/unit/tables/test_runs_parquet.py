@@ -34,7 +34,8 @@ def test_rows_with_lists_and_records_are_compared() -> None:
 
 @pytest.mark.parametrize("more", [[["a"], ["b"], []], [{"lr": 1}, {"lr": 1}, None]])
 def test_runs_may_have_a_column_of_lists_or_records(tmp_path: Path, more: list[object]) -> None:
-    assert read_runs(written(tmp_path, COLUMNS | {"more": more})).losses["loss"].tolist() == [3.0, 2.9, 2.8]
+    found = read_runs(written(tmp_path, COLUMNS | {"more": more}))
+    assert found.losses["loss"].tolist() == [3.0, 2.9, 2.8]
 
 
 def test_bytes_that_are_numbers_are_read_and_others_refused(tmp_path: Path) -> None:
