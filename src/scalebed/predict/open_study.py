@@ -132,5 +132,6 @@ def read_tables(folder: Path) -> dict[str, list[Row]]:
             raise ScalebedError(f"{path} has no column {', '.join(map(repr, missing))}")
         more = [column for column in OPTIONAL[name] if column in table.column_names]
         tables[name] = table.select([*columns, *more]).to_pylist()
-        require_readable(path, name, table.select(NAMED[name]).to_pylist())
+        named = [column for column in NAMED[name] if column in table.column_names]
+        require_readable(path, name, table.select(named).to_pylist())
     return tables

@@ -16,14 +16,15 @@ NAMED = {
 
 
 def require_readable(where: str | Path, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Refuse rows with a name that nobody could read in a line.
+    """Refuse rows with a name that nobody could read in a line; they need not have all columns.
 
     Raises
     ------
     ScalebedError
         Naming where they are from, the column, the name and what was expected.
     """
-    for name, column in dict.fromkeys((row[c], c) for row in rows for c in NAMED[table]):
+    found = ((row[c], c) for row in rows for c in NAMED[table] if c in row)
+    for name, column in dict.fromkeys(found):
         expected = unfit(str(name))
         if expected:
             raise ScalebedError(f"{where}: {table}.{column} is {name!r}, expected {expected}")
