@@ -68,7 +68,7 @@ def strip_html(text: str) -> str:
 
 def strings_at(tree: Any, key: str) -> Iterator[str]:
     """Yield every string stored under `key` anywhere in a JSON tree, in the tree's order."""
-    waiting = [tree] if isinstance(tree, dict | list) else []
+    waiting: list[Any] = [tree] if isinstance(tree, dict | list) else []
     while waiting:
         node = waiting.pop()
         if isinstance(node, str):
