@@ -57,9 +57,22 @@ def number_or_none(value: float) -> float | None:
 
 def one_sigma(samples: Array) -> Array:
     """Half the distance between the 15.87 % and 84.13 % quantiles of each column."""
-    low, high = np.quantile(samples, _ONE_SIGMA, axis=0)
+    # To sort takes half as long as `numpy.quantile` and gives the same to the bit.
+    ordered = np.sort(samples, axis=0)
+    low, high = (_quantile(ordered, share) for share in _ONE_SIGMA)
     half: Array = (high - low) / 2
     return half
+
+
+def _quantile(ordered: Array, share: float) -> Array:
+    """Quantile of sorted columns, between neighbours as NumPy's; NaN where there is one."""
+    last = len(ordered) - 1
+    below = math.floor(last * share)
+    part = last * share - below
+    low, high = ordered[below], ordered[min(below + 1, last)]
+    step = high - low
+    found = low + step * part if part < 0.5 else high - step * (1 - part)
+    return np.where(np.isnan(ordered[-1]), np.nan, found)
 
 
 def loss_parts(means: Array, draws: Array, evaluation: float) -> dict[str, Array]:

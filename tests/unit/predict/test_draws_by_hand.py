@@ -26,6 +26,16 @@ def test_half_the_distance_of_two_quantiles():
     assert one_sigma(5 - 3 * RANKS) == pytest.approx([3 * HALF])
 
 
+@pytest.mark.parametrize("draws", [1, 2, 3, 7, 100, 1001])
+def test_half_the_distance_is_that_of_quantiles_of_numpy_to_the_bit(draws):
+    samples = np.random.default_rng(draws).standard_normal((draws, 5))
+    samples[draws // 2, 3] = np.nan
+    samples[0, 4] = np.inf
+    with np.errstate(invalid="ignore"):
+        low, high = np.quantile(samples, (0.158655, 0.841345), axis=0)
+        np.testing.assert_array_equal(one_sigma(samples), (high - low) / 2)
+
+
 @pytest.mark.parametrize(("measured", "run", "left"), [(3.0, 4.0, 3.0), (9.0, 0.0, 5.0)])
 def test_the_scatter_contains_the_error_of_the_measurement(measured, run, left):
     """5² = 4² + 3²; an error of 9 is more than all of the scatter, of which nothing is left."""
