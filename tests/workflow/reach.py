@@ -52,7 +52,10 @@ FOR_PEOPLE = {
     "predict/open_database": "opens studies for people",
     **{
         f"decide/{name}": "decides for people"
-        for name in ("costs", "decision", "inverse", "isoflop", "page", "predicted", "record")
+        for name in (
+            *("costs", "decision", "inverse", "isoflop", "page", "predicted", "record"),
+            "repetition",
+        )
     },
     "decide/suggest": "decides for people",
     **{

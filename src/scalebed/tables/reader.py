@@ -56,12 +56,17 @@ class StudyDatabase:
             )
         self._add_missing(CELLS)
         for name, columns in NAMED.items():
-            names = f"SELECT DISTINCT {', '.join(columns)} FROM {name}"
-            require_readable(path, name, self.rows(names))
+            known = self._columns(name)
+            if named := [column for column in columns if column in known]:
+                query = f"SELECT DISTINCT {', '.join(named)} FROM {name}"
+                require_readable(path, name, self.rows(query))
+
+    def _columns(self, table: str) -> set[str]:
+        return {row["column_name"] for row in self.rows(f"DESCRIBE {table}")}
 
     def _add_missing(self, table: Table) -> None:
         """Let a table of an older database have the columns that came later, all of them empty."""
-        found = {row["column_name"] for row in self.rows(f"DESCRIBE {table.name}")}
+        found = self._columns(table.name)
         later = [name for name in table.names if name not in found]
         if later:
             (current,) = self.rows("SELECT current_database() AS name")

@@ -1,5 +1,6 @@
 """What is said of a prediction is the same in a study and for a plain table of the same runs."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from scalebed.tables.runs_file import read_runs
 
 TARGET = (1e9, 80e9)
 SAID = ("numbers", "evidence", "verdict")
+CELL = re.compile(r"dataset=all/size=(\d+)m/ratio=(\d+)/recipe=imported/seed=0")
 
 
 def frame(odd: float = 1.0) -> pd.DataFrame:
@@ -78,11 +80,17 @@ def test_a_study_and_a_table_say_the_same(
             for row in rows
         }
 
-    # A row that is left out is called by its place in each: a cell there, N and D here.
-    cell, row = "dataset=all/size=20m/ratio=40/recipe=imported/seed=0", "N=2e+07 D=8e+08"
+    def here(said: str | None) -> str:
+        # A row is called by its place in each: a cell there, N and D here.
+        def name(cell: re.Match[str]) -> str:
+            N = int(cell[1]) * 1e6
+            return f"N={N:.3g} D={N * int(cell[2]):.3g}"
+
+        return CELL.sub(name, said or "")
+
     for rows in (found["fits"], found["predictions"]):
         for one in rows:
-            one.update({key: (one[key] or "").replace(cell, row) for key in SAID})
+            one.update({key: here(one[key]) for key in SAID})
     assert words(record["fits"]) == words(found["fits"])
     targets = [row for row in found["predictions"] if row["role"] == "target"]
     assert words(record["predictions"]) == words(targets)
@@ -92,7 +100,7 @@ def test_a_study_and_a_table_say_the_same(
     (other,) = table_curves(table, asked)
     for one in (curve, other):
         for outcome in one.outcomes([Target(*TARGET)])[0]:
-            said = (outcome.numbers, (outcome.evidence or "").replace(cell, row))
+            said = (outcome.numbers, here(outcome.evidence))
             assert (
                 said
                 == words(targets)[outcome.kind, "error" if outcome.kind == "error" else "loss"][:2]
