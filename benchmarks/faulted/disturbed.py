@@ -16,12 +16,12 @@ import forked_snakemake
 import healings
 import killed
 from fork_server import server
+from leading import SIGNALS, lead
 from processes import JOB, SERVER, VARIABLE, VERB, Process, Processes, spent
 
 SNAKEMAKE, GROUP, EVERYTHING = "snakemake", "group", "everything"
 TARGETS = {JOB: 48, VERB: 14, SERVER: 8, SNAKEMAKE: 12, GROUP: 10, EVERYTHING: 8}
 """What is killed, and how often of a hundred; `EVERYTHING` is as when the power is cut."""
-SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
 CHANCE, DEAR_CHANCE = 0.8, 0.4
 """Of a start of a job to have its kill; the second where what is lost took seconds."""
 DEAR = ("fit_laws", "seal_predictions", "run_check", "explore", "plot_figure", "bundle_script")
@@ -38,6 +38,7 @@ ALONE_SECONDS, MESSENGER_SECONDS = 0.3, 0.3
 STARTING, STARTING_SECONDS = "(starting)", 2.0
 """Stands for the rule where Snakemake is killed while it starts, which takes about so long."""
 _IMPORTED = [
+    "leading",
     *forked_snakemake._IMPORTED,
     *("scalebed.study.load", "scalebed.plan.rule_params", "scalebed.plan.sealing"),
     *("scalebed.checks.registry", "scalebed.checks.explore.options"),
@@ -144,7 +145,7 @@ class Round:
         options += ("--config", f"hardware={killed.HARDWARE}")
         arguments = (self.root, environment, (*words, *options), str(said))
         context: ForkServerContext = server(_IMPORTED)
-        process = context.Process(target=_leading, args=arguments)
+        process = context.Process(target=lead, args=arguments)
         process.start()
         return process, said
 
@@ -153,15 +154,6 @@ class Round:
         process, said = self.start(*words)
         process.join()
         return process.exitcode, said.read_text(encoding="utf-8")
-
-
-def _leading(folder: Path, environment: dict[str, str], words: tuple[str, ...], said: str) -> None:
-    os.setsid()
-    # As in a shell; whoever started the campaign may have ignored some.
-    for name in SIGNALS[1:]:
-        signal.signal(getattr(signal, name), signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    forked_snakemake._run(folder, environment, words, said)
 
 
 class Run:
