@@ -72,16 +72,26 @@ def _locked(make: Callable[[], Path]) -> tuple[int, Path]:
 
 
 def _remove_left(folder: Path, prefix: str) -> None:
-    """Remove what processes left that were killed."""
-    name = re.compile(re.escape(prefix) + _RANDOM)
-    for path in [path for path in folder.iterdir() if name.fullmatch(path.name)]:
-        with contextlib.suppress(OSError):  # it is locked, or has gone meanwhile
-            handle = _open(path)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _remove(path)
-            finally:
-                os.close(handle)
+    """Remove what processes left that were killed, with what a database writes beside itself."""
+    name = re.compile(f"({re.escape(prefix)}{_RANDOM})(\\..+)?")
+    for path in sorted(folder.iterdir()):
+        match = name.fullmatch(path.name)
+        if match is not None:
+            with contextlib.suppress(OSError):  # it is locked, or has gone meanwhile
+                _remove_unless_held(path, folder / match[1])
+
+
+def _remove_unless_held(path: Path, held: Path) -> None:
+    """Remove a path unless another one is there and locked."""
+    if not held.exists():
+        _remove(path)
+        return
+    handle = _open(held)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove(path)
+    finally:
+        os.close(handle)
 
 
 def _open(path: Path) -> int:

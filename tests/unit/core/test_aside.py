@@ -50,9 +50,13 @@ def test_what_a_living_writer_holds_stays(tmp_path):
     target = tmp_path / "a.txt"
     with atomic_path(target) as ours:
         ours.write_text("first", encoding="utf-8")
+        log = ours.with_name(f"{ours.name}.wal")
+        log.touch()
         write_text(target, "second")
         assert ours.read_text(encoding="utf-8") == "first"
+        assert log.exists()
     assert target.read_text(encoding="utf-8") == "first"
+    write_text(target, "third")
     assert names(tmp_path) == ["a.txt"]
 
 
