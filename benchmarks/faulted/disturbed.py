@@ -226,7 +226,8 @@ class Run:
                 job, plan, facts = self.plans[one.pid]
                 if self.is_due(plan, one, verbs.get(job)):
                     del self.plans[one.pid]
-                    self.kill(leader, plan, one, now, facts)
+                    # One that is just ending has closed its log.
+                    self.kill(leader, plan, one._replace(job=job), now, facts)
 
     def is_due(self, plan: Plan, command: Process, verb: Process | None) -> bool:
         """Tell whether a job has come as far as its plan says."""

@@ -127,6 +127,9 @@ def main(argv: list[str] | None = None) -> int:
             raise
         print(f"scalebed {verb}: error: this {said}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        sys.excepthook = _say_interrupted  # Python itself then ends by the signal
+        raise
     except BrokenPipeError:
         # Whoever reads us, `head` for one, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -134,6 +137,10 @@ def main(argv: list[str] | None = None) -> int:
     except ScalebedError as error:
         print(f"scalebed {verb}: error: {error}", file=sys.stderr)
         return 2
+
+
+def _say_interrupted(*_: object) -> None:
+    print("scalebed: interrupted", file=sys.stderr)
 
 
 class _Formatter(logging.Formatter):
