@@ -310,14 +310,18 @@ class Run:
             where = f"run {of.runs - 1}"
             for job in set() if self.over else set(failed) - self.hit:
                 of.faults.append(f"{where}: {job} failed though nothing killed it")
-            if "Traceback" in self.said:
-                of.faults.append(f"{where}: a traceback: {_last(self.said)}")
+            of.faults += [f"{where}: a traceback: {last}" for last in tracebacks(self.said)]
 
 
-def _last(said: str) -> str:
-    """Return the last line of the first traceback in a text."""
-    lines = iter(said.partition("Traceback")[2].splitlines()[1:])
-    return next((line for line in lines if line and not line.startswith(" ")), "cut off")
+def tracebacks(said: str) -> list[str]:
+    """Return the last line of each traceback; not of one of a Python that was still starting."""
+    found = []
+    for part in said.split("Traceback (most recent call last):\n")[1:]:
+        lines = part.splitlines()
+        last = next((n for n, line in enumerate(lines) if not line.startswith(" ")), len(lines))
+        if any("scalebed" in line for line in lines[:last]):
+            found.append(" ".join(lines[last : last + 1]) or "cut off")
+    return found
 
 
 def rule_of(job: str) -> str:

@@ -15,7 +15,7 @@ from project import REPOSITORY
 
 sys.path.append(str(REPOSITORY / "benchmarks/faulted"))
 
-from disturbed import EVERYTHING, SIGNALS, STARTS, TARGETS, drawn
+from disturbed import EVERYTHING, SIGNALS, STARTS, TARGETS, drawn, tracebacks
 from killed import ended, trained_again
 from kills import counted, settled
 from processes import JOB, VARIABLE, Processes
@@ -54,6 +54,15 @@ def test_the_processes_of_a_run_are_found_and_no_others(tmp_path: Path) -> None:
     for process in started:
         process.communicate(b"\n")
     assert found.now() == []
+
+
+def test_tracebacks_are_of_the_package_and_not_of_a_python_that_starts() -> None:
+    head, ours = "Traceback (most recent call last):\n", '  File "/src/scalebed/x.py", line 1\n'
+    starting = head + '  File "<frozen runpy>", line 15\nKeyboardInterrupt\n'
+    assert tracebacks("all is well, says scalebed\n") == []
+    assert tracebacks(starting + "scalebed\n") == []
+    assert tracebacks(starting + head + ours + "ValueError: 1\nmore\n") == ["ValueError: 1"]
+    assert tracebacks(head + ours) == ["cut off"]
 
 
 def test_only_rounds_that_came_to_their_end_count(tmp_path: Path) -> None:
