@@ -7,6 +7,7 @@ import os
 import random
 import re
 import signal
+import tempfile
 import time
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -83,6 +84,8 @@ class Round:
         self.until, self.log = until, log
         self.word = f"{os.getpid()}-{number}"
         self.processes = Processes(self.word, root)
+        # Sockets lie there, so its path must be short.
+        self.temporary = tempfile.TemporaryDirectory(prefix="kills-", ignore_cleanup_errors=True)
         self.starts: dict[str, int] = {}
         self.ended: killed.Stamps = {}
         self.faults: list[str] = []
@@ -117,6 +120,8 @@ class Round:
         self.faults += self.reference.differences(self.root)
         again = killed.trained_again(self.root, self.ended)
         self.faults += [f"trained again: {name}" for name in again]
+        sockets = Path(self.temporary.name).glob("scalebed-*")
+        self.faults += [f"sockets are left: {path}" for path in sockets]
         _, said = self.snakemake("--dry-run")
         if "Nothing to be done" not in said:
             self.faults.append(f"more to be done: {said[-2000:]}")
@@ -140,7 +145,7 @@ class Round:
         said = self.root / f"said-{self.runs}.txt"
         self.runs += 1
         said.touch()
-        environment = healings.environment() | {VARIABLE: self.word}
+        environment = healings.environment() | {VARIABLE: self.word, "TMPDIR": self.temporary.name}
         options = ("--cores", "2", "--configfile", killed.STUDY)
         options += ("--config", f"hardware={killed.HARDWARE}")
         arguments = (self.root, environment, (*words, *options), str(said))

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import time
 from collections import Counter
@@ -42,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
     done = settled(log)
     number = 1 + max((line["round"] for line in done if line["seed"] == args.seed), default=-1)
     while counted(done) < args.count and time.monotonic() < until:
-        work = folder / f"round-{number}"
-        shutil.rmtree(work, ignore_errors=True)
+        # What an ended campaign left there may run for a moment yet.
+        work = folder / f"round-{number}-{os.getpid()}"
         killed.stripped(folder / "whole", work)
         one = Round(work, reference, args.seed, number, until, log)
         one.run()

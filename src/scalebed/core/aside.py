@@ -101,6 +101,6 @@ def _open(path: Path) -> int:
 
 def _remove(path: Path) -> None:
     if path.is_dir():
-        shutil.rmtree(path)
+        shutil.rmtree(path, ignore_errors=True)  # others may be at it as well
     else:
         path.unlink(missing_ok=True)
