@@ -21,7 +21,7 @@ from leading import SIGNALS, lead
 from processes import JOB, SERVER, VARIABLE, VERB, Process, Processes, spent
 
 SNAKEMAKE, GROUP, EVERYTHING = "snakemake", "group", "everything"
-TARGETS = {JOB: 48, VERB: 14, SERVER: 8, SNAKEMAKE: 12, GROUP: 10, EVERYTHING: 8}
+TARGETS = {JOB: 60, VERB: 15, SERVER: 7, SNAKEMAKE: 8, GROUP: 6, EVERYTHING: 4}
 """What is killed, and how often of a hundred; `EVERYTHING` is as when the power is cut."""
 CHANCE, DEAR_CHANCE = 0.8, 0.4
 """Of a start of a job to have its kill; the second where what is lost took seconds."""
