@@ -12,6 +12,7 @@ from typing import Protocol, cast
 
 import scalebed
 from scalebed.commands.extras import advice
+from scalebed.commands.interrupted import say_interrupted
 from scalebed.commands.rules import RULES
 from scalebed.core.errors import ScalebedError
 from scalebed.core.shown import made_visible, visible
@@ -108,6 +109,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb and return its exit status: 0 done, 2 bad input, 75 interrupted and saved."""
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:
+        sys.excepthook = say_interrupted
+        raise
+
+
+def _run(argv: list[str] | None) -> int:
     known = _parser().parse_args(argv)
     verb, *words = known.words
     _log(logging.DEBUG if known.verbose else logging.INFO)
@@ -127,9 +136,6 @@ def main(argv: list[str] | None = None) -> int:
             raise
         print(f"scalebed {verb}: error: this {said}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        sys.excepthook = _say_interrupted  # Python itself then ends by the signal
-        raise
     except BrokenPipeError:
         # Whoever reads us, `head` for one, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -137,10 +143,6 @@ def main(argv: list[str] | None = None) -> int:
     except ScalebedError as error:
         print(f"scalebed {verb}: error: {error}", file=sys.stderr)
         return 2
-
-
-def _say_interrupted(*_: object) -> None:
-    print("scalebed: interrupted", file=sys.stderr)
 
 
 class _Formatter(logging.Formatter):

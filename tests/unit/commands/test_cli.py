@@ -233,3 +233,15 @@ def study_file(folder: Path) -> Path:
     path = folder / "study.yaml"
     path.write_text(yaml.safe_dump(study_values()), encoding="utf-8")
     return path
+
+
+def test_what_is_stopped_by_a_signal_says_a_word(monkeypatch, capsys):
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(cli, "_parser", stop)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        cli.main(["ledger"])
+    sys.excepthook(caught.type, caught.value, caught.tb)
+    assert capsys.readouterr().err == "scalebed: interrupted\n"
