@@ -23,9 +23,14 @@ from processes import JOB, SERVER, VARIABLE, VERB, Process, Processes, spent
 SNAKEMAKE, GROUP, EVERYTHING = "snakemake", "group", "everything"
 TARGETS = {JOB: 60, VERB: 15, SERVER: 7, SNAKEMAKE: 8, GROUP: 6, EVERYTHING: 4}
 """What is killed, and how often of a hundred; `EVERYTHING` is as when the power is cut."""
-CHANCE, DEAR_CHANCE = 0.8, 0.4
-"""Of a start of a job to have its kill; the second where what is lost took seconds."""
-DEAR = ("fit_laws", "seal_predictions", "run_check", "explore", "plot_figure", "bundle_script")
+CHANCE = 0.75
+"""Of a start of a job to have its kill."""
+CHANCES = {
+    **dict.fromkeys(("plot_figure", "bundle_script", "run_check"), 0.5),
+    **dict.fromkeys(("fit_laws", "seal_predictions", "judge_predictions", "explore"), 0.95),
+    **dict.fromkeys(("list_cells", "check_tokens", "drop_states", "build_suite"), 0.95),
+}
+"""The same where what is lost took seconds, and of rules with a single job."""
 STARTS = 10
 """So often a job may start with a chance to be killed; then it is let alone."""
 POLL = 0.02
@@ -58,8 +63,7 @@ class Plan(NamedTuple):
 def drawn(seed: int, number: int, job: str, start: int) -> Plan | None:
     """Return what is killed when a job starts for the n-th time in a round; None for nothing."""
     draw = random.Random(f"{seed} {number} {job} {start}")
-    chance = DEAR_CHANCE if rule_of(job) in DEAR else CHANCE
-    if start >= STARTS or draw.random() > chance:
+    if start >= STARTS or draw.random() > CHANCES.get(rule_of(job), CHANCE):
         return None
     (target,) = draw.choices([*TARGETS], [*TARGETS.values()])
     name = "SIGKILL" if target == EVERYTHING else draw.choice(SIGNALS)
