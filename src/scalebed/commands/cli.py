@@ -42,6 +42,7 @@ PEOPLE = {
 CONTRIBUTORS = {"write-schema": "--check"}
 """The same for who works on scalebed itself."""
 _GARBAGE = 100_000
+_INTERRUPTED = "Query interrupted"  # what DuckDB makes of ^C
 
 
 class Command(Protocol):
@@ -111,9 +112,11 @@ def main(argv: list[str] | None = None) -> int:
     """Run one verb and return its exit status: 0 done, 2 bad input, 75 interrupted and saved."""
     try:
         return _run(argv)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and str(error) != _INTERRUPTED:
+            raise
         sys.excepthook = say_interrupted
-        raise
+        raise KeyboardInterrupt from error
 
 
 def _run(argv: list[str] | None) -> int:

@@ -235,9 +235,10 @@ def study_file(folder: Path) -> Path:
     return path
 
 
-def test_what_is_stopped_by_a_signal_says_a_word(monkeypatch, capsys):
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("Query interrupted")])
+def test_what_is_stopped_by_a_signal_says_a_word(error, monkeypatch, capsys):
     def stop() -> None:
-        raise KeyboardInterrupt
+        raise error
 
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.setattr(cli, "_parser", stop)
@@ -245,3 +246,14 @@ def test_what_is_stopped_by_a_signal_says_a_word(monkeypatch, capsys):
         cli.main(["ledger"])
     sys.excepthook(caught.type, caught.value, caught.tb)
     assert capsys.readouterr().err == "scalebed: interrupted\n"
+
+
+def test_other_errors_of_a_run_show_where_they_come_from(monkeypatch):
+    def fail() -> None:
+        raise RuntimeError("Query failed")
+
+    before = sys.excepthook
+    monkeypatch.setattr(cli, "_parser", fail)
+    with pytest.raises(RuntimeError, match="Query failed"):
+        cli.main(["ledger"])
+    assert sys.excepthook is before
