@@ -3,15 +3,17 @@
     python benchmarks/faults.py corruptions FOLDER --count 5000 --seed 1
     python benchmarks/faults.py healings FOLDER --count 20 --together 4 --seed 1
     python benchmarks/faults.py inputs --count 10000 --seed 1
+    python benchmarks/faults.py kills FOLDER --count 500 --seed 1
 
 FOLDER holds ``results`` and ``state`` of a study that ran to its end; for `healings` it is a
 checkout with ``study.yaml`` whose study takes a minute, and it is copied. Nothing is written into
-it. What came out is in docs/reliability.md.
+it. For `kills` it is a folder to work in. What came out is in docs/reliability.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from pathlib import Path
 
@@ -19,25 +21,23 @@ from pathlib import Path
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).parent / "faulted"))
 
-import corruptions
-import healings
-import inputs
-
-CAMPAIGNS = {"corruptions": corruptions, "healings": healings, "inputs": inputs}
+# Imported in `main`: what `kills` forks its runs from imports this file as well, and nothing else.
+CAMPAIGNS = ("corruptions", "healings", "inputs", "kills")
 
 
 def main() -> int:
     """Run a campaign; the exit status is 1 if a fault went unnoticed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parsers = parser.add_subparsers(dest="campaign", required=True)
-    for name, module in CAMPAIGNS.items():
+    campaigns = {name: importlib.import_module(name) for name in CAMPAIGNS}
+    for name, module in campaigns.items():
         own = parsers.add_parser(name, description=module.__doc__)
-        if module is not inputs:
+        if name != "inputs":
             own.add_argument("folder", type=Path)
         own.add_argument("--seed", type=int, default=1)
         module.arguments(own)
     args = parser.parse_args()
-    return int(CAMPAIGNS[args.campaign].run(args))
+    return int(campaigns[args.campaign].run(args))
 
 
 if __name__ == "__main__":

@@ -18,4 +18,10 @@ def _main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_main())
+    try:
+        sys.exit(_main())
+    except KeyboardInterrupt:
+        from scalebed.commands.interrupted import say_interrupted
+
+        sys.excepthook = say_interrupted
+        raise

@@ -12,6 +12,7 @@ from typing import Protocol, cast
 
 import scalebed
 from scalebed.commands.extras import advice
+from scalebed.commands.interrupted import say_interrupted
 from scalebed.commands.rules import RULES
 from scalebed.core.errors import ScalebedError
 from scalebed.core.shown import made_visible, visible
@@ -41,6 +42,7 @@ PEOPLE = {
 CONTRIBUTORS = {"write-schema": "--check"}
 """The same for who works on scalebed itself."""
 _GARBAGE = 100_000
+_INTERRUPTED = "Query interrupted"  # what DuckDB makes of ^C
 
 
 class Command(Protocol):
@@ -108,6 +110,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb and return its exit status: 0 done, 2 bad input, 75 interrupted and saved."""
+    try:
+        return _run(argv)
+    except (KeyboardInterrupt, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and str(error) != _INTERRUPTED:
+            raise
+        sys.excepthook = say_interrupted
+        raise KeyboardInterrupt from error
+
+
+def _run(argv: list[str] | None) -> int:
     known = _parser().parse_args(argv)
     verb, *words = known.words
     _log(logging.DEBUG if known.verbose else logging.INFO)

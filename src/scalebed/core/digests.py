@@ -11,12 +11,12 @@ import contextlib
 import hashlib
 import os
 import re
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from scalebed.core.aside import file_beside
 from scalebed.core.errors import ScalebedError
 from scalebed.core.remedies import remedy, root_of
 
@@ -65,13 +65,10 @@ def remember(path: Path, digest: str, inode: int) -> None:
         Its number on the disk. Where another process has replaced it meanwhile nothing is left.
     """
     beside = digest_path(path)
-    handle, name = tempfile.mkstemp(prefix=f"{beside.name}.", dir=path.parent)
-    # Not flushed to the disk: one that was lost with the power is empty, and then there is none.
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(f"{digest}  {path.name}\n" * 2)
-    temporary = Path(name)
-    temporary.chmod(0o644)
-    temporary.replace(beside)
+    with file_beside(beside) as temporary:
+        # Not flushed to the disk: one lost with the power is empty, and then there is none.
+        temporary.write_text(f"{digest}  {path.name}\n" * 2, encoding="utf-8")
+        temporary.replace(beside)
     with contextlib.suppress(FileNotFoundError):
         if path.stat().st_ino == inode:
             return

@@ -3,11 +3,11 @@
 import contextlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from scalebed.core.aside import file_beside
 from scalebed.core.digests import forget, is_kept, read_whole, remember
 from scalebed.core.digests import sha256_file as sha256_file
 from scalebed.core.errors import ScalebedError
@@ -21,7 +21,8 @@ def atomic_path(path: str | os.PathLike[str], digest: bool = True) -> Iterator[P
     """Yield a temporary path that becomes `path` when the block ends without an exception.
 
     The temporary file lies in the folder of `path` (which is created), is flushed to disk and then
-    renamed, so that a crash leaves either the old file or the new one.
+    renamed, so that a crash leaves either the old file or the new one. What a killed process has
+    left of it there is removed by the next one.
 
     Parameters
     ----------
@@ -37,23 +38,15 @@ def atomic_path(path: str | os.PathLike[str], digest: bool = True) -> Iterator[P
         If the folder or file cannot be written, for example because the disk is full.
     """
     target = Path(path)
-    temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        os.close(handle)
-        temporary = Path(name)
-        # mkstemp makes private files; results are meant to be read by colleagues.
-        temporary.chmod(0o644)
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        _put(temporary, target, digest)
+        with file_beside(target) as temporary:
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            _put(temporary, target, digest)
     except OSError as error:
         raise ScalebedError(f"cannot write {target}: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def _put(temporary: Path, target: Path, digest: bool) -> None:

@@ -5,13 +5,14 @@ spilled to temporary files. Taken bucket by bucket the documents come out sorted
 does not depend on the order they came in or on what was spilled.
 """
 
+import contextlib
 import json
-import tempfile
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from scalebed.core.aside import folder_in
 from scalebed.core.errors import ScalebedError
 from scalebed.data.documents import Document
 from scalebed.data.splits import document_hash
@@ -43,7 +44,8 @@ class Shuffler:
         self._characters = 0
         self._limit = spill_characters
         self._folder = folder
-        self._spill: tempfile.TemporaryDirectory[str] | None = None
+        self._spill: Path | None = None
+        self._open = contextlib.ExitStack()
 
     def add(self, document: Document) -> None:
         """Take in one document."""
@@ -75,15 +77,14 @@ class Shuffler:
 
     def close(self) -> None:
         """Remove the temporary files."""
-        if self._spill is not None:
-            self._spill.cleanup()
+        self._open.close()
 
     def _file(self, bucket: int) -> Path | None:
-        return None if self._spill is None else Path(self._spill.name) / f"{bucket:03d}.jsonl"
+        return None if self._spill is None else self._spill / f"{bucket:03d}.jsonl"
 
     def _write_out(self) -> None:
         if self._spill is None:
-            self._spill = tempfile.TemporaryDirectory(prefix=".shuffle.", dir=self._folder)
+            self._spill = self._open.enter_context(folder_in(self._folder, ".shuffle."))
         for bucket, documents in enumerate(self._held):
             file = self._file(bucket)
             if documents and file is not None:

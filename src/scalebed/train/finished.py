@@ -39,6 +39,11 @@ def keep(state: Path, out: Path) -> None:
     """
     copy(out.parent / _CURVE, state / _CURVE)
     copy(out, state / _RECORD)
+    _clear(state)
+
+
+def _clear(state: Path) -> None:
+    """Remove all but the record that is kept."""
     kept = [state / name for name in (_CURVE, _RECORD)]
     kept += [state / LOCK, *map(digest_path, kept)]
     # The count of attempts goes too: should the weights be lost, training starts anew.
@@ -83,6 +88,7 @@ def restore(state: Path, out: Path) -> bool:
         return False  # of another recipe, or damaged
     copy(state / _CURVE, out.parent / _CURVE)
     copy(state / _RECORD, out)
+    _clear(state)  # whoever kept the record may have been killed over it
     _log.info("%s: trained already, its record is put back", out.parent)
     return True
 

@@ -1,15 +1,18 @@
 """Train a trunk from one state that is kept to the next."""
 
+import contextlib
 import logging
 import time
 from pathlib import Path
 from typing import Any
 
+from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json, sha256_file, write_json
 from scalebed.core.provenance import run_record
 from scalebed.core.trunks import Trunk
 from scalebed.train import finished, trunk_states
 from scalebed.train.cell import checked_job, leading, open_for, run_job
+from scalebed.train.checkpoint import open_state
 from scalebed.train.job import Options
 from scalebed.train.params import CellFailure, check_trunk_params
 
@@ -58,7 +61,9 @@ def train_trunk(
     record = {"params": params, "lineage": kin, "run": run_record()}
     if before is not None and (ended := read_json(before))["status"] != "done":
         return _as_before(out, record, before, ended)
+    where = options.state / FOLDER / trunk.path / kin
     if trunk_states.restore(out, kin):
+        _clear(where, params["steps"])
         return "done"
     try:
         job = checked_job(params, trunk, dataset, manifest, options)
@@ -66,7 +71,7 @@ def train_trunk(
         return _failed(out, record, trunk, failure)
     begins = trunk_states.states(out.parents[1], params["steps"])
     job = job._replace(begins=begins, lineage=kin, keep=out.parent)
-    with open_for(options.state / FOLDER / trunk.path / kin, options) as state:
+    with open_for(where, options) as state:
         try:
             outcome = run_job(job, state, began)
         except CellFailure as failure:
@@ -80,6 +85,16 @@ def train_trunk(
         trunk_states.write(out, record | {name: facts[name] for name in (*told, "peak_bytes")})
         state.discard()
     return outcome.status
+
+
+def _clear(where: Path, steps: int) -> None:
+    """Remove resumable state that whoever trained to a step did not, unless it goes beyond."""
+    if not leading() or not where.is_dir():
+        return
+    with contextlib.suppress(ScalebedError), open_state(where) as state:  # another trains it
+        found = state.newest()
+        if found is None or found.step <= steps:
+            state.discard()
 
 
 def restore_trunk(params: dict[str, Any], dataset: Path, out: Path) -> bool:

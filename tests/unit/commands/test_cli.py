@@ -233,3 +233,27 @@ def study_file(folder: Path) -> Path:
     path = folder / "study.yaml"
     path.write_text(yaml.safe_dump(study_values()), encoding="utf-8")
     return path
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("Query interrupted")])
+def test_what_is_stopped_by_a_signal_says_a_word(error, monkeypatch, capsys):
+    def stop() -> None:
+        raise error
+
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(cli, "_parser", stop)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        cli.main(["ledger"])
+    sys.excepthook(caught.type, caught.value, caught.tb)
+    assert capsys.readouterr().err == "scalebed: interrupted\n"
+
+
+def test_other_errors_of_a_run_show_where_they_come_from(monkeypatch):
+    def fail() -> None:
+        raise RuntimeError("Query failed")
+
+    before = sys.excepthook
+    monkeypatch.setattr(cli, "_parser", fail)
+    with pytest.raises(RuntimeError, match="Query failed"):
+        cli.main(["ledger"])
+    assert sys.excepthook is before

@@ -252,7 +252,8 @@ def test_a_process_without_handler_ends_its_client_by_the_same_signal(number, ow
     process.send_signal(number)
     _, err = process.communicate()
     assert process.returncode == -number
-    assert ("KeyboardInterrupt" in err) == (number == signal.SIGINT)
+    assert ("interrupted" in err) == (number == signal.SIGINT)
+    assert "Traceback" not in err
     wait_until(lambda: not children(owner.server()))
 
 
@@ -437,6 +438,28 @@ def test_sockets_lie_in_a_folder_of_the_user_alone(monkeypatch, tmp_path):
     assert folder.parent == tmp_path
     assert folder.stat().st_mode & 0o777 == 0o700
     assert folder.stat().st_uid == os.getuid()
+
+
+def test_the_folder_of_a_main_process_that_was_killed_goes_with_the_next(monkeypatch, tmp_path):
+    code = (
+        "import os; from scalebed.commands.shared_process.lifetime import offer, VARIABLE\n"
+        "offer(True); print(os.environ[VARIABLE].partition(':')[2]); os.kill(os.getpid(), 9)\n"
+    )
+    monkeypatch.setenv(lifetime.SWITCH, "1")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert Path(done.stdout.strip()).is_dir()
+    # Of another version, or of a main process that lives.
+    other = tmp_path / "scalebed-01234567"
+    other.mkdir()
+    monkeypatch.setattr(lifetime, "possible", lambda: True)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folders = []
+    for _ in range(2):
+        assert lifetime.offer(local=True)
+        folders.append(Path(os.environ[lifetime.VARIABLE].partition(":")[2]))
+    assert set(tmp_path.iterdir()) == {other, *folders}
 
 
 @pytest.mark.parametrize("devices", [["kfd"], ["nvidiactl", "nvidia0"], []])

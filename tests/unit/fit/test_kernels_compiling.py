@@ -1,8 +1,12 @@
 """How kernels are compiled, by a kernel of one line in a module of its own."""
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
+
+from scalebed.fit.solvers.kernels import compiling
 
 TOY = """
 from scalebed.fit.solvers.kernels.compiling import entry
@@ -31,3 +35,14 @@ def test_processes_that_start_together_load_what_one_other_has_compiled(tmp_path
     for process in together:
         assert process.communicate(timeout=120)[0] == "3.0 1 0\n"
     assert len(list((tmp_path / "cache").rglob("toy.twice-*.nbc"))) == 1
+
+
+def test_a_copy_of_the_package_compiles_for_itself(tmp_path, monkeypatch):
+    """Numba finds nothing in the cache of another place, which a copy would take for filled."""
+    here = compiling._fingerprint()
+    for source in Path(compiling.__file__).parent.glob("*.py"):
+        shutil.copy(source, tmp_path)
+    monkeypatch.setattr(compiling, "__file__", str(tmp_path / "compiling.py"))
+    assert compiling._fingerprint() != here
+    monkeypatch.undo()
+    assert compiling._fingerprint() == here

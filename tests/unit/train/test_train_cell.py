@@ -401,19 +401,23 @@ def test_a_record_that_was_removed_is_put_back_without_training(tmp_path, refere
     params, dataset = reference.params, reference.dataset
     before = train(tmp_path, params, dataset, "out")
     state, out = state_of(tmp_path, params, dataset), tmp_path / "out"
-    assert sorted(path.name for path in state.iterdir()) == [
+    kept = [
         ".curve.parquet.sha256",
         ".metrics.json.sha256",
         "curve.parquet",
         "lock",
         "metrics.json",
     ]
+    assert sorted(path.name for path in state.iterdir()) == kept
+    # Had it been killed before it removed all else.
+    (state / "step-000000001.safetensors").touch()
     curve = (out / "curve.parquet").read_bytes()
     # What Snakemake does to the outputs of a job before it starts it once more.
     for name in ("metrics.json", "curve.parquet"):
         (out / name).unlink()
     assert train(tmp_path, params, dataset, "out") == before
     assert (out / "curve.parquet").read_bytes() == curve
+    assert sorted(path.name for path in state.iterdir()) == kept
 
 
 def test_a_removed_record_without_its_weights_is_trained_anew(tmp_path, reference):

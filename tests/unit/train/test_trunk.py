@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -242,3 +243,20 @@ def test_two_ranks_train_trunk_and_branch(tmp_path):
     assert (record["status"], record["ranks"], record["trunk_steps"]) == ("done", 2, 24)
     alone = study.cell(params, "alone", trunk=False)
     assert record["train_loss"] == pytest.approx(alone["train_loss"], abs=1e-4)
+
+
+def test_what_was_left_when_a_trunk_ended_goes_unless_it_leads_further(tmp_path):
+    study, params = Study(tmp_path), branch(25)
+    study.trunk(params)
+    record = study.state(params)
+    kin = read_json(record)["lineage"]
+    left = tmp_path / "state/trunks" / trunk_of(params).path / kin
+    for step in (20, 40):
+        left.mkdir(parents=True)
+        for suffix in (".safetensors", ".sha256"):
+            kept = record.with_name(f"step-{20:09d}{suffix}")
+            shutil.copy(kept, left / f"step-{step:09d}{suffix}")
+        record.unlink()
+        assert study.trunk(params) == ["done"]
+        assert record.exists()
+        assert left.exists() == (step == 40)

@@ -8,6 +8,8 @@ VARIABLE = "SCALEBED_SERVERS"
 SWITCH = "SCALEBED_SHARE"
 """Set to 0 by whoever wants every job to be a process of its own."""
 
+_PREFIX = "scalebed-run-"
+
 
 def offer(local: bool) -> bool:
     """Let the jobs that this process starts from now on share processes; tell whether they can.
@@ -22,11 +24,16 @@ def offer(local: bool) -> bool:
     if not local or os.environ.get(SWITCH) == "0" or not possible():
         return False
     import atexit
-    import shutil
+    import contextlib
     import tempfile
+    from pathlib import Path
 
-    folder = tempfile.mkdtemp(prefix="scalebed-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    from scalebed.core.aside import folder_in
+
+    held = contextlib.ExitStack()
+    # Those of main processes that were killed, and all their servers, go as well.
+    folder = held.enter_context(folder_in(Path(tempfile.gettempdir()), _PREFIX))
+    atexit.register(held.close)
     os.environ[VARIABLE] = f"{os.getpid()}:{folder}"
     return True
 

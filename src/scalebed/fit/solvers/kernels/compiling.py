@@ -1,7 +1,8 @@
 """How kernels are compiled: cached on disk, without the interpreter's lock, errors as in NumPy.
 
 Numba compiles a function anew when its own file changes, but not when a function it calls lies in
-another file that changed. So the cache lies in a folder named after all sources of this package.
+another file that changed. So the cache lies in a folder named after all sources of this package,
+and after where they lie, since Numba takes nothing from the cache of a copy.
 
 A process that goes on with what it compiled gets results that differ in the last bits from those of
 the processes that load the same kernels from the cache (measured; why is not known). So what Python
@@ -33,8 +34,9 @@ _RELAXED = {"reassoc", "nsz", "contract"}
 
 
 def _fingerprint() -> str:
-    """Digest of the sources and of what numba compiles for: versions and processor."""
-    target = (sys.version, numba.__version__, binding.get_host_cpu_name())
+    """Digest of the sources, their place and what numba compiles for: versions and processor."""
+    place = str(Path(__file__).parent)
+    target = (place, sys.version, numba.__version__, binding.get_host_cpu_name())
     digest = hashlib.sha256(repr((*target, binding.get_host_cpu_features().flatten())).encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
