@@ -66,12 +66,17 @@ def remember(path: Path, digest: str, inode: int) -> None:
     """
     beside = digest_path(path)
     handle, name = tempfile.mkstemp(prefix=f"{beside.name}.", dir=path.parent)
-    # Not flushed to the disk: one that was lost with the power is empty, and then there is none.
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(f"{digest}  {path.name}\n" * 2)
     temporary = Path(name)
-    temporary.chmod(0o644)
-    temporary.replace(beside)
+    try:
+        # Not flushed to the disk: one lost with the power is empty, and then there is none.
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(f"{digest}  {path.name}\n" * 2)
+        temporary.chmod(0o644)
+        temporary.replace(beside)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
     with contextlib.suppress(FileNotFoundError):
         if path.stat().st_ino == inode:
             return

@@ -113,8 +113,11 @@ def gather_study(
         temporary.unlink()
         try:
             _write(temporary, data)
-        except duckdb.IOException as error:
+        except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
             raise ScalebedError(f"cannot write {out}: {error}") from error
+        finally:
+            # What DuckDB writes beside a database it could not finish.
+            temporary.with_name(f"{temporary.name}.wal").unlink(missing_ok=True)
 
 
 def _search(folder: Path | None) -> dict[Table, pyarrow.Table]:

@@ -11,6 +11,7 @@ import duckdb
 import pyarrow.parquet
 import pytest
 import study_records as records
+from short_files import short_files
 
 from scalebed.commands.cli import main
 from scalebed.core.errors import ScalebedError
@@ -151,6 +152,13 @@ def test_params_and_corpora_become_provenance(folder, tmp_path):
     manifest.write_text("{}")
     with pytest.raises(ScalebedError, match="no corpus manifest"):
         gather_study(params, records.sources(folder), out, [manifest])
+
+
+def test_a_disk_that_is_full_at_the_checkpoint_is_told_and_leaves_no_database(folder, tmp_path):
+    out = tmp_path / "s.duckdb"
+    with short_files(200_000), pytest.raises(ScalebedError, match=r"cannot write .*File too large"):
+        gather_study(records.gather_params(), records.sources(folder), out)
+    assert [path.name for path in tmp_path.iterdir()] == ["parquet"]
 
 
 def test_predictions_vs_measured_joins_each_prediction_once(study):
