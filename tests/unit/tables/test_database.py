@@ -154,9 +154,10 @@ def test_params_and_corpora_become_provenance(folder, tmp_path):
         gather_study(params, records.sources(folder), out, [manifest])
 
 
-def test_a_disk_that_is_full_at_the_checkpoint_is_told_and_leaves_no_database(folder, tmp_path):
+@pytest.mark.parametrize("most", [60_000, 200_000])
+def test_a_disk_that_gets_full_is_told_and_leaves_no_database(folder, tmp_path, most):
     out = tmp_path / "s.duckdb"
-    with short_files(200_000), pytest.raises(ScalebedError, match=r"cannot write .*File too large"):
+    with short_files(most), pytest.raises(ScalebedError, match=r"cannot write .*File too large"):
         gather_study(records.gather_params(), records.sources(folder), out)
     assert [path.name for path in tmp_path.iterdir()] == ["parquet"]
 
