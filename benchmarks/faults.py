@@ -3,15 +3,17 @@
     python benchmarks/faults.py corruptions FOLDER --count 5000 --seed 1
     python benchmarks/faults.py healings FOLDER --count 20 --together 4 --seed 1
     python benchmarks/faults.py inputs --count 10000 --seed 1
+    python benchmarks/faults.py conditions FOLDER --count 1000 --seed 1
 
-FOLDER holds ``results`` and ``state`` of a study that ran to its end; for `healings` it is a
-checkout with ``study.yaml`` whose study takes a minute, and it is copied. Nothing is written into
-it. What came out is in docs/reliability.md.
+FOLDER holds ``results`` and ``state`` of a study that ran to its end; for `healings` and
+`conditions` it is a checkout with ``study.yaml`` whose study takes a minute, and it is copied.
+Nothing is written into it. What came out is in docs/reliability.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -19,11 +21,21 @@ from pathlib import Path
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).parent / "faulted"))
 
+# Arrow's allocator starts a thread of its own when it is loaded, unless told not to; jobs of
+# `conditions` are forked from a process with one.
+os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
+
+import conditions
 import corruptions
 import healings
 import inputs
 
-CAMPAIGNS = {"corruptions": corruptions, "healings": healings, "inputs": inputs}
+CAMPAIGNS = {
+    "corruptions": corruptions,
+    "healings": healings,
+    "inputs": inputs,
+    "conditions": conditions,
+}
 
 
 def main() -> int:
