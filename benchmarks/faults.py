@@ -4,16 +4,19 @@
     python benchmarks/faults.py healings FOLDER --count 20 --together 4 --seed 1
     python benchmarks/faults.py inputs --count 10000 --seed 1
     python benchmarks/faults.py kills FOLDER --count 500 --seed 1
+    python benchmarks/faults.py conditions FOLDER --count 1000 --seed 1
 
-FOLDER holds ``results`` and ``state`` of a study that ran to its end; for `healings` it is a
-checkout with ``study.yaml`` whose study takes a minute, and it is copied. Nothing is written into
-it. For `kills` it is a folder to work in. What came out is in docs/reliability.md.
+FOLDER holds ``results`` and ``state`` of a study that ran to its end; for `healings` and
+`conditions` it is a checkout with ``study.yaml`` whose study takes a minute, and it is copied.
+Nothing is written into it. For `kills` it is a folder to work in. What came out is in
+docs/reliability.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -21,8 +24,12 @@ from pathlib import Path
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).parent / "faulted"))
 
+# Arrow's allocator starts a thread of its own when it is loaded, unless told not to; jobs of
+# `conditions` are forked from a process with one.
+os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
+
 # Imported in `main`: what `kills` forks its runs from imports this file as well, and nothing else.
-CAMPAIGNS = ("corruptions", "healings", "inputs", "kills")
+CAMPAIGNS = ("corruptions", "healings", "inputs", "kills", "conditions")
 
 
 def main() -> int:

@@ -52,7 +52,7 @@ def reader(path: Path, original: Path) -> Callable[[], Any] | None:
     if path.suffix == ".bin":
         return lambda: _tokens(path)
     if path.name == "tokenizer.json":
-        return lambda: load_tokenizer(path.with_name("manifest.json")).encode("one two three")
+        return lambda: _ids(path)
     if path.suffix == ".jsonl":
         return lambda: loading.read_items(path.with_name("manifest.json"), path.stem)[0]
     if path.suffix == ".safetensors":
@@ -108,6 +108,12 @@ def _tokens(path: Path) -> str:
     manifest = path.with_name("manifest.json")
     stream = TokenStream(manifest, path.name.partition("-")[0])
     return hashlib.sha256(stream.read(0, stream.tokens).tobytes()).hexdigest()
+
+
+def _ids(path: Path) -> list[int]:
+    tokenizer = load_tokenizer(path.with_name("manifest.json"))
+    found: list[int] = tokenizer.encode_batch(["one two three"])[0].tolist()
+    return found
 
 
 def _weights(path: Path) -> Any:

@@ -11,11 +11,11 @@ from importlib import import_module
 from typing import Protocol, cast
 
 import scalebed
-from scalebed.commands.extras import advice
+from scalebed.commands import extras, surroundings
 from scalebed.commands.interrupted import say_interrupted
 from scalebed.commands.rules import RULES
 from scalebed.core.errors import ScalebedError
-from scalebed.core.shown import made_visible, visible
+from scalebed.core.shown import made_visible, sentence, visible
 
 PEOPLE = {
     "fit": "runs.csv --target params=7e9,tokens=140e9",
@@ -136,19 +136,29 @@ def _run(argv: list[str] | None) -> int:
             contextlib.redirect_stderr(made_visible(sys.stderr)),
         ):
             return chosen.run(parser.parse_args(words)) or 0
-    except ModuleNotFoundError as error:
-        said = advice(error)
-        if said is None:
-            raise
-        print(f"scalebed {verb}: error: this {said}", file=sys.stderr)
-        return 2
     except BrokenPipeError:
         # Whoever reads us, `head` for one, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except ScalebedError as error:
-        print(f"scalebed {verb}: error: {error}", file=sys.stderr)
+    except Exception as error:
+        said = _told(error)
+        if said is None:
+            raise
+        print(f"scalebed {verb}: error: {said}", file=sys.stderr)
         return 2
+
+
+def _told(error: Exception) -> str | None:
+    """Return the sentence of an error that is no bug; None of one that is."""
+    if isinstance(error, ScalebedError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError):
+        said = extras.advice(error)
+        return said and f"this {said}"
+    said = surroundings.advice(error)
+    if said is not None:
+        logging.getLogger(__name__).debug("where it happened", exc_info=error)
+    return said and sentence(said)
 
 
 class _Formatter(logging.Formatter):

@@ -103,4 +103,6 @@ def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)  # others may be at it as well
     else:
-        path.unlink(missing_ok=True)
+        # A disk may have become read-only; what is wrong has been said.
+        with contextlib.suppress(OSError):
+            path.unlink()

@@ -77,7 +77,9 @@ def read_text(path: str | os.PathLike[str]) -> str:
     """
     try:
         return read_whole(Path(path)).decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ScalebedError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
         raise ScalebedError(f"cannot read {path}: {error}; delete it and run again") from error
 
 
@@ -133,7 +135,11 @@ def quarantine(manifest: str | os.PathLike[str], message: str) -> NoReturn:
         Always: `message`, followed by what was done.
     """
     path = Path(manifest)
-    set_aside(path)
+    try:
+        set_aside(path)
+    except OSError as error:
+        advice = f"delete {path} and run again, for it cannot be set aside: {error.strerror}"
+        raise ScalebedError(f"{message}; {advice}") from error
     raise ScalebedError(f"{message}; set {path} aside, run again to rebuild it")
 
 

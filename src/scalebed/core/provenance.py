@@ -63,7 +63,8 @@ def git_commit() -> str | None:
     """Return the commit of the checkout the package runs from, with ``+`` when it was edited."""
 
     def git(*words: str) -> str:
-        command = ["git", "-C", str(PACKAGE), *words]
+        # Without, a look takes the lock of the index, and who commits meanwhile is refused.
+        command = ["git", "--no-optional-locks", "-C", str(PACKAGE), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:

@@ -11,6 +11,7 @@ from pyarrow import compute, parquet
 from scalebed.core import verify
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import atomic_path, quarantine, read_json, write_json
+from scalebed.core.shortage import is_shortage
 from scalebed.data.documents import Document
 from scalebed.data.readers import check_reader, get_reader, source_digest
 from scalebed.data.shuffle import Keyed, Shuffler
@@ -180,8 +181,10 @@ def iter_documents(manifest_path: Path, split: str) -> Iterator[Document]:
     try:
         with parquet.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
-                table = file.read_row_group(group)
+                table = file.read_row_group(group, use_threads=False)
                 for row in table.filter(compute.field("split") == split).to_pylist():
                     yield Document(row["id"], row["text"])
     except (OSError, pyarrow.ArrowException) as error:
+        if is_shortage(error):
+            raise
         quarantine(manifest_path, f"{path} cannot be read as parquet: {error}")

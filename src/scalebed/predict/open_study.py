@@ -115,18 +115,12 @@ def read_tables(folder: Path) -> dict[str, list[Row]]:
     ScalebedError
         If a file is missing or unreadable, or lacks a column.
     """
-    import pyarrow
-    import pyarrow.parquet
+    from scalebed.tables.arrow import read_parquet
 
     tables = {}
     for name, columns in COLUMNS.items():
         path = folder / f"{name}.parquet"
-        try:
-            table = pyarrow.parquet.read_table(
-                intact(path), partitioning=None, page_checksum_verification=True
-            )
-        except (OSError, pyarrow.ArrowInvalid) as error:
-            raise ScalebedError(f"cannot read {path}: {error}") from error
+        table = read_parquet(path)
         missing = [column for column in columns if column not in table.column_names]
         if missing:
             raise ScalebedError(f"{path} has no column {', '.join(map(repr, missing))}")

@@ -12,6 +12,7 @@ import pyarrow.parquet
 from scalebed.core.digests import intact
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import write_parquet
+from scalebed.core.shortage import is_shortage
 from scalebed.tables.declared.columns import Column, Table
 
 _ARROW_TYPES = {
@@ -74,8 +75,13 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pyarrow.Table:
             missing = [name for name in columns or () if name not in file.schema_arrow.names]
             if missing:
                 raise ScalebedError(f"{path} has no column {', '.join(map(repr, missing))}")
-            return file.read(columns=columns)
+            # Where a thread cannot be started, the other ways to read wait for ever.
+            return file.read(columns=columns, use_threads=False)
     except (pyarrow.ArrowException, OSError) as error:
+        if is_shortage(error):
+            raise
+        if isinstance(error, OSError) and error.errno is not None:  # Arrow's own have none
+            raise ScalebedError(f"cannot read {path}: {error.strerror}") from error
         reason = str(error).partition("\n")[0].rstrip(".")
         raise ScalebedError(
             f"cannot read {path} as parquet: {reason}; delete it and run again"

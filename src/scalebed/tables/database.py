@@ -34,6 +34,11 @@ from scalebed.tables.lints import lint
 from scalebed.tables.published_numbers import compare, read_published
 
 _REQUIRED = ("study", "loss")
+# The last is what a commit says that does not find room on the disk.
+_OF_THE_MACHINE = (
+    *(duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException),
+    duckdb.TransactionException,
+)
 
 
 class Sources(NamedTuple):
@@ -113,8 +118,11 @@ def gather_study(
         temporary.unlink()
         try:
             _write(temporary, data)
-        except duckdb.IOException as error:
+        except _OF_THE_MACHINE as error:
             raise ScalebedError(f"cannot write {out}: {error}") from error
+        finally:
+            # What DuckDB writes beside a database it could not finish.
+            temporary.with_name(f"{temporary.name}.wal").unlink(missing_ok=True)
 
 
 def _search(folder: Path | None) -> dict[Table, pyarrow.Table]:

@@ -39,6 +39,7 @@ _KEEP = 2
 _POLL_SECONDS = 2.0
 _SUFFIX = ".safetensors"
 _SHARDED = ".sharded"
+_BROKEN = (OSError, ScalebedError, ValueError, KeyError, safetensors.SafetensorError)
 
 
 class Checkpoint(NamedTuple):
@@ -127,27 +128,34 @@ class StateFolder:
     def newest(self, limit: int | None = None) -> Saved | None:
         """Return the newest checkpoint that is whole, or None if there is none.
 
-        Broken ones are removed with a warning that names them.
+        Broken ones are removed with a warning that names them. One that the disk does not give
+        now stays, for it may be whole.
 
         Parameters
         ----------
         limit
             Steps that it may have at the most; later ones are left alone.
+
+        Raises
+        ------
+        ScalebedError
+            If there is none but what the disk does not give.
         """
         found = [path for path in self._checkpoints() if limit is None or _step(path) <= limit]
+        kept: list[str] = []
         for path in found:
             try:
                 return _checked(path)
-            except (
-                OSError,
-                ScalebedError,
-                ValueError,
-                KeyError,
-                safetensors.SafetensorError,
-            ) as error:
+            except _BROKEN as error:
                 reason = " ".join(str(error).split())
+                if _is_of_disk(error):
+                    kept.append(f"cannot read checkpoint {path}: {reason}")
+                    _log.warning("%s; falling back", kept[-1])
+                    continue
                 _log.warning("checkpoint %s is broken (%s); falling back", path, reason)
                 _remove(path)
+        if kept:
+            raise ScalebedError(f"{kept[0]}; run again, or delete it to do without")
         if found:
             _log.warning("no whole checkpoint is left in %s; training starts anew", self.path)
         return None
@@ -210,6 +218,12 @@ def _checked(path: Path) -> Saved:
         raise ValueError(f"{path.stat().st_size} bytes with another SHA-256 than recorded")
     with safetensors.safe_open(path, framework="pt") as file:
         return Saved(step, path, json.loads(file.metadata()["facts"]))
+
+
+def _is_of_disk(error: BaseException) -> bool:
+    """Tell whether a file could not be read, which says nothing about what is in it."""
+    cause = error.__cause__ if isinstance(error, ScalebedError) else error
+    return isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
 
 
 def _remove(checkpoint: Path) -> None:

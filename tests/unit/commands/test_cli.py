@@ -1,6 +1,7 @@
 """The command line: its verbs, its help and its exit statuses."""
 
 import argparse
+import errno
 import importlib
 import inspect
 import re
@@ -25,8 +26,8 @@ ROOT = Path(__file__).parents[3]
 EXAMPLES = PEOPLE | CONTRIBUTORS
 VERBS = (*EXAMPLES, *RULES)
 HELPERS = (
-    *("cli", "declare", "extras", "rules", "source_options", "targets", "training"),
-    "written",
+    *("cli", "declare", "extras", "rules", "source_options", "surroundings", "targets"),
+    *("training", "written"),
 )
 DECLARED = {verb: rule for verb, rule in RULES.items() if rule is not None}
 HEAVY = "{'torch', 'pandas', 'scipy', 'numpy', 'pydantic', 'yaml', 'duckdb'}"
@@ -191,6 +192,36 @@ def test_an_error_is_one_sentence_and_status_2(tmp_path, capsys):
     assert captured.out == ""
     assert captured.err.startswith("scalebed plan: error: cannot read the study file")
     assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError("cannot take 8 GB"), "the memory .* not suffice: cannot take 8 GB"),
+        (RuntimeError("CUDA out of memory.\nTried 2 GiB"), "the memory .*: CUDA out of memory. T"),
+        (OSError(errno.ENOSPC, "No space left on device", "a/b"), "a/b: No space left on device"),
+        (OSError(errno.EROFS, "Read-only file system"), ".*Read-only file system"),
+    ],
+)
+def test_what_the_machine_does_not_give_is_one_sentence(error, said, capsys, monkeypatch):
+    assert failed(error, monkeypatch) == 2
+    assert re.fullmatch(rf"scalebed ledger: error: {said}.*\n", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("memory"), OSError(errno.ENOENT, "no file")])
+def test_what_may_be_a_bug_shows_its_traceback(error, monkeypatch):
+    with pytest.raises(type(error)):
+        failed(error, monkeypatch)
+
+
+def failed(error, monkeypatch):
+    """Return the exit status of a verb that ends with an error."""
+
+    def run(args: argparse.Namespace) -> None:
+        raise error
+
+    monkeypatch.setattr("scalebed.commands.ledger.run", run)
+    return main(["ledger", "seals"])
 
 
 @pytest.mark.parametrize(

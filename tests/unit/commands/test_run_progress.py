@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -172,6 +173,15 @@ def test_a_failed_job_is_shown_with_its_log(capsys, tmp_path):
     said = capsys.readouterr().err
     assert "Error in rule train_cell" in said and "the disk is full" in said
     assert handler.account.jobs == {}
+
+
+def test_a_full_disk_is_told_once_where_the_log_could_not_be_written(tmp_path, monkeypatch):
+    files = [str(tmp_path / "logs/of/a.log"), str(tmp_path / "results/a.json")]
+    assert list(handlers.full_disks(files)) == []
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=3, f_frsize=4096))
+    assert list(handlers.full_disks(files)) == [
+        f"The disk of {tmp_path} is full: 12,288 bytes are left."
+    ]
 
 
 def test_a_dry_run_says_all_that_snakemake_says(capsys):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from short_files import short_files
 
 from scalebed.core import digests, files
 from scalebed.core.digests import digest_path, intact, recorded, remember
@@ -121,6 +122,16 @@ def test_a_digest_is_withdrawn_if_another_process_replaced_the_file(record):
     record.with_name("new.json").replace(record)
     remember(record, "0" * 64, inode)
     assert recorded(record) is None
+
+
+def test_a_digest_that_cannot_be_written_is_told_and_leaves_nothing(record):
+    with (
+        short_files(100),
+        pytest.raises(ScalebedError, match=r"cannot write .*metrics\.json: File too large"),
+    ):
+        files.write_json(record, {"loss": 3.5})
+    assert [path.name for path in record.parent.iterdir()] == ["metrics.json"]
+    assert files.read_json(record) == {"loss": 3.5}
 
 
 def test_a_file_is_read_once_for_its_digest(record, monkeypatch):

@@ -138,3 +138,22 @@ def test_quarantine_sets_the_manifest_aside(tmp_path):
     # A second reader may come to the same conclusion while the first one acts on it.
     with pytest.raises(ScalebedError, match="shard is short"):
         files.quarantine(manifest, "shard is short")
+
+
+def read_only(*_: object, **__: object) -> None:
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
+def test_a_disk_that_becomes_read_only_meanwhile_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", read_only)
+    monkeypatch.setattr(Path, "unlink", read_only)
+    with pytest.raises(ScalebedError, match=r"cannot write .*a\.json: Read-only file system"):
+        files.write_json(tmp_path / "a.json", {"a": 1})
+
+
+def test_a_manifest_that_cannot_be_set_aside_is_to_be_deleted(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "replace", read_only)
+    manifest = tmp_path / "manifest.json"
+    said = rf"shard is short; delete {manifest} and run again, .*: Read-only file system"
+    with pytest.raises(ScalebedError, match=said):
+        files.quarantine(manifest, "shard is short")

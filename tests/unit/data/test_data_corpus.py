@@ -2,6 +2,7 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
+import pyarrow
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -167,6 +168,19 @@ def test_damaged_documents_set_the_manifest_aside(tmp_path, texts, damage):
     extract_corpus(params(file), out)
     assert documents.read_bytes() == raw
     assert len(list(iter_documents(out, "train"))) > 0
+
+
+def test_too_little_memory_is_no_damage(tmp_path, texts, monkeypatch):
+    manifest = tmp_path / "out/manifest.json"
+    extract_corpus(params(write_rows(tmp_path, texts)), manifest)
+
+    def full(*_: object) -> None:
+        raise pyarrow.ArrowMemoryError("malloc of size 64 failed")
+
+    monkeypatch.setattr(parquet, "ParquetFile", full)
+    with pytest.raises(MemoryError, match="malloc"):
+        list(iter_documents(manifest, "train"))
+    assert manifest.exists()
 
 
 def test_wrong_kind_of_manifest(tmp_path):

@@ -11,6 +11,7 @@ import duckdb
 import pyarrow.parquet
 import pytest
 import study_records as records
+from short_files import short_files
 
 from scalebed.commands.cli import main
 from scalebed.core.errors import ScalebedError
@@ -151,6 +152,14 @@ def test_params_and_corpora_become_provenance(folder, tmp_path):
     manifest.write_text("{}")
     with pytest.raises(ScalebedError, match="no corpus manifest"):
         gather_study(params, records.sources(folder), out, [manifest])
+
+
+@pytest.mark.parametrize("most", [60_000, 200_000])
+def test_a_disk_that_gets_full_is_told_and_leaves_no_database(folder, tmp_path, most):
+    out = tmp_path / "s.duckdb"
+    with short_files(most), pytest.raises(ScalebedError, match=r"cannot write .*File too large"):
+        gather_study(records.gather_params(), records.sources(folder), out)
+    assert [path.name for path in tmp_path.iterdir()] == ["parquet"]
 
 
 def test_predictions_vs_measured_joins_each_prediction_once(study):

@@ -1,8 +1,10 @@
 import dataclasses
+import errno
 import fcntl
 import itertools
 import logging
 import math
+import os
 
 import numpy as np
 import pyarrow.parquet
@@ -13,6 +15,7 @@ from training_cells import MODEL, RECIPE
 from scalebed.core.errors import ScalebedError
 from scalebed.model import Decoder, ModelConfig, initialise
 from scalebed.plan.step_seconds import step_seconds
+from scalebed.train import checkpoint
 from scalebed.train import curve as curves
 from scalebed.train.checkpoint import Checkpoint, open_state
 from scalebed.train.loop import Training
@@ -261,6 +264,26 @@ def test_a_broken_checkpoint_falls_back_to_the_one_before(tmp_path, corrupt, cap
         with caplog.at_level(logging.WARNING):
             assert state.newest() is None
         assert "starts anew" in caplog.text
+
+
+def test_a_checkpoint_that_the_disk_does_not_give_now_is_kept(tmp_path, monkeypatch, caplog):
+    given = checkpoint.sha256_file
+
+    def read(path):
+        if path == unread:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return given(path)
+
+    unread = tmp_path / "s" / "step-000000002.safetensors"
+    with open_state(unread.parent) as state:
+        save_steps(state, 1, 2)
+        monkeypatch.setattr(checkpoint, "sha256_file", read)
+        assert state.newest().step == 1
+        assert f"cannot read checkpoint {unread}" in caplog.text
+        corrupt_cut(state.path / "step-000000001.safetensors")
+        with pytest.raises(ScalebedError, match=r"000002\.safetensors: .*Input/output error"):
+            state.newest()
+        assert unread.exists()
 
 
 def test_a_temporary_file_left_by_a_kill_is_no_checkpoint(tmp_path, caplog):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scalebed.core.digests import intact
 from scalebed.core.errors import ScalebedError
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array, Index, Law
@@ -139,19 +138,18 @@ def study_tables(study: StudyFit, responses: Sequence[str]) -> Frames:
 
     They are read from the folder of the study; the laws are fitted again where they are not there.
     """
-    import pandas
-    import pyarrow.parquet
+    import pyarrow.compute
+
+    from scalebed.tables.arrow import read_parquet
 
     names = ("fits", "fit_parameters", "draws")
     paths = {name: study.folder / "fits" / f"{name}.parquet" for name in names}
     if all(path.is_file() for path in paths.values()):
-        found = {name: pandas.read_parquet(intact(paths[name])) for name in names[:2]}
+        found = {name: read_parquet(paths[name]).to_pandas() for name in names[:2]}
         if set(responses) <= set(found["fits"]["response"]):
-            wanted = [("response", "in", list(responses))]
-            draws = pyarrow.parquet.read_table(
-                intact(paths["draws"]), filters=wanted, partitioning=None
-            )
-            return Frames(found["fits"], found["fit_parameters"], draws.to_pandas())
+            draws = read_parquet(paths["draws"])
+            wanted = pyarrow.compute.is_in(draws["response"], pyarrow.array(list(responses)))
+            return Frames(found["fits"], found["fit_parameters"], draws.filter(wanted).to_pandas())
     return _refitted(study, responses)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultFormatter
@@ -19,6 +21,7 @@ _SHOWN: Final = (
 )
 """How messages begin that are shown although they are no warnings."""
 _TROUBLE: Final = (LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR, LogEvent.ERROR)
+_LEAST_BYTES: Final = 1 << 16
 _CLEAR: Final = "\r\x1b[K"
 
 
@@ -64,6 +67,7 @@ class LogHandler(LogHandlerBase):
             yield from self.account.ends(said["job_id"])
         elif event == LogEvent.JOB_ERROR:
             self.account.fails(said["jobid"])
+            yield from full_disks([*said["log"], *said["output"]])
         yield from self.account.waits()
 
     def _show(self) -> None:
@@ -108,6 +112,18 @@ class LogHandler(LogHandlerBase):
     def needs_rulegraph(self) -> bool:
         """It needs no graph."""
         return False
+
+
+def full_disks(files: Iterable[str]) -> Iterator[str]:
+    """Yield a line for each full disk among those of files: what a job said of it may be lost."""
+    found = set()
+    for file in files:
+        folder = next(path for path in Path(file).absolute().parents if path.is_dir())
+        disk = os.statvfs(folder)
+        left = disk.f_bavail * disk.f_frsize
+        if left < _LEAST_BYTES and folder.stat().st_dev not in found:
+            found.add(folder.stat().st_dev)
+            yield f"The disk of {folder} is full: {left:,} bytes are left."
 
 
 def _job(said: dict[str, Any]) -> Job:
