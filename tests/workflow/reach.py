@@ -66,9 +66,10 @@ FOR_PEOPLE = {
         )
     },
 }
-# What only reads the command line or looks a name up may run beside what the digest holds.
+# What only reads the command line, looks a name up or tells of a failure may run beside what the
+# digest holds.
 BESIDE = (
-    *("scalebed", "scalebed.__main__", "scalebed.report.write"),
+    *("scalebed", "scalebed.__main__", "scalebed.report.write", "scalebed.core.shortage"),
     *("scalebed.study", "scalebed.study.checks", "scalebed.study.figures"),
 )
 
