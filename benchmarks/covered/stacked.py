@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.covered.measure import LEVEL, POSTERIOR, Array, Part, Scores, Way
-from benchmarks.covered.testbed import LOSSES, SPLITS, with_tasks
+from benchmarks.covered.testbed import LOSSES, alone_on_splits, with_tasks
 from scalebed.predict.bootstrap import bootstrap
 from scalebed.predict.build import build_stage, law_scatters
 from scalebed.predict.draws import interval_of
@@ -38,13 +38,8 @@ def measured(folder: Path, loss: str, way: Way, draws: int) -> dict[Key, Scores]
     settings = replace(way.settings(draws), loss=loss, losses=(loss,))
     found: dict[Key, list[Scores]] = {}
     _judge(found, CELLS, sets, settings, far=True)
-    for split, inside in SPLITS.items():
-        for runs in sets:
-            N, D = runs.params, runs.tokens
-            known = np.isfinite(runs.loss(loss)) & runs.same_recipe
-            used = known & inside(N, D / N, 6 * N * D)
-            roles = {"fit_loss": used, "fit_error": used, "target": known & ~used}
-            _judge(found, split, [replace(runs, **roles, scatter=used)], settings, far=False)
+    for split, runs in alone_on_splits(sets, loss):
+        _judge(found, split, [runs], settings, far=False)
     return {key: Scores.joined(parts) for key, parts in found.items()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from scalebed.core.errors import ScalebedError
 from scalebed.core.provenance import canonical_json
 from scalebed.plan import rule_params
 from scalebed.predict.open_study import read_tables
+from scalebed.predict.runs import Runs
 from scalebed.predict.settings import parse_settings
 from scalebed.predict.study import fit_study
 from scalebed.study.load import load_any
@@ -121,6 +122,17 @@ def with_tasks(folder: Path) -> dict[str, list[dict[str, Any]]]:
 def tables_of(folder: Path) -> dict[str, list[dict[str, Any]]]:
     """Return the same without tasks."""
     return with_tasks(folder) | {"tasks": []}
+
+
+def alone_on_splits(sets: Sequence[Runs], loss: str) -> Iterator[tuple[str, Runs]]:
+    """Yield every data set by itself on every split, with the roles of the split."""
+    for split, inside in SPLITS.items():
+        for runs in sets:
+            N, D = runs.params, runs.tokens
+            known = np.isfinite(runs.loss(loss)) & runs.same_recipe
+            used = known & inside(N, D / N, 6 * N * D)
+            roles = {"fit_loss": used, "fit_error": used, "target": known & ~used}
+            yield split, replace(runs, **roles, scatter=used)
 
 
 def paper(folder: Path, loss: str, way: Way, draws: int) -> dict[str, Scores]:

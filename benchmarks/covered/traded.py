@@ -18,7 +18,7 @@ import pandas as pd
 
 from benchmarks.covered.measure import POSTERIOR, TIED, Way
 from benchmarks.covered.simulated import ROBUST
-from benchmarks.covered.testbed import LOSSES, SPLITS, tables_of
+from benchmarks.covered.testbed import LOSSES, alone_on_splits, tables_of
 from scalebed.predict.draws import interval_of
 from scalebed.predict.loss_stages import loss_stages
 from scalebed.predict.runs import Runs, collect_runs
@@ -40,15 +40,9 @@ def measured(folder: Path, loss: str, draws: int) -> Iterator[Row]:
     for name, way in WAYS.items():
         found = [_judged(sets, loss, way, draws, far=True)]
         yield from _rows(CELLS, name, loss, found)
-        found = []
-        for inside in SPLITS.values():
-            for runs in sets:
-                N, D = runs.params, runs.tokens
-                known = np.isfinite(runs.loss(loss)) & runs.same_recipe
-                used = known & inside(N, D / N, 6 * N * D)
-                roles = {"fit_loss": used, "fit_error": used, "target": known & ~used}
-                alone = replace(runs, **roles, scatter=used)
-                found.append(_judged([alone], loss, way, draws, far=False))
+        found = [
+            _judged([runs], loss, way, draws, far=False) for _, runs in alone_on_splits(sets, loss)
+        ]
         yield from _rows(ALONE, name, loss, found)
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import logging
 import random
 import shutil
@@ -112,9 +111,7 @@ def part(args: argparse.Namespace, numbers: Sequence[int]) -> list[Trial]:
     with tempfile.TemporaryDirectory(dir=args.folder.parent) as name, _disk(Path(name) / "root"):
         for trial in campaign(args, Path(name), numbers):
             found.append(trial)
-            if args.log:
-                with args.log.open("a", encoding="utf-8") as log:
-                    log.write(json.dumps(trial._asdict()) + "\n")
+            spread.note(args.log, trial._asdict())
     return found
 
 

@@ -8,7 +8,6 @@ name the file? Does what reads such files refuse it, or at least give the same v
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import random
 import tempfile
@@ -66,9 +65,7 @@ def part(args: argparse.Namespace, numbers: Sequence[int]) -> list[Trial]:
     with tempfile.TemporaryDirectory(dir=args.folder.parent) as name:
         for number, trial in campaign(args.folder, Path(name), args.seed, numbers):
             found.append(trial)
-            if args.log:
-                with args.log.open("a", encoding="utf-8") as log:
-                    log.write(json.dumps({"number": number, **trial._asdict()}, default=str) + "\n")
+            spread.note(args.log, {"number": number, **trial._asdict()})
     return found
 
 

@@ -67,9 +67,7 @@ def part(args: argparse.Namespace, numbers: Sequence[int]) -> list[Answer]:
     with tempfile.TemporaryDirectory() as name:
         for answer in campaign(Path(name), args.seed, numbers):
             found.append(answer)
-            if args.log:
-                with args.log.open("a", encoding="utf-8") as log:
-                    log.write(json.dumps(answer._asdict()) + "\n")
+            spread.note(args.log, answer._asdict())
     return found
 
 
