@@ -23,6 +23,8 @@ _LIBRARIES = (
     "matplotlib.pyplot jsonschema statsmodels.api"
 )
 _UNLIMITED = 1e6
+STUCK = 60.0
+"""Seconds without any work after which tests count as stuck."""
 CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
 """Signals of a process that crashed by itself."""
 _ARGUMENTS = ["-q", "-p", "no:xdist", "-p", "no:cacheprovider", "-p", "no:faulthandler"]
@@ -92,23 +94,44 @@ def _forked(tree: Path, arguments: Sequence[str], plugin: object, cpu: float) ->
         with contextlib.suppress(BaseException):
             code = int(pytest.main([*arguments, f"--basetemp={base}/tests"], [plugin]))
         os._exit(code)
-    status = waited(child, 20 * cpu + 60)
+    # What waits for mutants hardly works itself.
+    status = waited(child, 20 * cpu + 60, STUCK if cpu < _UNLIMITED else cpu)
     os.system(f"rm -rf {base}")
     return status
 
 
-def waited(child: int, wall: float) -> int | None:
-    """Wait for a process and end all it started; its exit code, None if it had to be ended."""
+def waited(child: int, wall: float, stuck: float = STUCK) -> int | None:
+    """Wait for a process and end all it started; its exit code, None if it had to be ended.
+
+    It is ended after some seconds, or when nothing of its session has worked for some.
+    """
     until, status = time.monotonic() + wall, None
-    while status is None and time.monotonic() < until:
+    busy, used, look = time.monotonic(), -1, 0.0
+    while status is None and time.monotonic() < min(until, busy + stuck):
         ended, code = os.waitpid(child, os.WNOHANG)
         status = os.waitstatus_to_exitcode(code) if ended else None
+        if time.monotonic() > look:
+            look = time.monotonic() + 5
+            if (now := _used(child)) != used:
+                busy, used = time.monotonic(), now
         time.sleep(0.02)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)
     if status is None:
         os.waitpid(child, 0)
     return status
+
+
+def _used(session: int) -> int:
+    """Ticks of the processor that the processes of a session have used."""
+    ticks = 0
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # A name may have blanks and brackets: fields are counted from its end.
+            fields = file.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session:
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks
 
 
 @contextlib.contextmanager

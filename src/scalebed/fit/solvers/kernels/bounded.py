@@ -83,8 +83,11 @@ def best(
 
 @vectorised
 def tabulate(u: Any, w: Any, grid: Any, sign: float, two: bool, phi: Any, table: Any) -> float:
-    """Columns at every node, centred, (s, n, nodes), and their sums; returns the weight."""
-    n, nodes = u.shape[0], grid.size
+    """Columns of u, (s, n), at every node, centred, (s, n, nodes), and their sums.
+
+    Returns the weight.
+    """
+    n, nodes = u.shape[1], grid.size
     weight = 0.0
     for i in range(n):
         weight += w[i]
@@ -92,7 +95,7 @@ def tabulate(u: Any, w: Any, grid: Any, sign: float, two: bool, phi: Any, table:
         mean = table[j]
         mean[:] = 0.0
         for i in range(n):
-            column, at, share = phi[j, i], -u[i, j], w[i] / weight
+            column, at, share = phi[j, i], -u[j, i], w[i] / weight
             for g in range(nodes):
                 value = sign * exp(at * grid[g])
                 column[g] = value

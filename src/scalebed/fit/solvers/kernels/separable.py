@@ -22,6 +22,7 @@ _ITERATIONS = 80
 _ROUNDING = 1e-28
 _REACH = 2
 _LANES = 4
+_ARRAYS, _APART = 11, 64  # numbers between two arrays: more than a step of any loop takes
 _SMALL = 1e-10  # of the cosine: the gradient is zero
 
 
@@ -97,33 +98,48 @@ def _rows(
     gradient: Any,
     at_edge: Any,
 ) -> None:
-    n, s, nodes = u.shape[1], u.shape[2], grid.size
+    n, s, count = u.shape[1], u.shape[2], grid.size
     two = s == 2
-    phi, table = np.empty((s, n, nodes)), np.zeros((TABLE, nodes))
-    cross, objective = np.zeros((2, nodes)), np.empty(nodes)
     # Points of weight 0 fill up the last vector, so that the short loops have no tail.
     full = -(-n // _LANES) * _LANES
-    column, moments, profile = np.empty((2, full)), np.empty(10), np.empty(8)
-    points, values, weights = np.zeros((s, full)), np.zeros(full), np.zeros(full)
+    # A loop that writes is spread over lanes only if what it reads lies far enough from that, which
+    # it looks up as it begins; in lanes the last bit may differ. So that an optimum does not depend
+    # on where memory happened to be free, all that loops touch has its place in one piece.
+    work = np.zeros((s + 4) * full + (s * n + TABLE + 4) * count + 18 + _ARRAYS * _APART)
+    points, at = work[: s * full].reshape((s, full)), s * full + _APART
+    values, at = work[at : at + full], at + full + _APART
+    weights, at = work[at : at + full], at + full + _APART
+    column, at = work[at : at + 2 * full].reshape((2, full)), at + 2 * full + _APART
+    moments, at = work[at : at + 10], at + 10 + _APART
+    profile, at = work[at : at + 8], at + 8 + _APART
+    nodes, at = work[at : at + count], at + count + _APART
+    objective, at = work[at : at + count], at + count + _APART
+    cross, at = work[at : at + 2 * count].reshape((2, count)), at + 2 * count + _APART
+    table, at = work[at : at + TABLE * count].reshape((TABLE, count)), at + TABLE * count + _APART
+    phi = work[at : at + s * n * count].reshape((s, n, count))
+    for g in range(count):
+        nodes[g] = grid[g]
     weight = 0.0
     for row in range(begin, end):
         ur, wr = u[min(row, len(u) - 1)], w[min(row, len(w) - 1)]
+        middle = reference[min(row, len(reference) - 1)]
         if row == begin or len(u) > 1 or len(w) > 1:
-            weight = tabulate(ur, wr, grid, sign, two, phi, table)
+            for i in range(n):
+                weights[i] = wr[i]
+                for j in range(s):
+                    points[j, i] = ur[i, j]
+            weight = tabulate(points[:, :n], weights[:n], nodes, sign, two, phi, table)
         if not weight > 0:
             continue
-        middle = reference[min(row, len(reference) - 1)]
-        for i in range(n):
-            weights[i] = wr[i]
-            for j in range(s):
-                points[j, i] = ur[i, j]
         for task in range(len(y)):
             yr = y[task, min(row, y.shape[1] - 1)]
             for i in range(n):
                 values[i] = yr[i] if wr[i] > 0 else 0.0
-            node = scan(values[:n], wr, weight, phi, table, low, high, two, cross, objective)
+            node = scan(
+                values[:n], weights[:n], weight, phi, table, low, high, two, cross, objective
+            )
             q = polish(
-                points, values, weights, weight, grid, node, objective, sign, low, high, two,
+                points, values, weights, weight, nodes, node, objective, sign, low, high, two,
                 column, moments, profile,
             )  # fmt: skip
             if not np.isfinite(profile[0]):
