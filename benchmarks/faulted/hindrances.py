@@ -147,7 +147,8 @@ def not_mine(place: Place, job: Job, draw: random.Random) -> Iterator[Hindrance]
 def vanishing(place: Place, job: Job, draw: random.Random) -> Iterator[Hindrance]:
     """Delete a file of the study, or all that is hidden beside the output, while the job runs."""
     files = sorted(path for path in (place.base / "results").rglob("*") if path.is_file())
-    near = [path for name in job.inputs for path in (place.base / name).parent.glob("*")]
+    beside = (path for name in job.inputs for path in (place.base / name).parent.glob("*"))
+    near = [path for path in beside if path.is_file()]
     kind = draw.choice(("any", "near", "near", "temporary"))
     path = draw.choice(near or files) if kind == "near" else draw.choice(files)
     path = place.root / path.relative_to(place.base)

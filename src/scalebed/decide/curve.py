@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scalebed.laws.forms.base import Array, Law
+from scalebed.laws.forms.base import Array, Index, Law
 from scalebed.predict.draws import interval_of
 from scalebed.predict.evidence import Evidence
 from scalebed.predict.table_runs import Target
@@ -73,6 +73,8 @@ class Curve:
     evidence : Evidence or None
     ask : callable
         From targets to the outcomes of each.
+    groups : int array (n,), optional
+        Codes that are equal for rows of one run, design or trunk; without, each is on its own.
     """
 
     source: str
@@ -90,6 +92,11 @@ class Curve:
     numbers: str
     evidence: Evidence | None
     ask: Callable[[tuple[Target, ...]], list[list[Outcome]]]
+    groups: Index | None = None
+
+    def grouped(self, rows: Index) -> Index:
+        """Codes of some rows, equal for those that go together."""
+        return rows if self.groups is None else self.groups[rows]
 
     @property
     def drawn(self) -> bool:

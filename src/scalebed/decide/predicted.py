@@ -43,7 +43,11 @@ def record(curve: Curve, targets: Sequence[Target]) -> dict[str, Any]:
         "law": f"{curve.law.name}@{curve.law.version}",
         "level": curve.level,
         "predictions": [
-            outcome_record(outcome) | {"times_largest_run": curve.times_largest(_flops(target))}
+            outcome_record(outcome)
+            | {
+                "times_largest_run": curve.times_largest(_flops(target)),
+                "note": as_if_new(curve, target.tokens, target.unique_tokens),
+            }
             for target, outcomes in zip(targets, curve.outcomes(targets), strict=True)
             for outcome in outcomes
         ],

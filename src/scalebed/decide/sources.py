@@ -13,8 +13,9 @@ from scalebed.core.errors import ScalebedError
 from scalebed.decide.curve import Curve, Outcome
 from scalebed.decide.surface import inputs_for
 from scalebed.laws import get_law
-from scalebed.laws.forms.base import Array, Law, names
+from scalebed.laws.forms.base import Array, Index, Law, names
 from scalebed.predict.draws import interval_of
+from scalebed.predict.independent import joined
 from scalebed.predict.open_study import StudyFit
 from scalebed.predict.runs import Runs
 from scalebed.predict.settings import Settings
@@ -59,7 +60,8 @@ def table_curves(table: RunTable, settings: Settings) -> list[Curve]:
             table.losses["loss"][at],
             (table.tokens if unique is None else unique)[at],
         )
-        curves.append(_curve(str(table.path), one.stage, one.runs, columns, settings, asked))
+        rows = columns, joined([table.units[at], table.designs[at], table.trunks[at]], at.size)
+        curves.append(_curve(str(table.path), one.stage, one.runs, rows, settings, asked))
     refused(table, kept, settings)
     return curves
 
@@ -85,7 +87,8 @@ def study_curves(study: StudyFit) -> list[Curve]:
             for column in (runs.params, runs.tokens, runs.loss(stage.response), unique)
         )
         name = f"study {study.name}"
-        curves.append(_curve(name, stage, runs, columns, study.settings, asked))
+        rows = columns, runs.groups(stage.used)
+        curves.append(_curve(name, stage, runs, rows, study.settings, asked))
     if not curves:
         raise ScalebedError(f"study {study.name} has no loss law ({'; '.join(reasons)})")
     return curves
@@ -147,14 +150,14 @@ def _curve(
     source: str,
     stage: Stage,
     runs: Runs,
-    columns: tuple[Array, ...],
+    rows: tuple[tuple[Array, ...], Index],
     settings: Settings,
     asked: _AskTable | _AskStudy,
 ) -> Curve:
     if stage.fit is None:
         raise AssertionError("a refused law has no curve")
     theta = stage.fit.theta[None] if stage.theta is None else stage.theta
-    params, tokens, loss, unique = columns
+    (params, tokens, loss, unique), groups = rows
     return Curve(
         source=source,
         dataset=stage.dataset,
@@ -171,6 +174,7 @@ def _curve(
         numbers=numbers_of(stage, runs),
         evidence=stage.evidence,
         ask=lambda targets: asked(stage.dataset, targets),
+        groups=groups,
     )
 
 

@@ -10,6 +10,7 @@ from scalebed.core.errors import ScalebedError
 from scalebed.core.imports import code_digest
 from scalebed.core.shown import in_markdown
 from scalebed.decide.curve import Curve, Outcome
+from scalebed.decide.repetition import as_if_new
 from scalebed.laws.forms.base import names
 from scalebed.predict.table_runs import Target
 from scalebed.predict.words import FOUND, missed
@@ -84,7 +85,7 @@ def make_seal(
         "numbers": outcome.numbers,
         "evidence": outcome.evidence,
         "despite_evidence": against,
-        "assumptions": list(_assumptions(outcome, target)),
+        "assumptions": list(_assumptions(curve, outcome, target)),
         "times_largest_run": curve.times_largest(6 * target.params * target.tokens),
     }
     record |= _rests_on(curve)
@@ -151,13 +152,16 @@ def _against(outcome: Outcome) -> list[str]:
     return found
 
 
-def _assumptions(outcome: Outcome, target: Target) -> Iterator[str]:
+def _assumptions(curve: Curve, outcome: Outcome, target: Target) -> Iterator[str]:
     yield f"the interval contains: {outcome.contains}"
     yield from ASSUMED
     if target.unique_tokens is None or target.unique_tokens >= target.tokens:
         yield "no token is seen twice"
     else:
         yield f"the tokens are {target.unique_tokens:.6g} unique ones, repeated"
+        said = as_if_new(curve, target.tokens, target.unique_tokens)
+        if said is not None:
+            yield said
 
 
 def comment(record: Mapping[str, Any]) -> Iterator[str]:

@@ -189,6 +189,12 @@ def test_a_law_that_knows_no_repetitions_says_so_where_it_predicts_some(runs, ca
     assert f"    note: {said}" in capsys.readouterr().out
     assert main(["predict", *words, "params=1B,tokens=100B"]) == 0
     assert "note" not in capsys.readouterr().out
+    both = "params=1B,tokens=100B,unique=10B", "--target", "params=1B,tokens=100B"
+    assert main(["predict", *words, *both, "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    repeated, fresh = found["predictions"]
+    assert repeated["note"].startswith(said)
+    assert fresh["note"] is None
     assert main(["decide", *words[:-1], "--compute", "1e22", "--unique-tokens", "10B"]) == 0
     assert "Law chinchilla knows no repetitions" in capsys.readouterr().out
 

@@ -3,11 +3,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.linalg import block_diag
 
 from scalebed.commands.cli import main
 from scalebed.decide.isoflop.budgets import budgets_found, budgets_given, overlapping
 from scalebed.decide.isoflop.isoflop import isoflop, limits
-from scalebed.decide.isoflop.parabola import Line, parabola_of, scatter_of
+from scalebed.decide.isoflop.parabola import Line, parabola_of
+from scalebed.decide.isoflop.scatter import RHO, drawn_vertices, scatter_of
 from scalebed.decide.isoflop.text import lines
 from scalebed.decide.sources import constant_curve
 
@@ -53,23 +55,84 @@ def test_a_parabola_gives_its_vertex():
     # 3 + (x - 0.25)^2 / 10 at x = -1, 0, 1.
     found = parabola_of(params, np.array([3.15625, 3.00625, 3.05625]))
     assert found.vertex == pytest.approx(np.log(1e8) + 0.25)
-    assert scatter_of([found])[1] == 0
+    assert scatter_of([found], np.arange(3)) is None
 
 
 def test_quantiles_of_a_drawn_vertex_are_fiellers_limits():
     x = np.linspace(-1.5, 1.5, 7)
     off = 0.004 * np.array([1, -1, 0, 1, -1, 1, -1])
     found = parabola_of(np.exp(x), 3 * (1 + 0.02 * (x - 0.2) ** 2 + off))
-    scatter, freedom = scatter_of([found])
-    assert freedom == 4
+    scatter = scatter_of([found], np.arange(7))
+    assert scatter.freedom == 4
+    assert scatter.value == pytest.approx(np.sqrt(found.rest @ found.rest / 4))
     draw = np.random.default_rng(0)
-    scatters = scatter * np.sqrt(freedom / draw.chisquare(freedom, 400_000))
-    found_limits = limits(found.drawn(draw, scatters), 0.8)
+    vertices = [drawn_vertices([found], np.arange(7), scatter, draw)[0] for _ in range(20)]
+    found_limits = limits(np.concatenate(vertices), 0.8)
     # (c1 + 2 c2 x)^2 = t^2 var(c1 + 2 c2 x), with Student's t(0.9; 4) = 1.5332.
     _, slope, bend = found.coefficients
-    cov = scatter**2 * found.spread * 1.5332**2
+    cov = (scatter.value * 1.5332) ** 2 * np.linalg.inv(found.design.T @ found.design)
     square = [4 * (bend**2 - cov[2, 2]), 4 * (slope * bend - cov[1, 2]), slope**2 - cov[1, 1]]
     assert sorted(np.roots(square) + found.centre) == pytest.approx(found_limits, abs=0.01)
+
+
+def restricted(rho, budgets, groups):
+    """Log of the restricted likelihood, from the textbook's determinants."""
+    design = block_diag(*[one.design for one in budgets])
+    rest = np.concatenate([one.rest for one in budgets])
+    cov = (1 - rho) * np.eye(rest.size) + rho * np.equal.outer(groups, groups)
+    inverse = np.linalg.inv(cov)
+    inner = design.T @ inverse @ design
+    project = inverse - inverse @ design @ np.linalg.inv(inner) @ design.T @ inverse
+    square = rest @ project @ rest
+    freedom = rest.size - design.shape[1]
+    logs = [np.linalg.slogdet(one)[1] for one in (cov, inner)]
+    return -0.5 * (sum(logs) + freedom * np.log(square)), square
+
+
+def test_residuals_of_checkpoints_weigh_what_runs_share():
+    draw = np.random.default_rng(3)
+    sizes = 1e8 * np.exp(np.linspace(-1.5, 1.5, 6))
+    run = draw.normal(0, 0.004, 6)
+    bent = 3 + 0.1 * np.linspace(-1.5, 1.5, 6) ** 2
+    budgets = [parabola_of(sizes, bent * (1 + run + draw.normal(0, 0.002, 6))) for _ in range(3)]
+    groups = np.tile(np.arange(6), 3)
+    found = scatter_of(budgets, groups)
+    # Three of the six runs are taken up by the parabolas, which are the same at all budgets.
+    assert (found.freedom, found.rows) == (3, 9)
+    for k in (0, 20, 50, 90):
+        log, square = restricted(RHO[k], budgets, groups)
+        start, _ = restricted(0.0, budgets, groups)
+        assert found.squares[k] == pytest.approx(square)
+        assert np.log(found.weights[k] / found.weights[0]) == pytest.approx(log - start)
+
+
+def test_draws_of_budgets_go_together_as_their_runs_do():
+    x = np.linspace(-1.5, 1.5, 6)
+    budgets = [parabola_of(np.exp(x), 3 + 0.1 * x**2 + 0.01 * (-1.0) ** np.arange(6))] * 2
+    shared, apart = np.tile(np.arange(6), 2), np.arange(12)
+    # Residuals that are equal at both budgets say that all of the scatter is shared.
+    scatter = scatter_of(budgets, shared)
+    assert scatter.weights @ RHO > 0.8
+    for groups, together in ((shared, 0.95), (apart, 0.0)):
+        scatter = scatter_of(budgets, groups)
+        first, second = drawn_vertices(budgets, groups, scatter, np.random.default_rng(0))
+        order = np.corrcoef(first.argsort().argsort(), second.argsort().argsort())[0, 1]
+        assert order == pytest.approx(together, abs=0.05)
+
+
+def test_checkpoints_of_three_runs_show_no_scatter():
+    run = np.repeat(np.arange(3), 3)
+    params = np.array([8e7, 2e8, 5e8])[run]
+    tokens = 3e18 / 6 / params * np.tile([0.95, 1.0, 1.05], 3)
+    loss = 1.69 + 406.4 * params**-0.34 + 410.7 * tokens**-0.28
+    loss = loss * (1 + np.tile([0.001, -0.001, 0.0], 3))
+    curve = replace(curve_with(params, tokens, loss), groups=run)
+    found = isoflop(curve, budgets_found(6 * params * tokens, params), [])
+    (budget,) = found.budgets
+    assert (found.scatter, found.freedom, found.together) == (None, 0, 6)
+    assert budget.parabola.params.lower is None
+    text = "\n".join(lines(found, curve, 0.1))
+    assert "without checkpoints and repeats its parabolas leave no run to show a scatter" in text
 
 
 def test_a_tail_of_draws_without_a_minimum_leaves_no_interval():

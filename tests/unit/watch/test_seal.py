@@ -52,6 +52,16 @@ def test_a_seal_holds_the_prediction_what_it_rests_on_and_its_digest(runs, capsy
     assert f"{record['prediction']['predicted']:.4f}" in said
 
 
+def test_a_seal_says_that_repeated_tokens_are_taken_for_new_ones(runs):
+    assert seal("seal.json") == 0
+    assert "no token is seen twice" in read_seal("seal.json")["assumptions"]
+    words = ["--target", "params=2B,tokens=40B,unique=10B", *DRAWS, "--out", "repeated.json"]
+    assert main(["seal", "runs.csv", *words]) == 0
+    *_, tokens_said, note = read_seal("repeated.json")["assumptions"]
+    assert tokens_said.endswith("unique ones, repeated")
+    assert note.startswith("law chinchilla knows no repetitions, so this is predicted as if all")
+
+
 def test_the_same_seal_has_the_same_digest(runs):
     assert seal("one.json") == seal("two.json") == 0
     assert read_seal("one.json") == read_seal("two.json")

@@ -92,7 +92,9 @@ class IsoFlop(NamedTuple):
     scatter : float or None
         Of runs about their parabolas, relative to the loss.
     freedom : int
-        Degrees of freedom of the scatter.
+        Degrees of freedom of the scatter of independent runs.
+    together : int
+        Rows of the budgets beyond the first of their run, design or trunk.
     level : float
     """
 
@@ -103,4 +105,5 @@ class IsoFlop(NamedTuple):
     ahead: list[Ahead]
     scatter: float | None
     freedom: int
+    together: int
     level: float

@@ -25,12 +25,12 @@ from scalebed.decide.isoflop.approaches import (
     Range,
 )
 from scalebed.decide.isoflop.budgets import LEAST, Budget, sizes_of
-from scalebed.decide.isoflop.parabola import Line, Parabola, parabola_of, scatter_of
+from scalebed.decide.isoflop.parabola import Line, Parabola, parabola_of
+from scalebed.decide.isoflop.scatter import Scatter, drawn_vertices, scatter_of
 from scalebed.decide.optimum import at_compute
 from scalebed.decide.surface import Surface, inputs_for
-from scalebed.laws.forms.base import Array
+from scalebed.laws.forms.base import Array, Index
 
-DRAWS: Final = 10_000
 _ASIDE: Final = {
     "sizes": "runs of fewer than three sizes, which fix no parabola",
     "bend": "the parabola through its runs has no minimum",
@@ -56,9 +56,11 @@ def isoflop(
         Of the draws of approach 2.
     """
     kept, aside = _sorted_out(curve, budgets)
-    scatter, freedom = scatter_of([one.parabola for one in kept])
-    if freedom:
-        drawn = _with_draws(kept, scatter, freedom, seed)
+    rows = _rows(kept)
+    groups = curve.grouped(rows)
+    scatter = scatter_of([one.parabola for one in kept], groups)
+    if scatter is not None:
+        drawn = _with_draws(kept, groups, scatter, seed)
         kept = [one for one in drawn if limits(one.drawn, curve.level)]
         aside += [
             _aside(one.budget, "scatter") for one in drawn if not limits(one.drawn, curve.level)
@@ -70,21 +72,22 @@ def isoflop(
         left=curve.params.size - len({row for one in budgets for row in one.rows.tolist()}),
         exponents=both.exponents() if len(kept) > 1 else None,
         ahead=[both.ahead(flops) for flops in computes] if len(kept) > 1 else [],
-        scatter=scatter if freedom else None,
-        freedom=freedom,
+        scatter=None if scatter is None else scatter.value,
+        freedom=0 if scatter is None else scatter.freedom,
+        together=rows.size - np.unique(groups).size,
         level=curve.level,
     )
 
 
 def limits(samples: Array | None, level: float) -> tuple[float, float] | None:
-    """Interval of a number over draws, (draws,), NaN where it does not exist.
+    """Interval of a number over draws, (draws,), not finite where it does not exist.
 
     None where the draws without one could hold a tail: then no limit is known.
     """
-    if samples is None or np.mean(np.isnan(samples)) >= (1 - level) / 2:
+    if samples is None or np.mean(~np.isfinite(samples)) >= (1 - level) / 2:
         return None
     tails = ((1 - level) / 2, (1 + level) / 2)
-    low, high = np.nanquantile(samples, tails, method="inverted_cdf")
+    low, high = np.quantile(samples[np.isfinite(samples)], tails, method="inverted_cdf")
     return float(low), float(high)
 
 
@@ -162,11 +165,12 @@ class Both:
         return Range(value, low, high)
 
     def _best(self, log_params: float, drawn: Array | None, flops: float) -> Best:
-        params = self._range(float(np.exp(log_params)), None if drawn is None else np.exp(drawn))
-        tokens = self._range(
-            flops / 6 / params.value, None if drawn is None else flops / 6 / np.exp(drawn)
-        )
-        return Best(params, tokens)
+        # A parabola that hardly bends has its minimum beyond all floats.
+        with np.errstate(over="ignore", under="ignore", divide="ignore"):
+            sizes = None if drawn is None else np.exp(drawn)
+            amounts = None if sizes is None else flops / 6 / sizes
+        params = self._range(float(np.exp(log_params)), sizes)
+        return Best(params, self._range(flops / 6 / params.value, amounts))
 
     def _law(self, flops: float) -> Best:
         middle, drawn = (at_compute(one, flops) for one in (self._middle, self._surface))
@@ -216,11 +220,18 @@ def _aside(budget: Budget, why: str) -> Aside:
     return Aside(budget.flops, budget.rows.size, _ASIDE[why])
 
 
-def _with_draws(kept: Sequence[_Fitted], scatter: float, freedom: int, seed: int) -> list[_Fitted]:
+def _rows(kept: Sequence[_Fitted]) -> Index:
+    """Rows of the curve in the order of the budgets."""
+    return np.concatenate([np.zeros(0, np.int64), *(one.budget.rows for one in kept)])
+
+
+def _with_draws(
+    kept: Sequence[_Fitted], groups: Index, scatter: Scatter, seed: int
+) -> list[_Fitted]:
     """Draw ln N* of every budget, under one scatter a draw."""
     draw = np.random.default_rng(seed)
-    scatters = scatter * np.sqrt(freedom / draw.chisquare(freedom, DRAWS))
-    return [one._replace(drawn=one.parabola.drawn(draw, scatters)) for one in kept]
+    found = drawn_vertices([one.parabola for one in kept], groups, scatter, draw)
+    return [one._replace(drawn=drawn) for one, drawn in zip(kept, found, strict=True)]
 
 
 def _noise_free(curve: Curve, budget: Budget) -> float:

@@ -4,14 +4,14 @@
     ln N* = b + a ln(C / C0)                                                over the budgets
 
 Hoffmann et al., arXiv 2203.15556, Sec. 3.2. The scatter of the runs about their parabolas, relative
-to the loss, is taken for the same at all budgets. Given it, the coefficients are Student
-distributed about the fitted ones; draws of them give every interval. Quantiles of a vertex are then
-the limits of Fieller (1954), as long as the curvature is known to be positive.
+to the loss, is taken for the same at all budgets (`scalebed.decide.isoflop.scatter`). Given it, the
+coefficients are Student distributed about the fitted ones; draws of them give every interval.
+Quantiles of a vertex are then the limits of Fieller (1954), as long as the curvature is known to be
+positive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,44 +29,43 @@ class Parabola:
         ln N0, the mean of ln N.
     coefficients : array (3,)
         c0, c1, c2.
-    spread : array (3, 3)
-        Their covariance for a scatter of 1.
-    squares : float
-        Sum of squared residuals, relative to the mean loss L0.
-    freedom : int
-        Runs less three.
+    design : array (n, 3)
+        1, x, x^2 of every run.
+    rest : array (n,)
+        Residuals, relative to the mean loss L0.
     low, high : float
         Least and largest ln N of the runs.
     """
 
     centre: float
     coefficients: Array
-    spread: Array
-    squares: float
-    freedom: int
+    design: Array
+    rest: Array
     low: float
     high: float
 
     @property
     def vertex(self) -> float:
         """Return ln N*; NaN where the parabola has no minimum."""
-        _, slope, bend = self.coefficients
-        return float(self.centre - slope / (2 * bend)) if bend > 0 else np.nan
+        return float(self.vertices(self.coefficients[None])[0])
+
+    def vertices(self, coefficients: Array) -> Array:
+        """Return ln N* of coefficients, (draws, 3); NaN where there is no minimum."""
+        _, slope, bend = coefficients.T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(bend > 0, self.centre - slope / (2 * bend), np.nan)
+
+    @property
+    def solver(self) -> Array:
+        """Return what makes coefficients of losses, (3, n)."""
+        return np.asarray(np.linalg.pinv(self.design), np.float64)
 
     @property
     def variance(self) -> float:
-        """Of ln N* for a scatter of 1, to first order."""
+        """Of ln N* for an independent scatter of 1, to first order."""
         _, slope, bend = self.coefficients
         gradient = np.array([0.0, -1 / (2 * bend), slope / (2 * bend**2)])
-        return float(gradient @ self.spread @ gradient)
-
-    def drawn(self, draw: np.random.Generator, scatter: Array) -> Array:
-        """Draw ln N*, (draws,), with a scatter each; NaN where a draw has no minimum."""
-        root = np.linalg.cholesky(self.spread)
-        moved = scatter[:, None] * (draw.standard_normal((scatter.size, 3)) @ root.T)
-        _, slope, bend = (self.coefficients + moved).T
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(bend > 0, self.centre - slope / (2 * bend), np.nan)
+        return float(np.sum((gradient @ self.solver) ** 2))
 
 
 def parabola_of(params: Array, loss: Array) -> Parabola:
@@ -81,25 +80,14 @@ def parabola_of(params: Array, loss: Array) -> Parabola:
     centre = float(np.mean(logs))
     design = np.vander(logs - centre, 3, increasing=True)
     coefficients = np.asarray(np.linalg.lstsq(design, loss / unit, rcond=None)[0], np.float64)
-    spread = np.asarray(np.linalg.inv(design.T @ design), np.float64)
-    rest = loss / unit - design @ coefficients
     return Parabola(
         centre=centre,
         coefficients=coefficients,
-        spread=spread,
-        squares=float(rest @ rest),
-        freedom=loss.size - 3,
+        design=design,
+        rest=loss / unit - design @ coefficients,
         low=float(logs.min()),
         high=float(logs.max()),
     )
-
-
-def scatter_of(parabolas: Sequence[Parabola]) -> tuple[float, int]:
-    """Scatter of runs about their parabolas, NaN without any degree of freedom, and how many."""
-    freedom = sum(one.freedom for one in parabolas)
-    if freedom == 0:
-        return np.nan, 0
-    return float(np.sqrt(sum(one.squares for one in parabolas) / freedom)), freedom
 
 
 @dataclass(frozen=True)

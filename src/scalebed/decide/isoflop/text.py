@@ -88,9 +88,14 @@ def _off(bias: Bias | None) -> str:
 
 def _rests(found: IsoFlop, curve: Curve) -> Iterator[str]:
     if found.scatter is None:
-        yield "Approach 2 has no interval: three runs a budget fix their parabola exactly."
+        why = "three runs a budget fix their parabola exactly"
+        if found.together:
+            why = "without checkpoints and repeats its parabolas leave no run to show a scatter"
+        yield f"Approach 2 has no interval: {why}."
     else:
         few = ", which are few" if found.freedom < _FEW else ""
+        if found.together:
+            few += f" ({_count(found.together, 'row')} of runs or designs counted already)"
         yield (
             f"Intervals hold {100 * found.level:g} %; those of approach 2 rest on a scatter of "
             f"{100 * found.scatter:.2g} % about the parabolas, with "
