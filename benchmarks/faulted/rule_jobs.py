@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import os
 import re
@@ -80,7 +81,9 @@ def written(root: Path, job: Job) -> list[Path]:
         state = root / "state" / first.parent.relative_to("results/cells")
         found = [*((root / first.parent / name) for name in _TRAINED), *state.rglob("*.*")]
     elif job.verb == "evaluate-tasks":
-        found = [root / first, *sorted((root / "state/evaluations").rglob("*.*"))]
+        digest = hashlib.sha256((root / first.parent / "model.safetensors").read_bytes())
+        kept = sorted((root / "state/evaluations").rglob("*.json"))
+        found = [root / first, *(path for path in kept if digest.hexdigest() in path.read_text())]
     elif job.verb == "gather-study":
         found = [root / first, *sorted((root / first.parent / "parquet").iterdir())]
     elif job.verb == "plot-figure":
