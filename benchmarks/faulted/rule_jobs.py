@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import importlib
 import os
@@ -114,6 +115,7 @@ def load(folder: Path) -> None:
     for names in server._MODULES.values():
         for name in names:
             importlib.import_module(name)
+    codecs.lookup("cp437")  # of archives; nobody may not read a Python that is somebody's own
     if (threads := len([*Path("/proc/self/task").iterdir()])) > 1:
         raise RuntimeError(f"{threads} threads after the imports, expected one")
 
