@@ -16,7 +16,7 @@ import rule_jobs
 from hindrances import Hindrance, Make, Place
 from rule_jobs import Ended, Job
 
-_CRASHES = (signal.SIGABRT, signal.SIGSEGV)
+_CRASHES = (-signal.SIGABRT, -signal.SIGSEGV, 127)
 DONE, SAID, KILLED, FAULT = "done", "said", "killed", "FAULT"
 
 
@@ -81,8 +81,8 @@ def judged(ended: Ended, hindrance: Hindrance, wrong: str | None) -> tuple[str, 
         return DONE, wrong
     if ended.status in (-9, -14):
         return KILLED, "no end" if ended.status == -14 else None
-    if -ended.status in _CRASHES and "emory" in hindrance.words:
-        # A library that gets no memory and ends the process: nothing of ours can say anything.
+    if ended.status in _CRASHES and "emory" in hindrance.words:
+        # A library, or the loader, that gets no memory and ends the process: ours says nothing more.
         return KILLED, None
     lines = [line for line in ended.said.splitlines() if ": error: " in line]
     if len(lines) != 1:
