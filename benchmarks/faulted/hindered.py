@@ -82,7 +82,7 @@ def judged(ended: Ended, hindrance: Hindrance, wrong: str | None) -> tuple[str, 
     if ended.status in (-9, -14):
         return KILLED, "no end" if ended.status == -14 else None
     if ended.status in _CRASHES and "emory" in hindrance.words:
-        # A library, or the loader, that gets no memory and ends the process: ours says nothing more.
+        # A library, or the loader, gets no memory and ends the process: ours says nothing then.
         return KILLED, None
     lines = [line for line in ended.said.splitlines() if ": error: " in line]
     if len(lines) != 1:
