@@ -140,15 +140,16 @@ def _run(argv: list[str] | None) -> int:
         # Whoever reads us, `head` for one, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:
-        said = _told(error)
+    except BaseException as error:
+        # The panics of libraries in Rust derive from it too.
+        said = None if isinstance(error, (KeyboardInterrupt, SystemExit)) else _told(error)
         if said is None:
             raise
         print(f"scalebed {verb}: error: {said}", file=sys.stderr)
         return 2
 
 
-def _told(error: Exception) -> str | None:
+def _told(error: BaseException) -> str | None:
     """Return the sentence of an error that is no bug; None of one that is."""
     if isinstance(error, ScalebedError):
         return str(error)

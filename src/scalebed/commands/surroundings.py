@@ -15,7 +15,7 @@ _DISK: Final = frozenset(
 )
 
 
-def advice(error: Exception) -> str | None:
+def advice(error: BaseException) -> str | None:
     """Return in a sentence what the machine did not give; None if something else is wrong.
 
     Parameters

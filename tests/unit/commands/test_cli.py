@@ -288,3 +288,28 @@ def test_other_errors_of_a_run_show_where_they_come_from(monkeypatch):
     with pytest.raises(RuntimeError, match="Query failed"):
         cli.main(["ledger"])
     assert sys.excepthook is before
+
+
+PANIC = """
+import resource, sys
+from pathlib import Path
+from types import SimpleNamespace
+import tokenizers
+from tokenizers import models, trainers
+from scalebed.commands import cli
+def run(args):
+    core, trainer = tokenizers.Tokenizer(models.BPE()), trainers.BpeTrainer(show_progress=False)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (4096 * pages + (2 << 20),) * 2)
+    core.train_from_iterator(["some words " * 50] * 50, trainer)
+cli.command = lambda verb: SimpleNamespace(arguments=lambda parser: None, run=run)
+sys.exit(cli.main(["train-tokenizer"]))
+"""
+
+
+def test_a_library_that_panics_for_want_of_threads_is_a_sentence():
+    done = subprocess.run([sys.executable, "-c", PANIC], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("scalebed train-tokenizer: error: the memory of this machine, or what")
