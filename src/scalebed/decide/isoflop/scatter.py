@@ -3,13 +3,13 @@
     y = X b + e,   Cov e = s^2 R,   R = (1 - rho) I + rho S
 
 with b the coefficients of all parabolas and S_ij = 1 where rows i and j are of one run
-(checkpoints, at one budget or at several), one design (repeats) or one trunk. What the residuals
-say about rho is the restricted likelihood (Patterson and Thompson 1971), that of K'y with K an
-orthonormal basis of what X leaves: with q the parts of K'y along the eigenvectors of K'SK, and l
-its eigenvalues, f of them,
+(checkpoints, at one budget or at several), one design (repeats) or one trunk. What the residuals r
+say about rho is the restricted likelihood (Patterson and Thompson 1971). With Z the membership of
+rows, M what takes the parabolas out, f = n - 3 budgets, and l, v the eigenvalues above zero and the
+eigenvectors of Z'MZ, residuals have parts q^2 = (v'Z'r)^2 / l that groups share, and a rest:
 
-    p(rho) ~ prod v_j^(-1/2) (sum q_j^2 / v_j)^(-f/2),   v_j = 1 - rho + rho l_j
-    s^2 | rho ~ (sum q_j^2 / v_j) / chi^2_f
+    p(rho) ~ prod w_j^(-1/2) s(rho)^(-f/2),   w_j = 1 - rho + rho l_j, l_j = 0 for the rest
+    s(rho) = sum q_j^2 / w_j + (r'r - sum q_j^2) / (1 - rho),   s^2 | rho ~ s(rho) / chi^2_f
 
 on a grid of rho that is even in sqrt(1 - rho), which leans to much that is shared: of a run it is
 most, and few runs do not show it. Each value is as likely beforehand, and s as 1/s. Coefficients
@@ -30,7 +30,7 @@ from scalebed.laws.forms.base import Array, Index
 DRAWS: Final = 10_000
 RHO: Final = 1 - np.linspace(1.0, 0.03, 100) ** 2
 """Shares of the variance that are tried."""
-# Of an eigenvalue of K'SK, whose largest is the size of the largest group.
+# Of an eigenvalue of Z'MZ, whose largest is at most the size of the largest group.
 _ZERO: Final = 1e-9
 
 
@@ -72,28 +72,45 @@ def scatter_of(parabolas: Sequence[Parabola], groups: Index) -> Scatter | None:
     Scatter or None
         None where nothing is left that shows the scatter of groups.
     """
-    rest = np.concatenate([one.rest for one in parabolas]) if parabolas else np.zeros(0)
-    left = _left_over([one.design for one in parabolas])
-    freedom = left.shape[1]
+    freedom = groups.size - sum(one.coefficients.size for one in parabolas)
     if freedom == 0:
         return None
-    members = np.equal.outer(groups, np.unique(groups)).astype(np.float64)
-    shared = left.T @ members
-    values, vectors = np.linalg.eigh(shared @ shared.T)
-    values = np.where(values > _ZERO * np.bincount(groups).max(), values, 0.0)
-    between = int(np.count_nonzero(values))
-    if between == 0:
+    total = float(sum(one.rest @ one.rest for one in parabolas))
+    codes = np.unique(groups, return_inverse=True)[1]
+    if codes.max() + 1 == groups.size:
+        alike = np.full(RHO.size, 1 / RHO.size)
+        value = float(np.sqrt(total / freedom))
+        return Scatter(value, freedom, alike, np.full(RHO.size, total), freedom)
+    values, parts = _shared(parabolas, codes)
+    if not values.size:
         return None
-    parts = (vectors.T @ (left.T @ rest)) ** 2
     spread = 1 - RHO[:, None] * (1 - values)
-    squares = (parts / spread).sum(1)
+    rest = max(total - float(parts.sum()), 0.0)
+    squares = (parts / spread).sum(1) + rest / (1 - RHO)
     if not squares.min() > 0:
-        return Scatter(0.0, between, np.eye(1, RHO.size)[0], np.zeros(RHO.size), freedom)
+        return Scatter(0.0, values.size, np.eye(1, RHO.size)[0], np.zeros(RHO.size), freedom)
     log = -0.5 * np.log(spread).sum(1) - 0.5 * freedom * np.log(squares)
+    log -= 0.5 * (freedom - values.size) * np.log1p(-RHO)
     weights = np.exp(log - log.max())
     weights /= weights.sum()
     value = float(np.sqrt(weights @ squares / freedom))
-    return Scatter(value, between, weights, squares, freedom)
+    return Scatter(value, values.size, weights, squares, freedom)
+
+
+def _shared(parabolas: Sequence[Parabola], codes: Index) -> tuple[Array, Array]:
+    """Return eigenvalues of Z'MZ above zero, and what residuals have along each, squared."""
+    count = int(codes.max()) + 1
+    inner, along = np.diag(np.bincount(codes).astype(np.float64)), np.zeros(count)
+    start = 0
+    for one in parabolas:
+        inside = codes[start : start + one.rest.size]
+        members = np.equal.outer(inside, np.arange(count)).astype(np.float64)
+        inner -= (members.T @ one.design) @ (one.solver @ members)
+        along += np.bincount(inside, one.rest, count)
+        start += one.rest.size
+    values, vectors = np.linalg.eigh((inner + inner.T) / 2)
+    kept = values > _ZERO * np.bincount(codes).max()
+    return values[kept], (vectors.T @ along)[kept] ** 2 / values[kept]
 
 
 def drawn_vertices(
@@ -122,13 +139,4 @@ def drawn_vertices(
         moved = (alone * own + together * common[:, inside]) @ one.solver.T
         found.append(one.vertices(one.coefficients + moved))
         start += one.rest.size
-    return found
-
-
-def _left_over(designs: Sequence[Array]) -> Array:
-    """Return an orthonormal basis of what the parabolas leave, (n, n - 3 budgets)."""
-    from scipy.linalg import block_diag
-
-    spans = [np.linalg.qr(design, mode="complete")[0][:, design.shape[1] :] for design in designs]
-    found: Array = block_diag(*spans) if spans else np.zeros((0, 0))
     return found
