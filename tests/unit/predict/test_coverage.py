@@ -16,6 +16,7 @@ from benchmarks.covered import simulated, testbed, zoo
 from benchmarks.covered.measure import POSTERIOR, TIED, Scores, Way, in_order, record_of
 from scalebed.fit.options import Options
 from scalebed.fit.posterior import Beliefs
+from scalebed.laws import get_law
 from scalebed.predict import posterior
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -173,12 +174,13 @@ def test_every_split_of_the_testbed_leaves_six_degrees_of_freedom_and_something_
 def test_a_tenth_of_the_compute_is_left_out_and_targets_of_a_study_may_repeat_their_data(tmp_path):
     """Tables of the form of the public ones, of a law whose repeated tokens are worth less."""
     params = np.repeat(np.geomspace(1e7, 1e9, 5), 8)
-    unique = params * np.tile([10.0, 10.0, 10.0, 10.0, 40.0, 40.0, 40.0, 40.0], 5)
+    # So few tokens are more than the model can use, and some of it is in excess (M* is 7.4).
+    unique = params * np.tile([2.0, 2.0, 2.0, 2.0, 40.0, 40.0, 40.0, 40.0], 5)
     tokens = unique * np.tile([1.0, 4.0, 16.0, 64.0], 10)
-    worth = unique * (1 + 15 * (1 - np.exp(-(tokens / unique - 1) / 15)))
     columns = {"unique_tokens": unique, "params": params, "tokens": tokens}
     noise = 1 + 0.002 * np.random.default_rng(0).standard_normal(40)
-    columns["loss"] = simulated.law(simulated.TIED_LAW, params, worth) * noise
+    truth = np.array([*simulated.TIED_LAW[:4], 15.0, 5.0])
+    columns["loss"] = get_law("constrained").predict(truth, (params, tokens, unique)) * noise
     frame = pd.DataFrame(columns)
     for part, rows in (("train", frame.iloc[:30]), ("test", frame.iloc[30:])):
         rows.to_csv(tmp_path / f"data_constrained_{part}.csv", index=False)

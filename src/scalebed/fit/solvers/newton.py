@@ -272,7 +272,8 @@ def _held(problem: Searchable, theta: Array, gradient: Array) -> Mask:
 
 def _step(problem: Searchable, theta: Array, here: Sums, damping: Array) -> Array:
     """Newton step of every row, with the moduli of the eigenvalues, zero where held."""
-    held = _held(problem, theta, here.gradient)
+    # Where no point knows of a parameter, rounding alone would move it, as far as to a bound.
+    held = _held(problem, theta, here.gradient) | (here.lengths == 0)
     p = theta.shape[1]
     scale = np.where(here.lengths > 0, here.lengths, 1.0)
     matrix = here.hessian / (scale[:, :, None] * scale[:, None, :])
