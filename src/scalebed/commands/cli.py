@@ -142,11 +142,20 @@ def _run(argv: list[str] | None) -> int:
         return 0
     except BaseException as error:
         # The panics of libraries in Rust derive from it too.
-        said = None if isinstance(error, (KeyboardInterrupt, SystemExit)) else _told(error)
+        said = None if isinstance(error, (KeyboardInterrupt, SystemExit)) else _said(error)
         if said is None:
             raise
         print(f"scalebed {verb}: error: {said}", file=sys.stderr)
         return 2
+
+
+def _said(error: BaseException) -> str | None:
+    """As `_told`, if need be with the memory of what failed."""
+    try:
+        return _told(error)
+    except MemoryError:
+        error.__traceback__ = None
+        return _told(error)
 
 
 def _told(error: BaseException) -> str | None:

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -279,6 +280,24 @@ def test_what_is_stopped_by_a_signal_says_a_word(error, monkeypatch, capsys):
     assert capsys.readouterr().err == "scalebed: interrupted\n"
 
 
+def test_want_of_memory_is_told_with_the_memory_of_what_failed(monkeypatch, capsys):
+    failed = MemoryError("nothing left")
+
+    def run(_args) -> None:
+        raise failed
+
+    def short(text):
+        if failed.__traceback__ is not None:
+            raise MemoryError
+        return text
+
+    verb = SimpleNamespace(arguments=lambda parser: None, run=run, __doc__="Run.")
+    monkeypatch.setattr(cli, "command", lambda _: verb)
+    monkeypatch.setattr(cli, "sentence", short)
+    assert cli.main(["ledger"]) == 2
+    assert capsys.readouterr().err.endswith("does not suffice: nothing left\n")
+
+
 def test_other_errors_of_a_run_show_where_they_come_from(monkeypatch):
     def fail() -> None:
         raise RuntimeError("Query failed")
@@ -293,6 +312,7 @@ def test_other_errors_of_a_run_show_where_they_come_from(monkeypatch):
 PANIC = """
 import resource, sys
 from pathlib import Path
+from types import SimpleNamespace
 from types import SimpleNamespace
 import tokenizers
 from tokenizers import models, trainers
