@@ -301,7 +301,8 @@ def test_a_verb_that_was_killed_is_run_by_the_client(victim, own_owner, light):
     os.kill(server if victim == "server" else child, signal.SIGKILL)
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
-    assert child not in parents()
+    # The kernel has killed it with the server; where cores are busy it goes a little later.
+    wait_until(lambda: child not in parents())
     process.terminate()
     process.communicate()
     assert process.returncode == -signal.SIGTERM
@@ -397,9 +398,10 @@ def test_a_server_that_cannot_serve_is_tried_once(trouble, reason, servers, own_
         status, out, err = copy.run(f"print({number})")
         assert (status, out) == (0, f"{number}\n")
         assert SHARED not in err
-    logs = [path.read_text() for path in own_owner.folder.glob("*.log")]
+    logs = list(own_owner.folder.glob("*.log"))
     assert len(logs) == servers
-    assert all(reason in text for text in logs)
+    # Where cores are busy a client goes on alone before its server has got so far.
+    wait_until(lambda: all(reason in path.read_text() for path in logs))
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "1:2:3", "gone", "no folder"])
