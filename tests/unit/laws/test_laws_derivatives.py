@@ -93,6 +93,18 @@ def test_starts_are_within_bounds_and_make_finite_values(name):
     assert np.all(ends >= low[fixed] - 1e-9) and np.all(ends <= high[fixed] * (1 + 1e-9) + 1e-9)
 
 
+@pytest.mark.parametrize("name", ["neglog", "neglog_compute", "sigmoid", "sigmoid_tied"])
+def test_the_best_start_of_runs_without_noise_is_near_them(name):
+    law = get_law(name)
+    x, theta = design(law), truths(name)[0]
+    y = law.value(theta, x)
+    frame = law.frame(x, y)
+    starts = law.starts(frame.x, y / frame.unit, np.ones(y.size))
+    rest = law.value(starts, frame.x) * frame.unit - y
+    # What a parabola would call R^2 is above .9975: steps from there end at the optimum.
+    assert np.sqrt(np.mean(rest**2, axis=-1)).min() < 0.05 * y.std()
+
+
 def test_box_cox_is_the_logarithm_at_no_power_and_smooth_there():
     u = np.array([-4.0, 0.0, 2.5])
     one = {0: np.ones(1)}

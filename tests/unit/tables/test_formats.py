@@ -339,7 +339,7 @@ LADDER = (
     "_step,eval/c4_en-validation/CrossEntropyLoss,eval/pile-validation/CrossEntropyLoss,"
     "eval/downstream/arc_easy_test_rc_5shot_len_norm,throughput/total_tokens,"
     "learning_rate_peak,batch_size_in_tokens\n"
-    "200,6.03,6.40,0.25,1e8,0.001,5e5\n400,3.60,3.01,0.5,2e8,0.001,5e5\n"
+    "200,6.03,6.40,0.25,1e8,0.001,5e5\n400,3.60,3.01,0.625,2e8,0.001,5e5\n"
 )
 
 
@@ -354,7 +354,7 @@ def test_runs_of_the_ladder_are_named_by_their_size(tmp_path):
     options = {"tasks": "yes", "losses": "yes"}
     more = read_runs(tmp_path, {}, "olmo_ladder", options)
     assert more.losses["loss_pile"].tolist() == [3.01, 3.01]
-    assert more.errors["error_arc_easy_test_rc_5shot"].tolist() == [0.5, 0.5]
+    assert more.errors["error_arc_easy_test_rc_5shot"].tolist() == [0.375, 0.375]
     written(tmp_path, "peteish7.csv", LADDER)
     with pytest.raises(ScalebedError, match="begins with no size of the ladder"):
         read_runs(tmp_path)
