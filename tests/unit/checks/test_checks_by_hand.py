@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from scalebed.checks.calibration.held_out import Evaluation
 from scalebed.checks.contrasts import compare
 from scalebed.checks.contrasts.joint import Joined
 from scalebed.checks.contrasts.laws import Fitted
-from scalebed.checks.intervals import Problem, get_method
+from scalebed.checks.intervals import Design, Problem, get_method
 from scalebed.checks.intervals.conformal import upper_quantile
 from scalebed.checks.reliability.evidence import Stratum, _pairs, trend
 from scalebed.fit.options import Options
 from scalebed.laws import get_law
+from scalebed.predict.scatter import Sigma
 
 TIED, THETA = get_law("tied"), np.array([1.84, 166.0, 287.0, 0.273])
 TARGETS = (np.array([1.4e9, 6.9e9]), np.array([2.8e10, 1.4e11]))
@@ -146,3 +148,33 @@ def test_strata_add_their_pairs_and_variances():
     assert found.rising == pytest.approx(norm.sf((total - 1) / sum(squares) ** 0.5))
     assert found.falling == pytest.approx(norm.cdf((total + 1) / sum(squares) ** 0.5))
     assert found.tau == pytest.approx(total / (72**0.5 + 11))
+
+
+def test_branches_of_one_run_are_simulated_with_what_they_share(monkeypatch):
+    """All of it or nothing; of the points 1 and 2, 3 to 5 and 6 to 8 come from a run each."""
+    drawn, refit = [], Problem.refit
+    monkeypatch.setattr(Problem, "refit", lambda self, y: drawn.append(y) or refit(self, y))
+    runs = np.array([7, 7, 2, 2, 2, 4, 4, 4])
+    for shared in (1.0, 0.0):
+        sigma = Sigma(0.01, 1e6, "elsewhere", shared=shared)
+        problem = case(8, draws=50, clusters=runs, sigma=sigma)
+        get_method("parametric").interval(problem)
+        off = drawn[-1] / problem.fit.fitted
+        alike = np.isclose(off[:, :, None], off[:, None, :], rtol=1e-9, atol=0)
+        together = runs[:, None] == runs if shared else np.eye(8, dtype=bool)
+        np.testing.assert_array_equal(alike.all(0), together)
+        np.testing.assert_array_equal(alike.any(0), together)
+
+
+def test_a_chain_is_as_good_as_the_worse_of_its_laws():
+    """The residual bootstrap asks for 30 degrees of freedom, and 6 are not few."""
+    enough, fewer = Design(points=40, parameters=4), Design(points=20, parameters=3)
+
+    def status(name, loss, error):
+        chained = Evaluation((), None)
+        chained._problems[0] = SimpleNamespace(design=loss)
+        return chained._chained_status(name, 0, SimpleNamespace(design=error))
+
+    refused = "not valid: the residual bootstrap needs 30 degrees of freedom, the fit leaves 17"
+    assert status("residual", enough, enough) == "valid"
+    assert status("residual", enough, fewer) == status("residual", fewer, enough) == refused

@@ -10,6 +10,7 @@ import pytest
 from scalebed.core.errors import ScalebedError
 from scalebed.core.imports import PACKAGE, closure, code_digest
 from scalebed.core.quantities import amount_text, between
+from scalebed.core.trunk_files import state_folders
 from scalebed.core.trunks import legs, legs_beyond, with_steps
 from scalebed.core.values import Training
 from scalebed.core.verify import entry, verified
@@ -92,3 +93,16 @@ def test_a_recipe_that_says_nothing_stays_what_it_is() -> None:
     assert (recipe.lr, recipe.lr_end, recipe.schedule) == (3e-3, 3e-5, "cosine")
     assert (recipe.beta1, recipe.beta2, recipe.eps) == (0.9, 0.95, 1e-8)
     assert (recipe.weight_decay, recipe.grad_clip, recipe.z_loss) == (1e-4, 1.0, 1e-4)
+    # The length and the form of Hägele et al., arXiv 2405.18392.
+    assert (recipe.cooldown, recipe.shape, recipe.warmup_steps) == (0.2, "1-sqrt", None)
+
+
+def test_a_state_is_a_step_below_the_folders_of_a_trunk(tmp_path: Path) -> None:
+    trunk = "dataset=one/size=a/seed=0/trunk=cc"
+    states = [f"{trunk}/step=10", f"{trunk}/step=9"]
+    others = [f"{trunk}/step=x", f"{trunk}/step=9 of 10", f"{trunk}/7", "dataset=one/step=8"]
+    others += ["size=a/dataset=one/seed=0/trunk=cc/step=10"]
+    for name in (*states, *others):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "state.json").touch()
+    assert list(state_folders(tmp_path)) == [tmp_path / name for name in states]

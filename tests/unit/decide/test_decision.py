@@ -95,6 +95,16 @@ def test_repeated_tokens_are_worth_less_and_the_inverse_says_how_many(surface):
     assert np.isinf(scarce.tokens_for(np.full((2, 1), 7e9), np.full((2, 1), 1.9))).all()
 
 
+def test_tokens_of_a_law_without_an_inverse_are_bisected():
+    """Kaplan's law with both exponents .5: (1e8 / N + 1e8 / D)^.5 over 1, of 1e9 parameters."""
+    theta = np.array([[1.0, 1e4, 1e4, 0.5, 0.5]])
+    kaplan = Surface(get_law("kaplan"), theta)
+    params = np.full((1, 1), 1e9)
+    # .5^2 = .1 + .15; no tokens make up for the size below 1 + .1^.5.
+    assert kaplan.tokens_for(params, np.full((1, 1), 1.5)) == pytest.approx(1e8 / 0.15)
+    assert np.isinf(kaplan.tokens_for(params, np.full((1, 1), 1 + 0.099**0.5)))
+
+
 def test_regret_follows_from_the_exponents(surface):
     sizes = at_compute(surface, 1e22).params[0] * np.array([0.5, 1.0, 2.0])
     found = compute_regret(surface, sizes, 1e22)[0]

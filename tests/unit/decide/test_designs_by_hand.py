@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from scalebed.decide import decision, page
+from scalebed.decide.costs import Prices
 from scalebed.decide.isoflop.budgets import budgets_found
 from scalebed.decide.optimum import Caps
 from scalebed.decide.question import Question
@@ -71,6 +72,30 @@ def test_other_laws_are_asked_with_how_well_they_fit():
     assert 0.007 < tied.rmse < 0.01
     law.inputs = ("params", "tokens", "unique_tokens")
     assert decision._laws(curve, asked) == []
+
+
+def test_a_page_ends_with_the_runs_to_make_next():
+    def said(*steps, runs=3):
+        found = SimpleNamespace(widths=np.array([0.02, 0.5]), steps=steps) if steps else None
+        decided = SimpleNamespace(following=found, curve=SimpleNamespace(params=np.ones(runs)))
+        return list(page._next(decided, Prices()))
+
+    one, other = (
+        SimpleNamespace(run=Run(1e8, d, d), cost=6e8 * d, widths=np.array([w, 0.4]))
+        for d, w in ((2e9, 0.015), (4e9, 0.0125))
+    )
+    first, second = said(one, other)
+    assert (
+        first == "N 100M on D 2B: 1.2e+18 FLOPs; the law at the answer from +- 2.00% to +- 1.50%."
+    )
+    assert second.endswith("D 4B: 2.4e+18 FLOPs; the law at the answer from +- 1.50% to +- 1.25%.")
+    nothing = "The run itself: no run of a tenth of its cost narrows what is known of it."
+    assert said() == [nothing]
+    found = SimpleNamespace(widths=np.array([0.02]), steps=())
+    decided = SimpleNamespace(following=found, curve=SimpleNamespace(params=np.ones(3)))
+    assert list(page._next(decided, Prices())) == [nothing]
+    constants = "constants say nothing of how well they hold where you train"
+    assert said(runs=0) == [f"Runs of your own: {constants}."]
 
 
 def test_a_loss_is_written_with_its_interval_where_it_has_one():

@@ -1,6 +1,7 @@
 """Which run next: the greedy choice, covariances, candidates, further laws, the benchmark."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from scalebed.decide.suggest.branches import branching
 from scalebed.decide.suggest.designs import Limits, Run, candidates, existing, same, spread
 from scalebed.decide.suggest.greedy import SHARED, Goal, Known, known_of, suggest, tamed
 from scalebed.decide.suggest.page import lines, record
-from scalebed.decide.suggest.rivals import rivals
+from scalebed.decide.suggest.rivals import _criterion, rivals
 from scalebed.decide.suggest.suggestion import Wanted, optimum, shared_part, suggestion
 from scalebed.laws import get_law
 
@@ -119,6 +120,18 @@ def test_greedy_takes_what_a_power_of_the_cost_asks_for_and_stops_at_the_goal():
     goal = Goal(variance=float(free.steps[0].targets[0]) * 1.001)
     assert len(suggest(known(), runs, goal, power=0.0).steps) == 1
     assert suggest(known(), runs, goal, power=0.0).reached
+
+
+@pytest.mark.parametrize(("times", "chosen"), [(2.23, 0), (2.25, 1)])
+def test_ten_times_the_cost_has_to_take_off_more_than_twice_the_variance(times, chosen):
+    """With kappa .35, of the .3 to .4 of arXiv 2604.22753: 10^.35 is 2.239."""
+    covariance = np.eye(3)
+    covariance[2, :2] = covariance[:2, 2] = np.sqrt([0.1, 0.1 * times])
+    one = Known(covariance, 0.5, 0.0, np.zeros(2))
+    found = suggest(
+        one, [run(1e8, 20), run(1e9, 2)], Goal(count=1), cost=lambda run, made: run.params
+    )
+    assert found.steps[0].chosen == chosen
 
 
 def test_budget_is_never_exceeded_and_what_is_left_is_used():
@@ -240,6 +253,21 @@ def test_laws_that_fit_about_as_well_are_counted_and_others_are_not(curve):
     # Kaplan's law, without a floor of its own for every size, is off by more than the scatter.
     exact = curve_of([run(n, m) for n in SIZES for m in (5, 20, 80, 320, 1280)], scatter=1e-4)
     assert "kaplan" not in {one.law.name for one in rivals(exact)}
+
+
+def test_the_criterion_of_a_law_needs_two_runs_more_than_numbers_it_tells():
+    """Five parameters and the scatter: of 7 runs the last term would be 2 p n / 0."""
+    runs = [run(n, m) for n in SIZES[:3] for m in RATIOS]
+    few, more = curve_of(runs[:7]), curve_of(runs[:8])
+    for count in (6, 7):
+        one = curve_of(runs[:count])
+        assert np.isinf(_criterion(one, one.law, THETA))
+    assert [one.law.name for one in rivals(few)] == ["chinchilla"]
+    assert {one.law.name for one in rivals(more)} >= {"chinchilla", "tied"}
+    # Residuals of 1 % and 8 runs: 8 log 1e-4 + 2 * 6 * 8 / 1 = -73.683 + 96.
+    fitted = more.law.value(THETA, (more.params, more.tokens))
+    off = replace(more, loss=fitted * np.exp(0.01 * (-1.0) ** np.arange(8)))
+    assert _criterion(off, off.law, THETA) == pytest.approx(22.317, abs=1e-3)
 
 
 def test_covariances_of_laws_that_disagree_are_wider():

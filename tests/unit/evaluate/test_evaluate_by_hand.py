@@ -10,6 +10,7 @@ import pytest
 from scalebed.evaluate import losses
 from scalebed.evaluate.bootstrap import interval, resample_sequences
 from scalebed.evaluate.measures import measure
+from scalebed.evaluate.suites.words import _draw
 
 
 def test_limits_cut_off_the_same_share_on_both_sides() -> None:
@@ -87,3 +88,13 @@ def test_parts_of_a_group_weigh_by_their_items() -> None:
     assert found.soft_error == pytest.approx(1 - sum(right) / 4)
     deviation = math.sqrt(sum((p - 0.475) ** 2 for p in right) / 4)
     assert found.soft_error_stderr == pytest.approx(deviation / 2)
+
+
+def test_words_drawn_do_not_depend_on_the_order_in_which_they_were_counted() -> None:
+    counts = {"elm": 5, "ash": 1, "oak": 3, "fir": 2, "yew": 8, "bay": 0}
+    turned = dict(reversed(counts.items()))
+    for seed in range(5):
+        one, other = (_draw("oak", by, 2, np.random.default_rng(seed)) for by in (counts, turned))
+        assert one == other
+        assert set(one) <= {"elm", "ash", "fir", "yew"}
+    assert _draw("oak", counts, 5, np.random.default_rng(0)) == []

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
+from scipy.stats import norm
 
 from scalebed.fit import Options, fit_law, robust
 from scalebed.fit.influence import outlying
@@ -43,6 +45,19 @@ def test_the_scale_of_normal_residuals_knows_as_much_as_it_says():
     assert np.mean(found) == pytest.approx(1, abs=0.01)
     # The logarithm of an RMS of n values has the variance 1 / (2 n).
     assert 1 / (2 * 60 * np.var(np.log(found))) == pytest.approx(robust.EFFICIENCY, rel=0.08)
+
+
+def test_the_efficiency_is_that_of_numeric_integrals():
+    """Huber and Ronchetti, section 5.2: of log s, (E z chi')^2 / E chi^2 against 2 of the RMS."""
+
+    def mean(of):
+        sides = ((-np.inf, -1.345), (-1.345, 1.345), (1.345, np.inf))
+        return sum(quad(lambda z: of(z) * norm.pdf(z), *side)[0] for side in sides)
+
+    beta = mean(lambda z: min(z * z, 1.345**2))
+    square = mean(lambda z: (min(z * z, 1.345**2) - beta) ** 2)
+    slope = mean(lambda z: 2 * z * z * (abs(z) < 1.345))
+    assert pytest.approx(slope**2 / square / 2, rel=1e-6) == robust.EFFICIENCY
 
 
 def test_what_hubers_loss_makes_of_normal_residuals():

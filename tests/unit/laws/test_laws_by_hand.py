@@ -52,3 +52,25 @@ def test_an_exponent_beyond_the_range_ends_at_three():
     v = np.linspace(0.0, 3.0, 8)
     found = _exponent(v, 1.7 + 0.8 * np.exp(-5 * v), np.ones(8))
     assert found == pytest.approx(np.log(3.0))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.8, 0.9, 0.97])
+def test_a_search_for_kaplans_law_begins_at_many_shares_of_the_floor(share):
+    """The least loss above the floor is (1/4 + 1/4)^1.5, with N_c = D_c = 1 and exponents 1.5."""
+    x = tuple(grid.ravel() for grid in np.meshgrid([1.0, 2.0, 4.0], [1.0, 2.0, 4.0]))
+    truth = np.array([share / (1 - share) * 0.5**1.5, 1.0, 1.0, 1.5, 1.5])
+    law = get_law("kaplan")
+    found = law.starts(x, law.value(truth, x), np.ones(9))
+    assert found[0] == pytest.approx(truth, rel=1e-6, abs=1e-9)
+
+
+def test_a_search_for_the_law_of_minus_log_q_begins_with_weights_that_fit():
+    """The exponents are ends of its grid; A and B are told apart by their own exponent."""
+    x = (
+        *(grid.ravel() for grid in np.meshgrid([1.0, 2.0, 4.0], [1.0, 2.0, 4.0])),
+        np.full(9, 0.75),
+    )
+    truth = np.array([1.5, 0.5, 3.0, 0.01])
+    law = get_law("neglog")
+    found = law.starts(x, law.value(truth, x), np.ones(9))
+    assert found[0] == pytest.approx(truth, rel=1e-6)

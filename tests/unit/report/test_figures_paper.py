@@ -13,7 +13,7 @@ from scalebed.checks.explore import options as explorations
 from scalebed.checks.explore import search_funnel
 from scalebed.checks.explore.registry import explore
 from scalebed.core.errors import ScalebedError
-from scalebed.report.figures import render
+from scalebed.report.figures import relative_error, render
 from scalebed.report.figures.registry import get_figure
 from scalebed.report.figures.render import specification, to_svg
 from scalebed.tables.arrow import write_rows
@@ -115,6 +115,49 @@ def test_a_bad_option_is_one_sentence(study, figure, params, told):
 def test_a_figure_without_what_it_shows_says_which_verb_computes_it(study):
     with pytest.raises(ScalebedError, match="what `scalebed explore subset_designs` computes"):
         specification(get_figure("subset_designs"), study, {})
+
+
+@pytest.mark.parametrize(
+    ("error", "signed", "absolute"),
+    [
+        (-0.04, "+0.0", "0.0"),
+        (0.04, "+0.0", "0.0"),
+        (-2.36, "−2.4", "2.4"),
+        (11.0, "+11.0", "11.0"),
+    ],
+)
+def test_errors_have_one_decimal_and_none_is_minus_nothing(error, signed, absolute):
+    row = SimpleNamespace(error=error, target=False, status="done", unpredicted=False)
+    assert relative_error._label(row, absolute=False) == signed
+    row.error, row.target = abs(error), True
+    assert relative_error._label(row, absolute=True) == f"{absolute} ◆"
+
+
+def test_panels_of_tasks_fill_the_page_and_are_four_fifths_as_high(study):
+    """Of 840 pixels two columns get 420 each, of which labels take 45."""
+    spec = specification(get_figure("task_panels"), study, {"columns": 2})
+    assert (spec["columns"], spec["spec"]["width"], spec["spec"]["height"]) == (2, 375, 300)
+
+
+def brightness(channel):
+    """Relative luminance of a channel, WCAG 2.2."""
+    return channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
+
+
+def test_points_stand_out_from_white_paper(study):
+    """As WCAG 2.2 asks of pictures (1.4.11): 3 to 1, as they are laid over white."""
+    drawn = to_svg(specification(get_figure("errors_by_validation"), study, {}))
+    points = [
+        (node.get("fill"), float(node.get("opacity") or 1))
+        for node in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}path")
+        if node.get("aria-roledescription") == "point"
+    ]
+    assert len(set(points)) == 3
+    for fill, opacity in set(points):
+        shades = [int(fill[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        over = [brightness(opacity * shade + 1 - opacity) for shade in shades]
+        luminance = sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), over, strict=True))
+        assert 1.05 / (luminance + 0.05) >= 3
 
 
 def test_designs_are_ranked_beside_the_study(study, tmp_path):

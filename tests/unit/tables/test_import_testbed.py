@@ -22,7 +22,7 @@ LOSS = {
 TASKS = "Eval Task,#datapoints,Random baseline\nquiz,100,25\n"
 
 
-def write(root, name="rpj-d=96_l=8_h=4-1.0", **changes):
+def write(root, name="rpj-d=96_l=8_h=4-1.0", accuracy=0.4, **changes):
     """Write one model of a testbed below `root`."""
     data = root / "exp_data"
     for folder in ("models", "evals"):
@@ -33,7 +33,7 @@ def write(root, name="rpj-d=96_l=8_h=4-1.0", **changes):
         "results": [LOSS],
     }
     (data / f"models/{name}.json").write_text(json.dumps(model | changes), encoding="utf-8")
-    scores = {"creation_date": "2024_01_02-03_04_05", "eval_metrics": {"icl": {"quiz": 0.4}}}
+    scores = {"creation_date": "2024_01_02-03_04_05", "eval_metrics": {"icl": {"quiz": accuracy}}}
     path = data / f"evals/evaluation_{name}_heavy.json"
     path.write_text(json.dumps(scores), encoding="utf-8")
     (data / "eval_metadata.csv").write_text(TASKS, encoding="utf-8")
@@ -57,6 +57,14 @@ def test_one_model(tmp_path):
     assert said["hyperparameters", "lr"] == said["open_lm_args", "lr"] == "0.003"
     assert said["open_lm_args", "epochs"] == "2"
     assert said["evaluation", "created"] == "2024-01-02T03:04:05"
+
+
+@pytest.mark.parametrize("accuracy", [1.0000001192092896, 1.0, 0.0, -1e-9])
+def test_an_accuracy_rounded_beyond_its_ends_has_no_standard_error(tmp_path, accuracy):
+    """The first is the single precision number after 1."""
+    (task,) = testbed.import_cells(write(tmp_path, accuracy=accuracy), {}).tasks
+    assert task["error_stderr"] == 0
+    assert task["error"] == pytest.approx(1 - accuracy)
 
 
 @pytest.mark.parametrize(
