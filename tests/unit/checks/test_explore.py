@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import curve_fit
 
 from scalebed.checks.explore import options as explorations
-from scalebed.checks.explore import search_laws
+from scalebed.checks.explore import search_funnel, search_laws
 from scalebed.checks.explore.constant_ratio import fit_ray, log_slope, ray_intervals
 from scalebed.checks.explore.random_designs import beaten, draws, fit_designs, windows
 from scalebed.checks.explore.registry import explore
@@ -62,6 +63,16 @@ def test_rays_find_the_exponent_of_a_power_law():
     assert np.isnan(log_slope(flops, loss, 3.0)[0])
 
 
+def test_the_interval_of_a_ray_cuts_off_the_same_share_on_both_sides():
+    """Log C of 0, 1, 2 and log(L - E) of 0, -1, -3.
+
+    Of 24 samples with two or three of the cells, 6 have a slope of 1, 12 of 1.5 and 6 of 2.
+    """
+    flops, loss = np.exp([0.0, 1.0, 2.0]), 1.7 + np.exp([0.0, -1.0, -3.0])
+    assert ray_intervals(flops, loss, 1.7, 500, 0, 0.8) == pytest.approx((1.0, 2.0))
+    assert ray_intervals(flops, loss, 1.7, 500, 0, 0.2) == pytest.approx((1.5, 1.5))
+
+
 def test_a_threshold_keeps_the_tasks_that_beat_chance_by_more():
     loss = np.array([5.0, 4.5, 4.0, 3.5, 3.0])
     easy, hard = (0.9 - k * np.exp(-0.7 * loss) for k in (3.0, 1.0))
@@ -90,6 +101,40 @@ def test_designs_of_exact_data_all_find_the_truth():
     first = designs[int(found.design[0])]
     assert found.flops[0] == pytest.approx((6 * x[0] * x[1])[first].sum())
     assert beaten(0.5, np.array([0.1, 0.9])) == 0.5
+
+
+def test_windows_of_every_length_have_designs_of_the_cheapest_cells():
+    """Windows of five to eight cells, three designs each; the first has no choice."""
+    found = windows(8, 5, 3, np.random.default_rng(0))
+    assert len(found) == 12
+    assert [design.tolist() for design in found[:3]] == [[0, 1, 2, 3, 4]] * 3
+    for number, design in enumerate(found):
+        assert design.tolist() == sorted(set(design.tolist()))
+        assert design.size >= 5 and design[-1] < 5 + number // 3
+
+
+def test_the_band_of_a_funnel_has_the_middle_nine_tenths_of_fits_to_runs_drawn_again():
+    flops = np.geomspace(1e15, 1e18, 7)
+    loss = 1.5 + 300 * flops**-0.15 + np.random.default_rng(2).normal(0, 0.005, 7)
+    study = SimpleNamespace(frame=lambda query: pd.DataFrame({"flops": flops, "loss": loss}))
+    options = {"max_loss": 0, "reach": 1e20, "draws": 20, "seed": 3}
+    found = pd.DataFrame(search_funnel.rows(study, options))
+
+    def law(flops, floor, scale, eta):
+        return floor + scale * (flops / 1e16) ** -eta
+
+    def fitted(chosen):
+        best, _ = curve_fit(law, flops[chosen], loss[chosen], (1.5, 1.2, 0.15))
+        return [law(1e15, *best), law(1e20, *best)]
+
+    index = np.random.default_rng(3).integers(0, 7, (20, 7)).tolist()
+    drawn = [fitted(chosen) for chosen in index if len(set(chosen)) >= 4]
+    low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
+    ends = found.iloc[[0, -1]]
+    assert ends["flops"].tolist() == pytest.approx([1e15, 1e20])
+    assert ends["fit"].tolist() == pytest.approx(fitted(np.arange(7)), rel=1e-5)
+    assert ends["low"].tolist() == pytest.approx(low, rel=1e-5)
+    assert ends["high"].tolist() == pytest.approx(high, rel=1e-5)
 
 
 def test_the_laws_of_a_search_tell_why_there_is_none():

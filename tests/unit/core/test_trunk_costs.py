@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scalebed.core.trunks import legs, marginal, total
+from scalebed.core.trunks import branch_step, legs, marginal, total
 
 # Hägele et al., arXiv 2405.18392, flops.ipynb of epfml/schedules-and-scaling: thousands of steps of
 # each model, a batch of 200 sequences of 512 tokens, and the share of FLOPs it prints.
@@ -116,3 +116,13 @@ def test_recipes_that_cool_down_otherwise_share_a_trunk():
     """Both leave a trunk of 900 steps, and cool down over 200 and 100."""
     cells = [cell("one", 1000, 0.2), cell("one", 1000, 0.1)]
     assert total(cells, lambda spec: spec["steps"]) == 900 + 200 + 100
+
+
+@pytest.mark.parametrize(
+    ("steps", "cooldown", "begin"),
+    # A tenth of 1004 and 1006 steps is 100.4 and 100.6; the least is one step.
+    [(1000, 0.2, 800), (1004, 0.1, 904), (1006, 0.1, 905), (4, 0.1, 3), (1, 0.5, 0)],
+)
+def test_a_cool_down_begins_at_a_whole_step(steps, cooldown, begin):
+    found = branch_step(steps, cooldown)
+    assert (found, type(found)) == (begin, int)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lm_eval.tasks
@@ -183,6 +184,35 @@ def test_an_unreachable_hub_and_an_unknown_task_are_told(monkeypatch: pytest.Mon
         load_published("piqa", 10, manager)
     with pytest.raises(ScalebedError, match="'guess9' is neither a task file of scalebed nor"):
         load_published("guess9", None, manager)
+
+
+class Shots:
+    """As much of a task of lm-eval as its number of shots."""
+
+    def __init__(self, shots: int | None) -> None:
+        self.config = {"num_fewshot": shots}
+
+    def get_config(self, key: str) -> int | None:
+        return self.config[key]
+
+    def set_config(self, key: str, value: int) -> None:
+        self.config[key] = value
+
+    def set_fewshot_seed(self, seed: int) -> None:
+        self.config["seed"] = seed
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "found"),
+    [(None, None, 0), (5, None, 5), (0, None, 0), (None, 3, 3), (5, 3, 3), (0, 3, 0)],
+)
+def test_shots_are_those_asked_for_else_those_of_the_task_else_none(
+    own: int | None, asked: int | None, found: int
+) -> None:
+    task = Shots(own)
+    manager = SimpleNamespace(all_tasks=["a"], load=lambda names: {"tasks": {"a": task}})
+    assert load_published("a", asked, manager) == {"a": task}
+    assert task.config == {"num_fewshot": found, "seed": 1234}
 
 
 def test_an_lm_eval_task_by_name_runs_with_shots_and_its_own_metric(

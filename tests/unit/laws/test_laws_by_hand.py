@@ -5,6 +5,7 @@ import pytest
 
 from scalebed.laws import get_law
 from scalebed.laws.farseer import _exponent
+from scalebed.laws.forms.linear import moments, solve
 
 CHINCHILLA = get_law("chinchilla")
 X = np.array([1e7, 1e8, 1e9] * 2), np.array([1e9, 4e9, 2e10, 8e9, 2e9, 5e9])
@@ -74,3 +75,37 @@ def test_a_search_for_the_law_of_minus_log_q_begins_with_weights_that_fit():
     law = get_law("neglog")
     found = law.starts(x, law.value(truth, x), np.ones(9))
     assert found[0] == pytest.approx(truth, rel=1e-6)
+
+
+@pytest.mark.parametrize("problems", [8, 9])
+def test_a_bounded_fit_says_which_of_its_numbers_are_free(problems):
+    """Values at x of 0 and 1, twice each, and intercepts up to 1.
+
+    Those of 0 and 1 are on the line of intercept 0 and slope 1; 1 and 0 want a slope below 0 and
+    get their mean; 3 and 4 want an intercept of 3, get 1, and the slope 3 leads through the 4.
+    """
+    x = np.array([0.0, 1.0, 0.0, 1.0])
+    y = np.array([[0.0, 1.0] * 2, [1.0, 0.0] * 2, [3.0, 4.0] * 2] * 3)[:problems]
+    found = solve(moments(x[None, None, :, None], y), 0.0, 1.0)
+    first = [column[:3, 0].tolist() for column in (found.intercept, found.slopes[0], found.rss)]
+    assert first == [
+        pytest.approx([0.0, 0.5, 1.0]),
+        pytest.approx([1.0, 0.0, 3.0]),
+        [0.0, 1.0, 8.0],
+    ]
+    kinds = problems // 3 + 1
+    assert found.free_intercept[:, 0].tolist() == ([True, True, False] * kinds)[:problems]
+    assert found.free_slopes[0][:, 0].tolist() == ([True, False, True] * kinds)[:problems]
+
+
+@pytest.mark.parametrize("problems", [8, 9])
+def test_each_of_two_slopes_is_free_or_not(problems):
+    """Of two columns the first, the second, both or none has a slope above 0."""
+    x, z = np.array([0.0, 1.0, 0.0, 1.0]), np.array([0.0, 0.0, 1.0, 1.0])
+    kinds = [2 + x - z, 2 + z - x, 2 + x + z, 2 - x - z]
+    y = np.array(kinds * 3)[:problems]
+    found = solve(moments(np.stack([x, z], 1)[None, None], y), 0.0, 9.0)
+    expected = np.array([[True, False], [False, True], [True, True], [False, False]] * 3)[:problems]
+    assert np.stack(found.free_slopes, -1)[:, 0].tolist() == expected.tolist()
+    # What is not free is zero; what is has the slope 1, as x and z are uncorrelated.
+    assert np.stack(found.slopes, -1)[:, 0] == pytest.approx(expected.astype(float))

@@ -1,12 +1,14 @@
 """Parameters and resources of jobs against values worked out by hand."""
 
+from types import SimpleNamespace
+
 import pytest
 from small_study import study_values
 
 from scalebed.core.cells import Cell
-from scalebed.plan import estimates, rule_params
+from scalebed.plan import estimates, resources, rule_params
 from scalebed.plan.estimates import Calibration, Estimate
-from scalebed.plan.resources import longest, partition, training
+from scalebed.plan.resources import conversion, longest, partition, training
 from scalebed.study.hardware import Hardware
 from scalebed.study.trained import parse_study
 
@@ -61,6 +63,18 @@ def test_a_job_as_long_as_the_limit_is_allowed(minutes, gpu, name):
     assert longest(Hardware(partitions=PARTITIONS, slice_minutes=10_000), gpu) == (
         600 if gpu else 1000
     )
+
+
+def test_a_conversion_holds_the_weights_three_times_in_whole_megabytes(monkeypatch):
+    """120,000 weights of 4 bytes, three times, are 1.44 MB: 1, beside 500 and 700."""
+    monkeypatch.setattr(resources.arithmetic, "shape_of", lambda model: None)
+    monkeypatch.setattr(
+        resources.arithmetic, "count_params", lambda shape: SimpleNamespace(total=120_000)
+    )
+    asked = [conversion({"model": {}}, Hardware(), attempt) for attempt in (1, 3, 4)]
+    # Twice as much from the third attempt on.
+    assert [one["mem_mb"] for one in asked] == [1201, 2402, 2402]
+    assert [one["runtime"] for one in asked] == [60, 180, 240]
 
 
 def test_no_step_of_a_small_model_takes_less_than_a_hundredth_of_a_second():

@@ -68,6 +68,23 @@ def test_registry_captions_and_files_agree():
         assert get_figure(name).CAPTION.endswith(".")
 
 
+def test_intervals_and_points_end_where_the_axes_end(study):
+    spec = specification(get_figure("predicted_vs_measured"), study, {})
+    panels = [panel for column in spec["hconcat"] for panel in column["vconcat"]]
+    marks = [layer["mark"] for panel in panels for layer in panel["layer"]]
+    # A loss and an error, each with what was predicted and below it the deviation.
+    assert len(panels) == 4
+    assert [mark["type"] for mark in marks] == [
+        "line",
+        "rule",
+        "point",
+        "rule",
+        "rule",
+        "point",
+    ] * 2
+    assert all(mark.get("clip") is True for mark in marks if mark["type"] != "line")
+
+
 def test_law_curves_pass_through_the_predictions(study):
     law = get_law("tied")
     spec = specification(get_figure("loss_vs_compute"), study, {})

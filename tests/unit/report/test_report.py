@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 import scipy.stats
@@ -24,6 +25,7 @@ from scalebed.study.figures import FIGURES, usual_figures
 from scalebed.tables.reader import StudyDatabase
 
 PARAMS = records.REPORT
+ONE = {"E": 1.5, "lambda": 210.0, "eta": 0.125}
 
 
 @pytest.fixture(scope="module")
@@ -370,6 +372,34 @@ def test_formulas_with_numbers():
     decay = get_law("decay").formula
     values = {"eps": 0.85, "k": 2.08, "gamma": 0.756}
     assert formula_html(decay, values).striptags() == "Err = 0.85 − 2.08 · exp(−0.756 · L)"
+
+
+def test_every_fit_is_shown_with_its_own_numbers():
+    """Two data sets, and a parameter of the second one that has no value."""
+    named = {"kind": "loss", "law": "compute", "response": "val"}
+    fits = [
+        named | {"fit": "one", "dataset": "red", "status": "fitted"},
+        named | {"fit": "two", "dataset": "blue", "status": "refused"},
+        named | {"fit": "three", "dataset": "red", "response": "other", "status": "fitted"},
+    ]
+    found = [
+        *({"fit": "one", "parameter": name, "value": value} for name, value in ONE.items()),
+        {"fit": "two", "parameter": "E", "value": None},
+    ]
+
+    def rows(query, given=None):
+        if "fit_parameters" in query:
+            return found
+        return [] if "influence" in query else fits
+
+    headline, others = fitted(SimpleNamespace(yardstick="val", rows=rows))
+    one, two = headline
+    assert [(row["parameter"], row["value"]) for row in one["rows"]] == list(ONE.items())
+    assert [row["symbol"] for row in one["rows"]] == ["<i>E</i>", "<i>λ</i>", "<i>η</i>"]
+    assert one["formula_numbers"].striptags() == "L = 1.5 + 210 · C−0.125"
+    assert [(row["parameter"], row["value"]) for row in two["rows"]] == [("E", None)]
+    assert two["formula_numbers"] is None
+    assert [(fit["fit"], fit["rows"]) for fit in others] == [("three", [])]
 
 
 @pytest.mark.parametrize(

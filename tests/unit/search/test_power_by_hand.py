@@ -40,3 +40,14 @@ def test_limits_are_quantiles_of_fits_to_points_drawn_again():
     lower, upper = np.quantile(drawn, [0.25, 0.75], axis=0)
     assert [row["lower"] for row in rows] == pytest.approx(lower, rel=1e-4)
     assert [row["upper"] for row in rows] == pytest.approx(upper, rel=1e-4)
+
+
+def test_intervals_have_nine_tenths_of_the_fits_unless_told():
+    flops = np.geomspace(1e16, 1e19, 8)
+    loss = losses(flops)
+    rows = fit_power(flops, loss, {}, Bootstrap(draws=9, seed=4))
+    index = np.random.default_rng(4).integers(8, size=(9, 8))
+    drawn = [fit_law(LAW, (flops[row],), loss[row]).theta for row in index]
+    lower, upper = np.quantile(drawn, [0.05, 0.95], axis=0)
+    assert [row["lower"] for row in rows] == pytest.approx(lower, rel=1e-4)
+    assert [row["upper"] for row in rows] == pytest.approx(upper, rel=1e-4)

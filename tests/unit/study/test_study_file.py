@@ -51,6 +51,22 @@ def test_the_small_study_is_valid():
     assert len(study.cells()) == 2 * 2 * 3
 
 
+@pytest.mark.parametrize(("warmup", "refused"), [(177, False), (178, True)])
+def test_a_study_whose_cool_down_begins_in_the_warm_up_is_refused(warmup, refused):
+    """The small size has 2 * 300 * 8 + 4 * 64 + 3 * 8 * 24 + 24 = 5,656 parameters.
+
+    With M = 5 and 128 tokens a step that makes 221 steps, of which the last fifth, 44, cool down.
+    """
+    recipe = {"batch_sequences": 4, "warmup_steps": warmup, "lr_end": 0.0}
+    recipe |= {"schedule": "wsd", "cooldown": 0.2}
+    values = changed("recipes", "base", value=recipe)
+    if refused:
+        words = "has 221 steps and would cool down from step 177, before its warm-up of 178 steps"
+        assert words in complaint(values)
+    else:
+        parse_study(values, "study.yaml")
+
+
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_shipped_studies_are_valid_and_name_their_schema(path):
     study = load_any(path)
