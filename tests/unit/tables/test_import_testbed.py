@@ -67,6 +67,14 @@ def test_an_accuracy_rounded_beyond_its_ends_has_no_standard_error(tmp_path, acc
     assert task["error"] == pytest.approx(1 - accuracy)
 
 
+@pytest.mark.parametrize("accuracy", [40.0, -0.01, 1.001])
+def test_an_accuracy_that_is_none_is_said_and_no_error_of_a_task(tmp_path, accuracy):
+    found = testbed.import_cells(write(tmp_path, accuracy=accuracy), {})
+    assert not found.tasks
+    (said,) = (row["value"] for row in found.arguments if row["source"] == "evaluation")
+    assert said.endswith(f"the accuracy of 'quiz' is {accuracy:g}, expected 0 to 1")
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -45,6 +45,7 @@ _VALIDATION = {
     "paloma_ptb": "paloma_ptb",
 }
 _RECIPE, _SEED = "base", 124
+_ROUNDED = 1e-6  # beyond 0 and 1, of accuracies in single precision
 _NAME = re.compile(r"(?P<data>[a-z0-9_]+)-(?P<model>.+)-(?P<multiplier>\d+(\.\d+)?)")
 # One name for what both parts of a record say of a run.
 _HYPERPARAMETERS = {
@@ -295,6 +296,10 @@ def _score(file: Path, task: str, scores: Row, metadata: dict[str, tuple[int, fl
     if task not in metadata:
         raise _BrokenRecordError(f"{file.name}: task {task!r} is not in eval_metadata.csv")
     items, chance = metadata[task]
+    if not -_ROUNDED <= accuracy <= 1 + _ROUNDED:
+        raise _BrokenRecordError(
+            f"{file.name}: the accuracy of {task!r} is {accuracy:g}, expected 0 to 1"
+        )
     error = 1 - accuracy
     return {
         "task": task,
