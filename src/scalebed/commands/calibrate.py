@@ -7,6 +7,7 @@ not fitted, with the scatter of the other data sets; and with the largest models
 import argparse
 from pathlib import Path
 
+from scalebed.commands.lines import print_lines
 from scalebed.commands.written import write_told
 
 
@@ -32,10 +33,8 @@ def run(args: argparse.Namespace) -> None:
         raise ScalebedError(f"--simulations is {args.simulations}, expected 0 .. 10000")
     rows = calibrate_study(open_study(args.study), args.simulations, seed=args.seed)
     if not rows:
-        print(f"{args.study} is {text.TOO_SMALL}")
-    for line in text.lines(rows, args.datasets):
-        print(line)
-    for sentence in text.remarks(rows):
-        print(f"note: {sentence}")
+        print_lines(f"{args.study} is {text.TOO_SMALL}")
+    print_lines(*text.lines(rows, args.datasets))
+    print_lines(*(f"note: {sentence}" for sentence in text.remarks(rows)))
     if args.out:
-        print(write_told(TABLE, rows, args.out / "calibration.parquet"))
+        print_lines(write_told(TABLE, rows, args.out / "calibration.parquet"))

@@ -7,6 +7,7 @@ them. With --out tables tournament and reliability are written.
 import argparse
 from pathlib import Path
 
+from scalebed.commands.lines import print_lines
 from scalebed.commands.written import write_told
 
 
@@ -64,11 +65,11 @@ def run(args: argparse.Namespace) -> None:
     rows = run_tournament(study, rules) if plays else []
     tasks = classify_tasks(study, rows) if judges and args.kind != "loss" else []
     if plays:
-        for line in text.lines(study, rows, args.family or asked(study)):
-            print(line)
-    for line in ("", *reliability_text.lines(tasks)) if tasks else ():
-        print(line)
+        print_lines(*text.lines(study, rows, args.family or asked(study)))
+    if tasks:
+        print_lines("", *reliability_text.lines(tasks))
     if args.out and plays:
-        print(f"\n{write_told(table.TABLE, rows, args.out / 'tournament.parquet')}")
+        print_lines("", write_told(table.TABLE, rows, args.out / "tournament.parquet"))
     if args.out and judges:
-        print(f"\n{write_told(reliability_table.TABLE, tasks, args.out / 'reliability.parquet')}")
+        out = args.out / "reliability.parquet"
+        print_lines("", write_told(reliability_table.TABLE, tasks, out))

@@ -6,6 +6,7 @@ Without data sets every pair is compared, without --target every target of the s
 import argparse
 from pathlib import Path
 
+from scalebed.commands.lines import print_lines
 from scalebed.commands.targets import read_target
 from scalebed.commands.written import write_told
 
@@ -56,7 +57,6 @@ def run(args: argparse.Namespace) -> None:
     rows = contrast_all(study, pairs, targets, tuple(args.response) or None, other)
     if args.datasets and not rows:
         raise ScalebedError(f"study {study.name} has no target: add --target params=N,tokens=D")
-    for line in text.lines(study.name, rows):
-        print(line)
+    print_lines(*text.lines(study.name, rows))
     if args.out:
-        print(write_told(TABLE, rows, args.out / "contrasts.parquet"))
+        print_lines(write_told(TABLE, rows, args.out / "contrasts.parquet"))

@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scalebed.commands.lines import print_lines
 from scalebed.commands.source_options import curve_of, source_arguments
 
 if TYPE_CHECKING:
@@ -56,8 +57,7 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(record(decision, prices), indent=1, allow_nan=False))
         return
-    for line in lines(decision, prices):
-        print(line)
+    print_lines(*lines(decision, prices))
 
 
 def _question(args: argparse.Namespace, prices: Prices) -> Question:

@@ -7,6 +7,8 @@ tells it from others. Says which class of transformers it became; no code goes a
 import argparse
 from pathlib import Path
 
+from scalebed.core.shown import in_line
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -34,6 +36,6 @@ def run(args: argparse.Namespace) -> None:
     if args.push:
         check_hub(args.push)
     made = export_cell(cell, args.to, args.tokenizer)
-    print(f"{cell} is {made} in {args.to}", flush=True)
+    print(in_line(f"{cell} is {made} in {args.to}"), flush=True)
     if args.push:
         print(f"pushed to {push(args.to, args.push, args.public)}")

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
+from scalebed.commands.lines import print_lines
 from scalebed.commands.source_options import format_arguments, parse_options
 from scalebed.commands.targets import read_target
 
@@ -120,9 +121,7 @@ def run(args: argparse.Namespace) -> None:
         print(f"scalebed fit: warning: {warning}", file=sys.stderr)
     record = fit_table(table, targets, settings)
     write_json(out, record)
-    for line in _lines(record, warning):
-        print(line)
-    print(f"written: {out}{replaced}")
+    print_lines(*_lines(record, warning), f"written: {out}{replaced}")
 
 
 def _replaced(out: Path, table: Path) -> str:
@@ -186,7 +185,7 @@ def _lines(record: dict[str, Any], warned: str) -> list[str]:
         lines += ["", *_fit_lines(fit, level)]
     if record["predictions"]:
         lines += ["", f"predictions, {level:.3g} prediction intervals"]
-        lines += [_prediction_line(row) for row in record["predictions"]]
+        lines += [line for row in record["predictions"] for line in _prediction_lines(row)]
     return [*lines, ""]
 
 
@@ -215,13 +214,13 @@ def _fit_lines(fit: dict[str, Any], level: float) -> list[str]:
     ]
 
 
-def _prediction_line(row: dict[str, Any]) -> str:
+def _prediction_lines(row: dict[str, Any]) -> list[str]:
     who = f"{row['run']}, " if row["run"] else ""
     head = (
         f"  {who}{row['dataset']}, N {row['params']:.4g}, D {row['tokens']:.4g}, {row['response']}:"
     )
     if row["predicted"] is None:
-        return f"{head} none, {row['reason']}"
+        return [f"{head} none, {row['reason']}"]
     line = f"{head} {row['predicted']:.4f}"
     if row["lower"] is not None:
         line += f"  [{row['lower']:.4f}, {row['upper']:.4f}]"
@@ -229,7 +228,7 @@ def _prediction_line(row: dict[str, Any]) -> str:
     said = [f"numbers: {row['numbers']}"]
     if row["evidence"]:
         said.append(f"evidence: {row['evidence']}")
-    return "\n".join([line, *(f"    {sentence}" for sentence in said)])
+    return [line, *(f"    {sentence}" for sentence in said)]
 
 
 def _number(value: float | None) -> str:

@@ -5,7 +5,10 @@ config/config.yaml with what it refers to, profiles and a README. Results appear
 """
 
 import argparse
+import shlex
 from pathlib import Path
+
+from scalebed.commands.lines import print_lines
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,4 +31,5 @@ def run(args: argparse.Namespace) -> None:
     from scalebed.study.folder import write_folder
 
     write_folder(args.folder, args.study)
-    print(f"written: {args.folder}; next: cd {args.folder} && snakemake --cores 2")
+    folder = shlex.quote(str(args.folder))
+    print_lines(f"written: {args.folder}; next: cd {folder} && snakemake --cores 2")

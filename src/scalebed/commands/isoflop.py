@@ -7,6 +7,8 @@ approach 2 has on these very runs.
 
 import argparse
 
+from scalebed.commands.lines import print_lines
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -67,5 +69,4 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(record(found, curve, tolerance), indent=1, allow_nan=False))
         return
-    for line in lines(found, curve, tolerance):
-        print(line)
+    print_lines(*lines(found, curve, tolerance))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from scalebed.commands.lines import print_lines
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -42,6 +44,4 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(judgement, indent=1, allow_nan=False))
         return
-    for line in judgement_text(record, judgement):
-        print(line)
-    print(f"written: {out}")
+    print_lines(*judgement_text(record, judgement), f"written: {out}")

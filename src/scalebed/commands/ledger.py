@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from scalebed.commands.lines import print_lines
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -35,7 +37,6 @@ def run(args: argparse.Namespace) -> None:
         print(json.dumps(record, indent=1, allow_nan=False))
     else:
         lines = ledger_lines(entries) if entries or not studies else iter(())
-        for line in (*lines, *study_lines(studies)):
-            print(line)
+        print_lines(*lines, *study_lines(studies))
     if refused:
         raise ScalebedError("; ".join(refused))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 
+from scalebed.commands.lines import print_lines
 from scalebed.commands.source_options import curves_of, source_arguments
 from scalebed.commands.targets import read_target
 
@@ -37,5 +38,4 @@ def run(args: argparse.Namespace) -> None:
         print(json.dumps(found, indent=1, allow_nan=False))
         return
     for curve in curves:
-        for line in lines(curve, targets):
-            print(line)
+        print_lines(*lines(curve, targets))

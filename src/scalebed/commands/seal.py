@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from scalebed.commands.lines import print_lines
 from scalebed.commands.source_options import curve_of, source_arguments
 from scalebed.commands.targets import read_target
 
@@ -52,5 +53,4 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(record, indent=1, allow_nan=False))
         return
-    for line in comment(record):
-        print(line)
+    print_lines(*comment(record))

@@ -7,6 +7,8 @@ and no failure of it, so the exit status is 0 all the same.
 import argparse
 from pathlib import Path
 
+from scalebed.commands.lines import print_lines
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -28,10 +30,10 @@ def run(args: argparse.Namespace) -> None:
         print(search_text(study) if searched else predictions_text(study, args.full))
         unfinished = unfinished_text(study)
     if searched and ladder.is_file():
-        print(f"ladder    {ladder}")
+        print_lines(f"ladder    {ladder}")
     report = args.database.with_name("report.html")
     if report.is_file():
-        print(f"report    {report}")
-    print(f"database  {args.database}")
+        print_lines(f"report    {report}")
+    print_lines(f"database  {args.database}")
     if unfinished:
         print(f"\n{unfinished}")

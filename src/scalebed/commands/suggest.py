@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scalebed.commands.lines import print_lines
 from scalebed.commands.source_options import curve_of, source_arguments, study_of
 
 if TYPE_CHECKING:
@@ -64,8 +65,7 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(record(found, prices, recipe), indent=1, allow_nan=False))
         return
-    for line in lines(found, prices, sizes, recipe):
-        print(line)
+    print_lines(*lines(found, prices, sizes, recipe))
 
 
 def _wanted(args: argparse.Namespace, curve: Curve) -> Wanted:

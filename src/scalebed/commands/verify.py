@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scalebed.commands.lines import print_lines
+
 if TYPE_CHECKING:
     from scalebed.core.at_rest import Account
 
@@ -39,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(_record(account), indent=1, allow_nan=False))
     else:
-        print("\n".join(_lines(account, args.adopt)))
+        print_lines(*_lines(account, args.adopt))
     return 1 if account.faults else 0
 
 

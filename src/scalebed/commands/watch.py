@@ -11,6 +11,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from scalebed.commands.lines import print_lines
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -64,8 +66,7 @@ def run(args: argparse.Namespace) -> None:
         record["despite_evidence"] = [] if seal is None else seal["despite_evidence"]
         print(json.dumps(record, indent=1, allow_nan=False))
         return
-    for line in [*(about(seal) if seal else ()), *found.lines()]:
-        print(line)
+    print_lines(*(about(seal) if seal else ()), *found.lines())
 
 
 def _watched(args: argparse.Namespace, seal: dict[str, Any] | None) -> Any:
@@ -128,4 +129,4 @@ def _cells(args: argparse.Namespace) -> None:
             record = {"cell": one.cell.path, "state": one.state, "reason": one.reason}
             print(json.dumps(record | {"watched": watched}, allow_nan=False))
         else:
-            print(one.line)
+            print_lines(one.line)

@@ -6,6 +6,7 @@ from typing import Any
 
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json
+from scalebed.core.shown import in_line
 
 ENDED = ("failed", "diverged")
 """Statuses of cells that ended without a model."""
@@ -30,7 +31,9 @@ def ended_lines(rows: Iterable[Mapping[str, Any]], total: int, trained: bool = T
     trained
         Whether they were trained here, so that they can be again.
     """
-    named = [f"  {row['cell']}: {ended_words(row['status'], row['reason'])}" for row in rows]
+    named = [
+        in_line(f"  {row['cell']}: {ended_words(row['status'], row['reason'])}") for row in rows
+    ]
     if not named:
         return []
     are = "is" if len(named) == 1 else "are"

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scalebed.core.shown import in_line
 from scalebed.report import facts
 from scalebed.report.numbers import count, fixed, scientific
 from scalebed.report.text import align
@@ -70,7 +71,7 @@ def search_text(study: StudyDatabase) -> str:
         f"{total['runs']} runs ({total['without_loss']} without a loss), {total['frontier']} on "
         f"the frontier, {total['kept']} kept"
     )
-    return "\n".join([*align([_HEADINGS, *rows], _LEFT), "", counts, ""])
+    return "\n".join(map(in_line, [*align([_HEADINGS, *rows], _LEFT), "", counts, ""]))
 
 
 def _interval(row: dict[str, Any]) -> str:

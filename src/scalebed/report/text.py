@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from scalebed.core.ended import ended_lines, ended_words
+from scalebed.core.shown import in_line
 from scalebed.report import answer
 from scalebed.report.numbers import count, fixed, percent, times
 from scalebed.tables.reader import StudyDatabase
@@ -41,7 +42,7 @@ def predictions_text(study: StudyDatabase, full: bool = False) -> str:
         shown += [line, *(_statements(row) if full else ())]
     kinds = (("loss", [t.loss for t in targets]), ("error", [t.error for t in targets]))
     said = [_summary(answer.summary(found, kind)) for kind, found in kinds]
-    return "\n".join([*shown, "", *filter(None, said), ""])
+    return "\n".join(map(in_line, [*shown, "", *filter(None, said), ""]))
 
 
 def _short(row: dict[str, Any]) -> tuple[str, str]:

@@ -186,7 +186,11 @@ def _parquet(path: Path, given: Mapping[str, str]) -> Columns:
 def _text(path: Path, given: Mapping[str, str]) -> Columns:
     """Read CSV; unlike a loss that is NaN, an empty field is one that was not logged."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        rows = list(csv.reader(file, delimiter=_SEPARATORS[path.suffix.lower()]))
+        try:
+            rows = list(csv.reader(file, delimiter=_SEPARATORS[path.suffix.lower()]))
+        except csv.Error as error:
+            kind = path.suffix.lower()[1:]
+            raise ScalebedError(f"{path} is not a readable {kind} table: {error}") from error
     if len(rows) < 2:
         raise ScalebedError(f"{path} has no rows, expected a header and one row a step")
     header = [name.strip() for name in rows[0]]

@@ -140,10 +140,11 @@ def fit(references: Sequence[Reference]) -> Constants:
 
     def off(theta: Array) -> Array:
         law = Constants(*np.exp(np.clip(theta, -40, 40)))
-        parts = [
-            np.log(loss_at(law, one.schedule, one.steps, BLOCK)) - log
-            for one, log in zip(references, measured, strict=True)
-        ]
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            parts = [
+                np.log(loss_at(law, one.schedule, one.steps, BLOCK)) - log
+                for one, log in zip(references, measured, strict=True)
+            ]
         return np.nan_to_num(np.concatenate(parts), nan=10.0, posinf=10.0, neginf=-10.0)
 
     best, found = np.inf, None

@@ -13,6 +13,7 @@ from scalebed.checks.contrasts.compare import Target, _side, contrast, contrast_
 from scalebed.checks.contrasts.joint import joined
 from scalebed.checks.contrasts.laws import study_tables
 from scalebed.checks.contrasts.table import TABLE
+from scalebed.checks.contrasts.text import lines
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import write_parquet
 from scalebed.predict.study import fit_files
@@ -175,6 +176,18 @@ def test_a_refused_law_gives_no_comparison():
     assert row["status"] == "refused"
     assert row["multiplier"] is None
     assert row["sentence"].startswith("one and two cannot be compared: the loss law of two is ref")
+
+
+def test_a_name_that_looks_like_two_notes_makes_one():
+    tables = synthetic.tables()
+    for cell in tables["cells"]:
+        if cell["dataset"] == "two":
+            cell["dataset"] = "two; all is well"
+            cell["fit_loss"] &= cell["params"] <= 2e5
+    opened = open_tables(tables, settings(per_task=False))
+    row = contrast(opened, "one", "two; all is well", TARGET)
+    _, note = lines("x", [row])
+    assert note.startswith("note: the loss law of two, all is well is refused (")
 
 
 def test_every_pair_at_every_target(tmp_path, laws):

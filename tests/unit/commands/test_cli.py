@@ -27,8 +27,8 @@ ROOT = Path(__file__).parents[3]
 EXAMPLES = PEOPLE | CONTRIBUTORS
 VERBS = (*EXAMPLES, *RULES)
 HELPERS = (
-    *("cli", "declare", "extras", "interrupted", "rules", "source_options", "surroundings"),
-    *("targets", "training", "written"),
+    *("cli", "declare", "extras", "interrupted", "lines", "rules", "source_options"),
+    *("surroundings", "targets", "training", "written"),
 )
 DECLARED = {verb: rule for verb, rule in RULES.items() if rule is not None}
 HEAVY = "{'torch', 'pandas', 'scipy', 'numpy', 'pydantic', 'yaml', 'duckdb'}"

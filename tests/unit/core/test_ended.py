@@ -43,3 +43,8 @@ def test_records_tell_which_cells_ended(tmp_path: Path) -> None:
     assert named == ["  a: diverged: loss is nan", "  b: failed: why not"]
     assert ended_lines(ends[:1], 6)[0].startswith("1 of 6 cells is without")
     assert ended_lines([], 6) == []
+
+
+def test_a_reason_of_several_lines_is_one_line() -> None:
+    ends = [{"cell": "a\nb", "status": "failed", "reason": "x\n  c: done\x1b[2J"}]
+    assert ended_lines(ends, 2)[1:] == [r"  a\nb: failed: x\n  c: done\x1b[2J"]

@@ -1,6 +1,7 @@
 """The Multi-Power Law: its formula, schedules from rows, and its fit."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -73,6 +74,16 @@ def test_a_fit_predicts_a_schedule_it_has_not_seen():
     unseen = reference(Schedule(rates))
     predicted = loss_at(law, unseen.schedule, unseen.steps)
     np.testing.assert_allclose(predicted, unseen.loss, rtol=5e-3)
+
+
+def test_constants_that_no_float_holds_on_the_way_of_a_fit_are_no_warning(monkeypatch):
+    def tried(off, start, **options):
+        for theta in (start, start + 40, start - 40):
+            assert np.isfinite(off(theta)).all()
+        return SimpleNamespace(x=start, cost=1.0)
+
+    monkeypatch.setattr("scalebed.watch.multi_power.least_squares", tried)
+    assert fit([reference(cosine())]).alpha == pytest.approx(0.5)
 
 
 def test_curves_of_a_constant_rate_alone_cannot_be_fitted():

@@ -50,6 +50,7 @@ def project(tmp_path, monkeypatch):
             columns = {"step": done - 1, "tokens": done * batch, "loss": values}
             frame = pd.DataFrame(columns | {"lr": np.ones(steps), "grad_norm": np.ones(steps)})
             frame.to_parquet(folder / "curve.parquet")
+    return tmp_path
 
 
 def test_a_line_for_every_cell_says_where_it_stands(project, capsys):
@@ -63,6 +64,16 @@ def test_a_line_for_every_cell_says_where_it_stands(project, capsys):
     assert len(done) == 8
     assert sum("on its curve" in line for line in done) >= 6
     assert sum(": waiting" in line for line in lines) == 11
+
+
+def test_a_reason_of_several_lines_is_one_line(project, capsys):
+    cell = "dataset=red/size=large/ratio=80/recipe=base/seed=0"
+    record = {"status": "failed", "reason": "x\n  b: done\x1b[2J"}
+    write_json(project / "results" / "cells" / cell / "metrics.json", record)
+    assert main(["watch", "--study", "study.yaml"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 20
+    assert rf"{cell}: failed, x\n  b: done\x1b[2J" in said
 
 
 def test_a_study_that_trains_nothing_has_nothing_to_watch(tmp_path, monkeypatch, capsys):

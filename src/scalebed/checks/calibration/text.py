@@ -35,7 +35,8 @@ def lines(rows: Sequence[Row], every: bool = False) -> Iterator[str]:
         key = row["scheme"], row["response"], row["dataset"]
         if key != last:
             unit = "% of the loss" if row["kind"] == "loss" else "points of error"
-            yield f"\n{', '.join(key)}: nominal {row['level']:.0%}, lengths in {unit}"
+            yield ""
+            yield f"{', '.join(key)}: nominal {row['level']:.0%}, lengths in {unit}"
             yield f"  {'method':12} {'coverage':>14} {'width':>7} {'mean':>7} {'score':>7}  status"
             last = key
         mark = "*" if row["chosen"] else " "

@@ -19,7 +19,7 @@ from scalebed.checks.contrasts.laws import (
 )
 from scalebed.checks.contrasts.multiplier import multiplier
 from scalebed.checks.contrasts.table import TABLE
-from scalebed.checks.contrasts.text import notes, sentence
+from scalebed.checks.contrasts.text import listed, notes, sentence
 from scalebed.core.errors import ScalebedError
 from scalebed.laws.forms.base import Array
 from scalebed.predict.open_study import StudyFit
@@ -110,13 +110,14 @@ def contrast(
     reasons = [side for side in sides if isinstance(side, str)]
     if reasons:
         said = "; ".join(reasons)
-        return row | {"notes": said, "sentence": f"{a} and {b} cannot be compared: {said}."}
+        told = f"{a} and {b} cannot be compared: {said}."
+        return row | {"notes": listed(reasons), "sentence": told}
     one, two = (side for side in sides if isinstance(side, Side))
     if other is not None:
         # Draws of one data set have one stream in every study, but these are other runs.
         one, two = one.named(a), two.shuffled(stream(study.settings.seed, "other", b)).named(b)
     row |= _numbers(one, two, row, study.settings.seed)
-    row |= {"status": "compared", "notes": "; ".join(notes(one, two, row))}
+    row |= {"status": "compared", "notes": listed(notes(one, two, row))}
     return row | {"sentence": sentence(row)}
 
 

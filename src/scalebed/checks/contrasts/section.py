@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scalebed.checks.contrasts.text import parted
 from scalebed.tables.reader import StudyDatabase
 
 TEMPLATE = "section.html.j2"
@@ -16,7 +17,7 @@ def rows(study: StudyDatabase) -> list[dict[str, Any]]:
     """Return the data sets pair by pair; `others` are the notes but for how far the target is."""
     found = study.rows(_QUERY)
     for row in found:
-        notes = (row["notes"] or "").split("; ")
+        notes = parted(row["notes"])
         row["others"] = "; ".join(note for note in notes if not note.startswith("the target has"))
     return found
 

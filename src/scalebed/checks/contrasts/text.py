@@ -13,6 +13,7 @@ from scalebed.predict.runs import Runs
 Row = dict[str, Any]
 
 _SAME = 1.03
+_BETWEEN = "; "
 
 
 def _designs(runs: Runs) -> set[tuple[int, int]]:
@@ -44,6 +45,16 @@ def notes(one: Side, two: Side, row: Row) -> list[str]:
     elif row["p_better"] in (0.0, 1.0):
         found.append(f"a probability of 0 or 1 means less than 1 in {row['draws']} draws")
     return found
+
+
+def listed(notes: Sequence[str]) -> str:
+    """Return notes as one text that `parted` takes apart again, whatever names are in them."""
+    return _BETWEEN.join(note.replace(_BETWEEN, ", ") for note in notes)
+
+
+def parted(text: str | None) -> list[str]:
+    """Return the notes of a row."""
+    return text.split(_BETWEEN) if text else []
 
 
 def sentence(row: Row) -> str:
@@ -89,6 +100,5 @@ def lines(study: str, rows: Sequence[Row]) -> Iterator[str]:
     if not rows:
         yield f"study {study} has no pair of data sets to compare at a target"
     yield from (row["sentence"] for row in rows)
-    for note in dict.fromkeys(note for row in rows for note in (row["notes"] or "").split("; ")):
-        if note:
-            yield f"note: {note}"
+    for note in dict.fromkeys(note for row in rows for note in parted(row["notes"])):
+        yield f"note: {note}"

@@ -22,7 +22,8 @@ def lines(study: StudyFit, rows: Sequence[Row], family: str) -> Iterator[str]:
     yield from table_lines(rows)
     if not rows:
         yield f"study {study.name} has no cells beyond those it fits to: nothing to compare"
-    yield from (f"\n{sentence}" for sentence in verdicts(rows, family))
+    for sentence in verdicts(rows, family):
+        yield from ("", sentence)
 
 
 def table_lines(rows: Sequence[Row]) -> list[str]:

@@ -49,7 +49,8 @@ def lines(
     yield f"  {_counted(found)}"
     if found.steps:
         hours = prices.device and f" {'GPU-hours':>10}"
-        yield f"\n  {'N':>8} {'D':>8} {'M':>7} {'FLOPs':>9}{hours or ''}  half-width"
+        yield ""
+        yield f"  {'N':>8} {'D':>8} {'M':>7} {'FLOPs':>9}{hours or ''}  half-width"
     before = found.widths
     for step in found.steps:
         yield f"  {_row(step, before, prices)}{_trunk(step, found)}"
