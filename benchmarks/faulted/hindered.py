@@ -16,7 +16,7 @@ import rule_jobs
 from hindrances import Hindrance, Make, Place
 from rule_jobs import Ended, Job
 
-_CRASHES = (-signal.SIGABRT, -signal.SIGSEGV, 127)
+_CRASHES = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGTRAP, 127)
 DONE, SAID, KILLED, FAULT = "done", "said", "killed", "FAULT"
 
 

@@ -120,6 +120,11 @@ wildcard_constraints:
     figure="|".join(FIGURES),
 
 
+def verbatim(text):
+    """Return a text as a parameter in which Snakemake fills nothing in: a title may have braces."""
+    return lambda wildcards: text
+
+
 def cell_path(wildcards):
     """Return the path of the cell a job is about."""
     return CELL.format(**wildcards)

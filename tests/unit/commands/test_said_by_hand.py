@@ -40,7 +40,7 @@ def prediction(**more):
     named = {"run": "", "dataset": "red", "params": 1e8, "tokens": 2e9, "response": "loss"}
     numbers = {"predicted": 3.21, "lower": None, "upper": None, "times_largest_run": 4.0}
     told = {"reason": None, "numbers": "tested", "evidence": None}
-    return fit._prediction_line(named | numbers | told | more)
+    return "\n".join(fit._prediction_lines(named | numbers | told | more))
 
 
 def test_a_prediction_that_there_is_not_says_why():

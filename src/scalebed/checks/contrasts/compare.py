@@ -18,8 +18,8 @@ from scalebed.checks.contrasts.laws import (
     study_tables,
 )
 from scalebed.checks.contrasts.multiplier import multiplier
-from scalebed.checks.contrasts.table import TABLE
-from scalebed.checks.contrasts.text import listed, notes, sentence
+from scalebed.checks.contrasts.table import TABLE, listed
+from scalebed.checks.contrasts.text import notes, sentence
 from scalebed.core.errors import ScalebedError
 from scalebed.laws.forms.base import Array
 from scalebed.predict.open_study import StudyFit

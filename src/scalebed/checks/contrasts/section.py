@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scalebed.checks.contrasts.text import parted
+from scalebed.checks.contrasts.table import parted
 from scalebed.tables.reader import StudyDatabase
 
 TEMPLATE = "section.html.j2"

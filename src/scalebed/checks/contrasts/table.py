@@ -1,5 +1,9 @@
 """Table ``contrasts``: data sets pair by pair."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 from scalebed.tables.declared.columns import Table, count, number, text
 
 TABLE = Table(
@@ -45,3 +49,15 @@ TABLE = Table(
         text("sentence", "All this in words", nullable=True),
     ),
 )
+
+_BETWEEN = "; "
+
+
+def listed(notes: Sequence[str]) -> str:
+    """Return notes as one text that `parted` takes apart again, whatever names are in them."""
+    return _BETWEEN.join(note.replace(_BETWEEN, ", ") for note in notes)
+
+
+def parted(told: str | None) -> list[str]:
+    """Return the notes of a row."""
+    return told.split(_BETWEEN) if told else []

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from scalebed.checks.contrasts.laws import Side
+from scalebed.checks.contrasts.table import parted
 from scalebed.predict.runs import Runs
 
 Row = dict[str, Any]
 
 _SAME = 1.03
-_BETWEEN = "; "
 
 
 def _designs(runs: Runs) -> set[tuple[int, int]]:
@@ -45,16 +45,6 @@ def notes(one: Side, two: Side, row: Row) -> list[str]:
     elif row["p_better"] in (0.0, 1.0):
         found.append(f"a probability of 0 or 1 means less than 1 in {row['draws']} draws")
     return found
-
-
-def listed(notes: Sequence[str]) -> str:
-    """Return notes as one text that `parted` takes apart again, whatever names are in them."""
-    return _BETWEEN.join(note.replace(_BETWEEN, ", ") for note in notes)
-
-
-def parted(text: str | None) -> list[str]:
-    """Return the notes of a row."""
-    return text.split(_BETWEEN) if text else []
 
 
 def sentence(row: Row) -> str:
