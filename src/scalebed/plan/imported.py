@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from scalebed.core.cells import Cell
 from scalebed.core.errors import ScalebedError
 from scalebed.core.quantities import amount_text
+from scalebed.core.shown import in_line
 from scalebed.plan.render import aligned, naming, role_text
 from scalebed.study.imported import ROLES, ImportedStudy
 from scalebed.tables.imports.base import import_any
@@ -64,7 +65,7 @@ def render(plan: ImportedPlan, cells: bool = True) -> str:
     lost = [row for row in plan.rows if row["fit_loss"] and row["status"] in _LOST]
     without = f" ({len(lost)} of them without a loss)" if lost else ""
     text.append(f"the loss law is fitted to {fitted}{without}, {targets} are predicted")
-    return "\n".join([*text, *([f"note: {plan.notes}"] if plan.notes else [])])
+    return "\n".join(map(in_line, [*text, *([f"note: {plan.notes}"] if plan.notes else [])]))
 
 
 def record(plan: ImportedPlan) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from scalebed.core.cells import Cell
 from scalebed.core.quantities import amount_text
+from scalebed.core.shown import in_line
 from scalebed.plan.durations import duration
 from scalebed.plan.plan import Plan, Row
 from scalebed.plan.render_devices import device_lines
@@ -27,7 +28,8 @@ def render(plan: Plan, cells: bool = True) -> str:
         Whether to list every cell; otherwise only totals, warnings and refusals are told.
     """
     lines = [*_table(plan), ""] if cells else []
-    return "\n".join(lines + _totals(plan) + [f"warning: {text}" for text in plan.warnings])
+    lines += [*_totals(plan), *(f"warning: {text}" for text in plan.warnings)]
+    return "\n".join(map(in_line, lines))
 
 
 def _table(plan: Plan) -> list[str]:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import study_records as records
+import yaml
 
 from scalebed.commands.cli import main
 
@@ -69,6 +70,18 @@ def test_where_a_fit_or_a_judgement_is_written_begins_no_line(folder, capsys):
     assert lines_of(capsys)[-1] == f"written: {SHOWN}.judged.json"
     assert main(["ledger", "."]) == 0
     assert any(SHOWN in line for line in lines_of(capsys))
+
+
+def test_the_source_of_a_study_begins_no_line_of_its_plan(folder, capsys):
+    study = {
+        "name": "mine",
+        "title": "x",
+        "source": {"importer": "table", "path": f"{FORGED}.csv"},
+        "fit": {"loss": "loss", "loss_cells": [{}]},
+    }
+    (folder / "study.yaml").write_text(yaml.safe_dump(study))
+    assert main(["plan", "--study", "study.yaml"]) == 0
+    assert any(line.endswith(f"from {SHOWN}.csv") for line in lines_of(capsys))
 
 
 def test_names_of_data_sets_are_carried_through_budgets(tmp_path, monkeypatch, capsys):
