@@ -61,7 +61,7 @@ rule tokenize_corpus:
     resources:
         **DATA_RESOURCES,
     params:
-        spec=canonical_json(rule_params.tokens()),
+        spec=verbatim(canonical_json(rule_params.tokens())),
     shell:
         "exec python -m scalebed tokenize-corpus --params {params.spec:q} --corpus {input.corpus:q}"
         " --tokenizer {input.tokenizer:q} --out {output:q} > {log:q} 2>&1"
@@ -102,7 +102,7 @@ rule check_tokens:
         "../../envs/train.yaml"
     threads: 1
     params:
-        spec=canonical_json(ENOUGH_PARAMS),
+        spec=verbatim(canonical_json(ENOUGH_PARAMS)),
         code=code_digest("scalebed.data.enough"),
     shell:
         "exec python -m scalebed check-tokens --params {params.spec:q} --datasets {input.datasets:q}"

@@ -42,7 +42,7 @@ rule evaluate_losses:
     resources:
         **LOSS_RESOURCES,
     params:
-        spec=canonical_json(rule_params.losses(STUDY)),
+        spec=verbatim(canonical_json(rule_params.losses(STUDY))),
         validation=validation_arguments,
     shell:
         "exec python -m scalebed evaluate-losses --params {params.spec:q} --cell {input.cell:q}"

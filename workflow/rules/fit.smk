@@ -19,7 +19,7 @@ rule fit_laws:
     resources:
         **ANALYSIS_RESOURCES,
     params:
-        spec=canonical_json(rule_params.fit(STUDY)),
+        spec=verbatim(canonical_json(rule_params.fit(STUDY))),
         code=code_digest("scalebed.predict.study"),
     shell:
         "exec python -m scalebed fit-laws --params {params.spec:q}"

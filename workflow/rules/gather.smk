@@ -32,7 +32,7 @@ rule gather_study:
     resources:
         **ANALYSIS_RESOURCES,
     params:
-        spec=canonical_json(rule_params.report(DECLARED)),
+        spec=verbatim(canonical_json(rule_params.report(DECLARED))),
         code=code_digest("scalebed.tables.database"),
         published=published_argument,
         judged=judged_argument,

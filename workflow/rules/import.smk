@@ -34,7 +34,7 @@ rule import_cells:
     resources:
         **ANALYSIS_RESOURCES,
     params:
-        spec=canonical_json(rule_params.imported(STUDY)),
+        spec=verbatim(canonical_json(rule_params.imported(STUDY))),
         source=import_source,
         content=import_content,
         code=code_digest("scalebed.tables.imports.tabulate"),

@@ -20,7 +20,7 @@ rule judge_predictions:
     resources:
         **ANALYSIS_RESOURCES,
     params:
-        spec=SEAL_PARAMS,
+        spec=verbatim(SEAL_PARAMS),
         code=code_digest("scalebed.watch.judged_study"),
         sealed_with=SEAL_CODE,
     shell:

@@ -26,7 +26,7 @@ rule seal_predictions:
     resources:
         **ANALYSIS_RESOURCES,
     params:
-        spec=SEAL_PARAMS,
+        spec=verbatim(SEAL_PARAMS),
         code=code_digest("scalebed.watch.sealed_study"),
         begun=BEGUN,
     shell:

@@ -21,7 +21,7 @@ rule choose_ladder:
     resources:
         **ANALYSIS_RESOURCES,
     params:
-        spec=canonical_json(rule_params.search(SEARCH)),
+        spec=verbatim(canonical_json(rule_params.search(SEARCH))),
         code=code_digest("scalebed.search.propose"),
     shell:
         "exec python -m scalebed choose-ladder --params {params.spec:q}"

@@ -17,7 +17,7 @@ rule list_cells:
     resources:
         **ANALYSIS_RESOURCES,
     params:
-        spec=canonical_json(rule_params.cell_list(STUDY)),
+        spec=verbatim(canonical_json(rule_params.cell_list(STUDY))),
         code=code_digest("scalebed.plan.listing", "scalebed.core.files"),
     shell:
         "exec python -m scalebed list-cells --params {params.spec:q} --out {output:q}"
@@ -39,7 +39,7 @@ rule tabulate_cells:
     resources:
         **ANALYSIS_RESOURCES,
     params:
-        spec=canonical_json(rule_params.tables(STUDY)),
+        spec=verbatim(canonical_json(rule_params.tables(STUDY))),
         code=code_digest("scalebed.tables.tabulate"),
     shell:
         "exec python -m scalebed tabulate-cells --params {params.spec:q} --cells results/cells"

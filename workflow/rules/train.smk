@@ -51,7 +51,7 @@ rule drop_states:
         "../../envs/train.yaml"
     threads: 1
     params:
-        spec=canonical_json(rule_params.kept_states(STUDY)),
+        spec=verbatim(canonical_json(rule_params.kept_states(STUDY))),
     shell:
         "exec python -m scalebed drop-states --params {params.spec:q} --trunks results/trunks"
         " --studies results/studies --out {output:q} > {log:q} 2>&1"
