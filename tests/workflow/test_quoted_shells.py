@@ -56,6 +56,12 @@ def test_no_rule_runs_a_command_in_another_way(path):
     assert len(re.findall(r"shell:", text)) == len(COMMAND.findall(text))
 
 
+@pytest.mark.parametrize("path", RULES, ids=lambda path: path.name)
+def test_no_text_of_a_study_is_a_parameter_that_snakemake_fills_in(path):
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"^        \w+=(canonical_json\(|[A-Z_]+_PARAMS,)", text, re.M)
+
+
 def test_a_field_without_quotes_would_be_found():
     part = '    shell:\n        "run {input.file:q} {wildcards.study}"\n        " {params.code}"\n'
     assert unquoted(part) == ["wildcards.study:", "params.code:"]

@@ -5,6 +5,7 @@ from pathlib import Path
 from snakemake.logging import logger
 
 from scalebed.core.cells import CELL, NAME
+from scalebed.core.errors import ScalebedError
 from scalebed.core.ended import ended_lines, recorded_ends
 from scalebed.core.permission import as_trained, is_recorded
 from scalebed.plan import rule_params
@@ -23,6 +24,11 @@ from scalebed.core.trunk_files import list_states, states_of
 from scalebed.core.tracking import offer_tracking, untracked
 from scalebed.core.trunks import TRUNK, legs, leaves_at, state_path, trunk_of
 
+if set("{}") & set(str(workflow.current_basedir)):
+    # Snakemake would fill something in, and end with a traceback of its own.
+    raise ScalebedError(
+        f"the workflow lies in {workflow.current_basedir}, expected a folder without braces"
+    )
 # A study comes from `--configfile`; without one it is that beside the Snakefile of the run, or the
 # default study. There is no `configfile:` directive, because Snakemake would merge it into any other.
 BESIDE = Path(workflow.basedir) / "config" / "config.yaml"
