@@ -4,6 +4,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from scalebed.core.errors import ScalebedError
@@ -31,6 +32,13 @@ class Cell(NamedTuple):
 
 CELL = "/".join(f"{field}={{{field}}}" for field in Cell._fields)
 """Path pattern of a cell, the only place where it is written down."""
+
+
+def results_of(folder: Path) -> Path | None:
+    """Return the folder of results that a folder of a cell lies in; None if it is not that deep."""
+    parents = folder.resolve().parents
+    depth = len(Cell._fields)
+    return parents[depth] if depth < len(parents) else None
 
 
 def product(

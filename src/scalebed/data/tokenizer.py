@@ -6,6 +6,7 @@ single format. Text never yields the end-of-text token, even if it spells its na
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from scalebed.core import verify
+from scalebed.core.cells import NAME, results_of
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import atomic_path, write_json
 from scalebed.data.corpus import iter_documents, read_manifest
@@ -65,6 +67,33 @@ class Tokenizer:
     def decode(self, ids: Sequence[int] | np.ndarray) -> str:
         """Return the text of token ids; end-of-text tokens are left out."""
         return str(self._core.decode([int(i) for i in ids], skip_special_tokens=True))
+
+
+def manifest_of(cell: Path, about: Mapping[str, Any], given: Path | None = None) -> Path:
+    """Return the manifest of the tokenizer of a trained cell.
+
+    Parameters
+    ----------
+    cell
+        Folder of the cell.
+    about
+        Content of its ``model.json``.
+    given
+        The manifest, if it does not lie where the workflow puts it.
+
+    Raises
+    ------
+    ScalebedError
+        If nothing tells where it is.
+    """
+    if given is not None:
+        return given
+    name, results = about.get("tokenizer"), results_of(cell)
+    if results is None or not isinstance(name, str) or not re.fullmatch(NAME, name):
+        raise ScalebedError(
+            f"{cell} does not tell where its tokenizer is, expected --tokenizer with its manifest"
+        )
+    return results / "tokenizers" / name / "manifest.json"
 
 
 def load_tokenizer(manifest_path: str | os.PathLike[str]) -> Tokenizer:

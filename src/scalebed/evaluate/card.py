@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import scalebed
+from scalebed.core.cells import results_of
 from scalebed.core.files import read_json
+from scalebed.core.shown import in_markdown
 
 _UNKNOWN = "not recorded here"
 
@@ -108,7 +110,7 @@ def _losses(cell: Path) -> list[str]:
 
 def _texts(cell: Path, dataset: str) -> list[str]:
     """Return a line for each corpus of the data set: its share, its licence and whom to credit."""
-    results = cell.resolve().parents[5]
+    results = results_of(cell) or cell
     manifest = results / "datasets" / dataset / "manifest.json"
     sources = read_json(manifest)["sources"] if manifest.is_file() else []
     total = sum(source["weight"] for source in sources)
@@ -117,6 +119,6 @@ def _texts(cell: Path, dataset: str) -> list[str]:
         path = results / "corpora" / source["corpus"] / "manifest.json"
         facts = read_json(path) if path.is_file() else {}
         line = f"- {source['corpus']}, {source['weight'] / total:.0%} of the tokens; licence: "
-        line += facts.get("licence", _UNKNOWN)
-        lines.append(line + (f". {facts['credit']}" if facts.get("credit") else ""))
+        line += in_markdown(facts.get("licence", _UNKNOWN))
+        lines.append(line + (f". {in_markdown(facts['credit'])}" if facts.get("credit") else ""))
     return lines

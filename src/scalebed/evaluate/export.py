@@ -13,6 +13,7 @@ from scalebed.core.ended import ended_words
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json, read_text, sha256_file, write_json, write_text
 from scalebed.data.corpus import read_manifest
+from scalebed.data.tokenizer import manifest_of
 from scalebed.evaluate.card import card
 from scalebed.model import load_model
 from scalebed.model.llama import config_json, weights_of
@@ -127,8 +128,7 @@ def export_cell(cell: Path, folder: Path, tokenizer: Path | None = None) -> str:
     if found != record["weights_sha256"]:
         raise ScalebedError(f"{cell / WEIGHTS} is not what {_RECORD} beside it records: {found}")
     model, about = load_model(cell)
-    path = tokenizer or cell.resolve().parents[5] / "tokenizers" / about["tokenizer"]
-    path = path if tokenizer else path / "manifest.json"
+    path = manifest_of(cell, about, tokenizer)
     manifest = read_manifest(path, "tokenizer")
     config = config_json(model.config, manifest["eot"])
     weights = weights_of(model.config, model.state_dict())
