@@ -1,6 +1,7 @@
 """What `scalebed generate` asks of a model and prints, with a model that knows its answer."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -11,6 +12,7 @@ class Letters:
     """A token a letter."""
 
     eot = 0
+    vocab = 128
 
     def encode_batch(self, texts):
         return [np.array([ord(letter) for letter in text]) for text in texts]
@@ -30,7 +32,8 @@ def test_the_continuation_follows_the_prompt(monkeypatch, tmp_path, capsys):
         asked.append(given)
         return [ord("c"), ord("d")]
 
-    monkeypatch.setattr("scalebed.model.load_model", lambda cell: ("model", {"tokenizer": "abc"}))
+    model = SimpleNamespace(config=SimpleNamespace(vocab=128))
+    monkeypatch.setattr("scalebed.model.load_model", lambda cell: (model, {"tokenizer": "abc"}))
     monkeypatch.setattr("scalebed.model.generate.generate", proceed)
     monkeypatch.setattr("scalebed.data.tokenizer.load_tokenizer", load)
     cell = tmp_path / "results/cells/dataset=one/size=a/ratio=20/recipe=base/seed=0"
@@ -38,6 +41,6 @@ def test_the_continuation_follows_the_prompt(monkeypatch, tmp_path, capsys):
     assert main(words) == 0
     assert capsys.readouterr().out == "abcd\n"
     manifest = tmp_path / "results/tokenizers/abc/manifest.json"
-    assert asked == [manifest, ("model", [0, ord("a"), ord("b")], 2, 0.8, 3)]
+    assert asked == [manifest, (model, [0, ord("a"), ord("b")], 2, 0.8, 3)]
     assert main([*words, "--tokenizer", "other.json", "--temperature", "0"]) == 0
-    assert asked[2:] == [Path("other.json"), ("model", [0, ord("a"), ord("b")], 2, 0.0, 3)]
+    assert asked[2:] == [Path("other.json"), (model, [0, ord("a"), ord("b")], 2, 0.0, 3)]
