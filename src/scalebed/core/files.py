@@ -114,6 +114,9 @@ def read_json(path: str | os.PathLike[str]) -> Any:
             f"{path} is not valid JSON (line {error.lineno}: {error.msg}); "
             "it may be truncated: delete it and run again"
         ) from error
+    except (ValueError, RecursionError) as error:
+        # A number of thousands of digits, or brackets in brackets in brackets.
+        raise ScalebedError(f"{path} is not JSON that can be read: {error}") from error
 
 
 def write_parquet(path: str | os.PathLike[str], table: "pyarrow.Table") -> None:

@@ -8,7 +8,7 @@ from scalebed.core.errors import ScalebedError
 from scalebed.study.imported import ImportedStudy
 from scalebed.study.search import SearchStudy, parse_search
 from scalebed.study.trained import Study, parse_study
-from scalebed.study.yaml import first_complaint, read_study
+from scalebed.study.yaml import first_complaint, read_study, require_text
 
 
 def parse_any(values: Any, where: str) -> Study | ImportedStudy | SearchStudy:
@@ -21,6 +21,7 @@ def parse_any(values: Any, where: str) -> Study | ImportedStudy | SearchStudy:
     ScalebedError
         If a key is unknown or missing, or a value is impossible.
     """
+    require_text(values, where)
     if isinstance(values, dict) and "search" in values:
         return parse_search(values, where)
     if not isinstance(values, dict) or "source" not in values:

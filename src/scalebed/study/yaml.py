@@ -1,5 +1,6 @@
 """Read YAML in which no key is given twice, and say what a typed section complains about."""
 
+import re
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from scalebed.core.errors import ScalebedError
 from scalebed.core.shown import shortened
 
+_HALF = re.compile("[\ud800-\udfff]")
 _GROUPED = {"missing": "Field required", "extra_forbidden": "unknown key"}
 
 
@@ -82,3 +84,26 @@ def read_study(path: str | Path) -> Any:
         raise ScalebedError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     except ScalebedError as error:
         raise ScalebedError(f"{path}: {error}") from error
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
+        # What PyYAML says of a date that there is not, a number of thousands of digits and more.
+        reason = f"{type(error).__name__}: {error}"
+        raise ScalebedError(f"{path} holds a value that cannot be read: {reason}") from error
+
+
+def require_text(values: Any, where: str) -> None:
+    """Refuse values with a text in them that no file can hold: one with half of a character.
+
+    Raises
+    ------
+    ScalebedError
+        Naming the text.
+    """
+    # In YAML a list can be in several places, and in itself.
+    seen, found = set(), [values]
+    while found:
+        value = found.pop()
+        if isinstance(value, str) and _HALF.search(value):
+            raise ScalebedError(f"{where}: {value!r} holds half of a character, expected text")
+        if isinstance(value, dict | list) and id(value) not in seen:
+            seen.add(id(value))
+            found += [*value, *(value.values() if isinstance(value, dict) else ())]

@@ -88,7 +88,10 @@ def test_json_is_canonical_and_refuses_nan(tmp_path):
         (b'{"a": 1', ["not valid JSON", "truncated"]),
         (b"", ["not valid JSON"]),
         (b'{"a": "\xff"}', ["not UTF-8 text", "byte 7"]),
+        (b"[" * 100_000, ["not JSON that can be read", "recursion"]),
+        (b"9" * 5000, ["not JSON that can be read", "4300 digits"]),
     ],
+    ids=lambda value: str(value[:9]),
 )
 def test_broken_json_is_named(tmp_path, content, words):
     path = tmp_path / "a.json"

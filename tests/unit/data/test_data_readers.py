@@ -342,7 +342,10 @@ def test_text_that_is_not_utf8(tmp_path):
         ('{"body": "a"}', ":2 has no field 'text', its fields are: body"),
         ('{"text": null}', ":2: field 'text' is null, expected a string"),
         ('{"text": 5}', ":2: field 'text' is a int, expected a string"),
+        ("[" * 100_000, ":2 is not JSON that can be read: maximum recursion"),
+        ("9" * 5000, ":2 is not JSON that can be read: Exceeds the limit"),
     ],
+    ids=lambda value: value[:20],
 )
 def test_bad_jsonl_rows(tmp_path, line, message):
     (tmp_path / "a.jsonl").write_text('{"text": "fine"}\n' + line + "\n")

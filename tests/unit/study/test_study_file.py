@@ -226,7 +226,16 @@ def test_a_study_survives_the_way_through_a_file(tmp_path):
         ("name: [unclosed\n", ["is not valid YAML"]),
         ("? [a, b]\n: c\n", ["is not valid YAML", "unhashable"]),
         ("", ["a study file is a mapping"]),
+        ("title: 2024-02-30\n", ["cannot be read", "day is out of range"]),
+        (f"title: {'9' * 5000}\n", ["cannot be read", "4300 digits"]),
+        ("title: !!int x\n", ["cannot be read", "invalid literal"]),
+        ("title: !!bool x\n", ["cannot be read"]),
+        ("[" * 5000, ["cannot be read", "recursion"]),
+        ('title: "a\\ud800"\n', [r"'a\ud800' holds half of a character"]),
+        ('corpora: [{"\\udfff": 1}]\n', ["holds half of a character"]),
+        ("title: &a [*a]\n", ["title: Input should be a valid string"]),
     ],
+    ids=lambda value: str(value)[:30],
 )
 def test_files_that_are_no_study(tmp_path, text, words):
     path = write(tmp_path, text)

@@ -99,6 +99,8 @@ def _parse(path: Path, number: int, line: str) -> Any:
         return json.loads(line)
     except json.JSONDecodeError as error:
         raise ScalebedError(f"{path}:{number} is not JSON: {error.msg}") from error
+    except (ValueError, RecursionError) as error:
+        raise ScalebedError(f"{path}:{number} is not JSON that can be read: {error}") from error
 
 
 def _row(where: str, default_id: str, row: Any, options: Mapping[str, Any]) -> Document:
