@@ -167,7 +167,7 @@ def _content(path: Path) -> Any:
         if known is not None and sha256_file(path) not in known:
             return None
         return json.loads(content)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 
@@ -230,7 +230,7 @@ def _unreadable(path: Path) -> Fault | None:
     if path.suffix == ".json":
         try:
             json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             return Fault(path, "is no JSON", remedy(path))
     elif path.suffix == ".parquet" and not content[:4] == content[-4:] == b"PAR1":
         return Fault(path, "is no whole parquet file", remedy(path))

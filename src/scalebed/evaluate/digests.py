@@ -10,6 +10,7 @@ import yaml
 
 from scalebed.core.errors import ScalebedError
 from scalebed.core.provenance import digest
+from scalebed.core.yaml_text import parse_yaml
 
 TASK_FOLDER = Path(__file__).parent / "tasks" / "cloze"
 """Task files of the locally built suites."""
@@ -26,7 +27,7 @@ def read_task(file: Path) -> dict[str, Any]:
         If the file is missing, is not YAML, lacks a key, or is named differently from its task.
     """
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        values = parse_yaml(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ScalebedError(f"cannot read the task file {file}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -76,7 +77,7 @@ def read_table(path: str | Path) -> dict[str, dict[str, Any]]:
         If the file cannot be read, or an entry lacks ``lm_eval``, ``shots`` or ``chance``.
     """
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        values = parse_yaml(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         message = " ".join(str(error).split())
         raise ScalebedError(f"cannot read the table of tasks {path}: {message}") from error

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from scalebed.core.errors import ScalebedError
 from scalebed.core.shown import shortened
+from scalebed.core.yaml_text import parse_yaml
 
 _HALF = re.compile("[\ud800-\udfff]")
 _GROUPED = {"missing": "Field required", "extra_forbidden": "unknown key"}
@@ -77,17 +78,13 @@ def read_study(path: str | Path) -> Any:
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
-        return yaml.load(text, Loader=_Loader)
+        return parse_yaml(text, _Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise ScalebedError(f"cannot read the study file {path}: {error}") from error
     except yaml.YAMLError as error:
         raise ScalebedError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     except ScalebedError as error:
         raise ScalebedError(f"{path}: {error}") from error
-    except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
-        # What PyYAML says of a date that there is not, a number of thousands of digits and more.
-        reason = f"{type(error).__name__}: {error}"
-        raise ScalebedError(f"{path} holds a value that cannot be read: {reason}") from error
 
 
 def require_text(values: Any, where: str) -> None:

@@ -26,6 +26,7 @@ import duckdb
 import yaml
 
 from scalebed.core.errors import ScalebedError
+from scalebed.core.yaml_text import parse_yaml
 
 Row = dict[str, Any]
 
@@ -44,7 +45,7 @@ def read_published(path: str | Path) -> list[Row]:
         If the file cannot be read, is no such list, or an entry is not as it should be.
     """
     try:
-        entries = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        entries = parse_yaml(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ScalebedError(f"cannot read the printed numbers {path}: {error}") from error
     except yaml.YAMLError as error:

@@ -190,6 +190,8 @@ def test_a_digest_follows_its_file_alone(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("task: [", "is not valid YAML"),
+        ("task: 2024-02-30", "day is out of range"),
+        ("[" * 5000, "recursion"),
         ("- a list", "is not a mapping"),
         ("task: odd\noutput_type: multiple_choice", "lacks doc_to_text, doc_to_choice"),
     ],

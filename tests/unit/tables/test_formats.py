@@ -267,6 +267,18 @@ def test_errors_of_the_harness_stand_beside_their_runs(tmp_path):
     assert (one["error_stderr"], one["chance_error"], one["items"]) == (0.01, 0.5, 40)
 
 
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "[" * 100_000, '{"doc_id": 1}', '{"doc_id": [], "arguments": {}}']
+)
+def test_samples_that_are_none_are_named(tmp_path, text):
+    side = written(tmp_path, "runs.csv", RUNS)
+    harness(tmp_path / "evals", "org/ruby-1", 0.6)
+    samples = tmp_path / "evals" / "org__ruby-1" / "samples_arc_easy_2026-01-01.jsonl"
+    samples.write_text(text + "\n", encoding="utf-8")
+    with pytest.raises(ScalebedError, match="holds no samples of lm-evaluation-harness"):
+        read_runs(tmp_path / "evals", {}, None, {"runs": str(side)})
+
+
 def test_results_of_the_harness_need_runs(tmp_path):
     file = harness(tmp_path, "org/ruby-1", 0.6)
     with pytest.raises(ScalebedError, match="neither tokens nor a loss; expected --option runs="):
@@ -277,9 +289,10 @@ def test_results_of_the_harness_need_runs(tmp_path):
     side = written(tmp_path, "runs.csv", RUNS.replace("ruby-2", "ruby-1"))
     with pytest.raises(ScalebedError, match="two rows of run ruby-1 in column run"):
         read_runs(file, {}, "lm_eval", {"runs": str(side)})
-    broken = written(tmp_path, "results_x.json", "{")
-    with pytest.raises(ScalebedError, match="is not valid JSON"):
-        read_runs(broken, {}, "lm_eval", {"runs": str(side)})
+    for text in ("{", "[" * 100_000, "9" * 5000):
+        broken = written(tmp_path, "results_x.json", text)
+        with pytest.raises(ScalebedError, match="is not valid JSON"):
+            read_runs(broken, {}, "lm_eval", {"runs": str(side)})
 
 
 def test_scalars_are_those_that_tensorboard_writes(tmp_path):

@@ -90,7 +90,7 @@ def read_rows(path: Path, options: Mapping[str, Any]) -> Rows:
 def _is_results(file: Path) -> bool:
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(record, dict) and isinstance(record.get("results"), dict)
 
@@ -100,7 +100,7 @@ def _read(file: Path) -> dict[str, Any]:
         record = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ScalebedError(f"cannot read {file}: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ScalebedError(f"{file} is not valid JSON: {error}") from error
     if not isinstance(record, dict) or not isinstance(record.get("results"), dict):
         raise ScalebedError(f"{file} has no results, expected a file of lm-evaluation-harness")
@@ -172,9 +172,15 @@ def _sampled(samples: Path) -> float | None:
     if not samples.is_file():
         return None
     counts = {}
-    for line in samples.read_text(encoding="utf-8").splitlines():
-        item = json.loads(line)
-        counts[item["doc_id"]] = len(item["arguments"])
+    try:
+        for line in samples.read_text(encoding="utf-8").splitlines():
+            item = json.loads(line)
+            counts[item["doc_id"]] = len(item["arguments"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ScalebedError(
+            f"{samples} holds no samples of lm-evaluation-harness ({reason})"
+        ) from error
     if not counts or min(counts.values()) < 2:
         return None
     return sum(1 - 1 / count for count in counts.values()) / len(counts)

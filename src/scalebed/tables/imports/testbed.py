@@ -180,7 +180,7 @@ def _read(file: Path) -> Row:
         record = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise _BrokenRecordError(f"cannot read {file.name}: {error.strerror}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise _BrokenRecordError(f"{file.name} is not valid JSON: {error}") from error
     if not isinstance(record, dict):
         raise _BrokenRecordError(f"{file.name} holds a {type(record).__name__}, expected an object")
