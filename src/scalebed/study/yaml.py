@@ -1,7 +1,6 @@
-"""Read YAML in which no key is given twice, and say what a typed section complains about."""
+"""Read the YAML of studies, and say what a typed section complains about."""
 
 import re
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -52,22 +51,6 @@ def _more(count: int) -> str:
     return f" (and {count} more)" if count else ""
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key given twice is an error instead of silently the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)
-            # A list as a key is refused by the parent class, in words of its own.
-            if not isinstance(key, Hashable):
-                continue
-            if key in seen:
-                raise ScalebedError(f"line {key_node.start_mark.line + 1}: {key} is given twice")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
 def read_study(path: str | Path) -> Any:
     """Return the values of a YAML file in which no key may be given twice.
 
@@ -77,14 +60,11 @@ def read_study(path: str | Path) -> Any:
         If the file cannot be read or is no such YAML.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        return parse_yaml(text, _Loader)
+        return parse_yaml(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ScalebedError(f"cannot read the study file {path}: {error}") from error
     except yaml.YAMLError as error:
         raise ScalebedError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    except ScalebedError as error:
-        raise ScalebedError(f"{path}: {error}") from error
 
 
 def require_text(values: Any, where: str) -> None:

@@ -146,7 +146,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ScalebedError, match="cannot read the printed numbers"):
         read_published(tmp_path / "none.yaml")
     broken = tmp_path / "broken.yaml"
-    for text in ("- [", "- 2024-02-30", f"- {'9' * 5000}"):
+    for text in ("- [", "- 2024-02-30", f"- {'9' * 5000}", "- item: 1\n  item: 2"):
         broken.write_text(text, encoding="utf-8")
         with pytest.raises(ScalebedError, match="is not valid YAML"):
             read_published(broken)
