@@ -45,7 +45,7 @@ STARTING, STARTING_SECONDS = "(starting)", 2.0
 """Stands for the rule where Snakemake is killed while it starts, which takes about so long."""
 _IMPORTED = [
     "leading",
-    *forked_snakemake._IMPORTED,
+    *forked_snakemake.IMPORTED,
     *("scalebed.study.load", "scalebed.plan.rule_params", "scalebed.plan.sealing"),
     *("scalebed.checks.registry", "scalebed.checks.explore.options"),
     *("scalebed.commands.shared_process.lifetime", "scalebed.commands.progress.handler"),

@@ -23,4 +23,4 @@ def lead(folder: Path, environment: dict[str, str], words: tuple[str, ...], said
     for name in SIGNALS[1:]:
         signal.signal(getattr(signal, name), signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    forked_snakemake._run(folder, environment, words, said)
+    forked_snakemake.run(folder, environment, words, said)

@@ -16,14 +16,14 @@ from pathlib import Path
 from fork_server import server
 
 # The last two are what it imports later on, whatever the workflow.
-_IMPORTED = ["snakemake.cli", "snakemake.report.html_reporter", "smart_open"]
+IMPORTED = ["snakemake.cli", "snakemake.report.html_reporter", "smart_open"]
 
 
 def snakemake(folder: Path, environment: dict[str, str], *words: str) -> tuple[int | None, str]:
     """Return exit status and output of ``snakemake`` in a folder."""
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as said:
         arguments = (folder, environment, words, said.name, _servers())
-        process = server(_IMPORTED).Process(target=_run, args=arguments)
+        process = server(IMPORTED).Process(target=_run_beside, args=arguments)
         process.start()
         process.join()
         return process.exitcode, said.read()
@@ -37,9 +37,8 @@ def _servers() -> str:
     return f"{os.getpid()}:{folder}"
 
 
-def _run(
-    folder: Path, environment: dict[str, str], words: tuple[str, ...], said: str, servers: str
-) -> None:
+def run(folder: Path, environment: dict[str, str], words: tuple[str, ...], said: str) -> None:
+    """Be Snakemake with these words, which writes what it says to a file."""
     output = os.open(said, os.O_WRONLY | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -50,6 +49,17 @@ def _run(
     sys.argv = ["snakemake", *words]
     from snakemake.cli import main
 
+    try:
+        main(sys.argv[1:])
+    finally:
+        # Processes of multiprocessing end without.
+        atexit._run_exitfuncs()
+
+
+def _run_beside(
+    folder: Path, environment: dict[str, str], words: tuple[str, ...], said: str, servers: str
+) -> None:
+    sys.path.insert(0, environment["PYTHONPATH"])
     from scalebed.commands.shared_process import lifetime
 
     offer = lifetime.offer
@@ -60,9 +70,4 @@ def _run(
         return offered
 
     lifetime.offer = offer_longer
-
-    try:
-        main(sys.argv[1:])
-    finally:
-        # Processes of multiprocessing end without.
-        atexit._run_exitfuncs()
+    run(folder, environment, words, said)

@@ -5,22 +5,51 @@ The campaign itself is ``python benchmarks/faults.py kills``, see docs/reliabili
 
 import json
 import os
+import random
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from pathlib import Path
 
-from project import REPOSITORY
+from project import REPOSITORY, Project
 
 sys.path.append(str(REPOSITORY / "benchmarks/faulted"))
 
-from disturbed import EVERYTHING, SIGNALS, STARTS, TARGETS, drawn, tracebacks
-from killed import ended, trained_again
+from disturbed import (
+    EVERYTHING,
+    GROUP,
+    SIGNALS,
+    STARTS,
+    TARGETS,
+    Plan,
+    Round,
+    Run,
+    drawn,
+    tracebacks,
+)
+from killed import Reference, ended, make, trained_again
 from kills import counted, settled
 from processes import JOB, VARIABLE, Processes
 
 LOG = "train_cell/dataset=tales/size=6k.log"
+
+
+def test_a_run_of_its_study_is_killed_and_can_be_planned_again(
+    tmp_path: Path, finished: Project
+) -> None:
+    make(tmp_path / "study")
+    reference = Reference(finished.root)
+    one = Round(tmp_path / "study", reference, 0, 0, float("inf"), tmp_path / "log.jsonl")
+    run = Run(one, random.Random(0))
+    run.early = Plan(GROUP, "SIGKILL", 0.3)
+    with one.temporary:
+        assert run.until_it_ends() == -signal.SIGKILL
+        assert (run.kills[-1]["target"], run.kills[-1]["signal"]) == (GROUP, "SIGKILL")
+        status, said = one.snakemake("--dry-run")
+        assert (status, one.left(), one.faults) == (0, [], []), said
+    assert "train_cell" in said
 
 
 def test_kills_are_of_all_kinds_the_same_again_and_end() -> None:
