@@ -293,6 +293,21 @@ def test_a_client_killed_before_it_is_served_leaves_no_process(own_owner, copy):
     assert not (copy.folder / "here").exists()
 
 
+def test_a_process_whose_client_was_killed_ends_without_a_word():
+    code = """if True:
+        import marshal, os, socket
+        from scalebed.commands.shared_process import server
+        client, its_end = socket.socketpair()
+        reading, answer = os.pipe()
+        socket.send_fds(client, [marshal.dumps(["--version"])], [0, 1, 2, answer])
+        os.close(answer)
+        os.close(reading)
+        server._become_command(its_end)
+    """
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
 @pytest.mark.parametrize("victim", ["process", "server"])
 def test_a_verb_that_was_killed_is_run_by_the_client(victim, own_owner, light):
     process = light.begin(HANG)

@@ -13,6 +13,7 @@ How things end:
 """
 
 import atexit
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -108,10 +109,12 @@ def _become_command(client: socket.socket) -> NoReturn:
     for descriptor, file in enumerate(standard):
         os.dup2(file, descriptor)
         os.close(file)
-    os.write(answer, b"%d\n" % os.getpid())
-    # The client that started the server had blocked what it forwards. From here on it arrives.
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    os.write(answer, b"%d\n" % _run(marshal.loads(message)))
+    # A client that has been killed meanwhile reads no answer.
+    with contextlib.suppress(BrokenPipeError):
+        os.write(answer, b"%d\n" % os.getpid())
+        # The client that started the server had blocked what it forwards. From here on it arrives.
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os.write(answer, b"%d\n" % _run(marshal.loads(message)))
     # A usual end takes down what was imported, which takes longer than a client does to start.
     os._exit(0)
 
