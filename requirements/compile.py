@@ -49,6 +49,8 @@ BUILD = ["setuptools>=77", "wheel"]
 _BUILT_WITH = ("setuptools", "wheel")
 EXTRAS = ["train", "eval", "workflow", "report", "slurm"]
 DEV_EXTRAS = ["dev", "tensorboard"]
+# What builds of torch for GPUs need, and whoever installs one of these gets with it.
+_GPU_BUILDS = ("cuda-", "nvidia-", "triton")
 # Looks the locked versions up in lists of known holes; in an environment of its own, so that what
 # it needs limits nothing else.
 AUDIT = ["pip-audit>=2.9,<3"]
@@ -70,12 +72,12 @@ def compile_requirements(requirements: list[str], constraints: str) -> dict[str,
         source, output, limits = (Path(folder) / name for name in ("in.in", "out.txt", "c.txt"))
         source.write_text("\n".join(requirements) + "\n", encoding="utf-8")
         limits.write_text(constraints, encoding="utf-8")
-        command = [sys.executable, "-m", "piptools", "compile", "--quiet", "--generate-hashes"]
-        command += ["--allow-unsafe", "--strip-extras", "--no-header", "--no-annotate"]
-        command += ["--no-emit-index-url", "--no-emit-trusted-host", "--no-emit-find-links"]
+        command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes"]
+        command += ["--python", sys.executable, "--no-header", "--no-annotate"]
         command += ["--constraint", str(limits), "--output-file", str(output), str(source)]
         subprocess.run(command, check=True)
-        return entries(output.read_text(encoding="utf-8"))
+        found = entries(output.read_text(encoding="utf-8"))
+    return {name: entry for name, entry in found.items() if not name.startswith(_GPU_BUILDS)}
 
 
 def entries(text: str) -> dict[str, str]:
