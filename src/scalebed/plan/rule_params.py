@@ -15,9 +15,10 @@ from scalebed.core.trunks import COOLING, legs
 from scalebed.evaluate.digests import suite_digests, task_digest
 from scalebed.study.checks import CHECKS
 from scalebed.study.figures import FIGURES, SEARCH_FIGURES
+from scalebed.study.fit_sections import options_json
 from scalebed.study.imported import ROLES, ImportedStudy
 from scalebed.study.search import SearchStudy
-from scalebed.study.trained import Study, options_json, roles
+from scalebed.study.trained import Study, roles
 
 # Named here, because the modules of the store need pyarrow and every job reads the rules.
 CELL_TABLES = ("cells", "curves", "losses", "tasks", "provenance", "arguments", "search")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from scalebed.core.digests import intact
 from scalebed.core.errors import ScalebedError
-from scalebed.predict.runs import Row, Runs, collect_runs
+from scalebed.predict.measurements import Row
+from scalebed.predict.runs import Runs, collect_runs
 from scalebed.predict.settings import Settings, restore_settings
 from scalebed.tables.readable import NAMED, require_readable
 

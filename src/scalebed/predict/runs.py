@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from scalebed.core.errors import ScalebedError
 from scalebed.laws.forms.base import Array, Index, Mask
+from scalebed.predict import measurements
 from scalebed.predict.independent import independent, joined
+from scalebed.predict.measurements import Row
 from scalebed.tables.designs import design_codes, near_codes
 
 AVERAGE = "average"
 """Response that stands for the mean error over the tasks with ``in_average``."""
 
 _ALIKE = ("fit_loss", "fit_error")
-# Full width of a 95 % interval of a normal, in standard deviations.
-_WIDTH_95 = 2 * 1.959963984540054
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -222,121 +219,37 @@ def _runs(
     absent = [row for row in rows if row["status"] != "done" and any(row[key] for key in _ALIKE)]
     # Whatever was measured of a cell that is not done counts for nothing.
     measured = [row["cell"] if row["status"] == "done" else "" for row in kept]
-    rates, sampling = _errors(measured, tasks, task_names, averaged)
-    params, tokens = (_floats(row[name] for row in kept) for name in ("params", "tokens"))
-    unique = _unique_tokens(kept)
+    rates, sampling = measurements.errors(measured, tasks, task_names, averaged)
+    params, tokens = (
+        measurements.floats(row[name] for row in kept) for name in ("params", "tokens")
+    )
+    unique = measurements.unique_tokens(kept)
     return Runs(
         dataset=dataset,
         cells=tuple(row["cell"] for row in kept),
         recipes=tuple(row["recipe"] for row in kept),
         params=params,
         tokens=tokens,
-        flops=_floats(row["flops"] for row in kept),
+        flops=measurements.floats(row["flops"] for row in kept),
         fit_loss=np.array([row["fit_loss"] for row in kept], dtype=bool),
         fit_error=np.array([row["fit_error"] for row in kept], dtype=bool),
         target=np.array([row["target"] for row in kept], dtype=bool),
         scatter=np.array([row.get("scatter", not row["target"]) for row in kept], dtype=bool),
         losses={
-            name: _floats(losses.get((cell, name), {}).get("loss") for cell in measured)
+            name: measurements.floats(losses.get((cell, name), {}).get("loss") for cell in measured)
             for name in validations
         },
         errors=rates,
         sampling=sampling,
         loss_sampling={
-            name: _standard_error(losses.get((cell, name), {}) for cell in measured)
+            name: measurements.standard_error(losses.get((cell, name), {}) for cell in measured)
             for name in validations
         },
-        chance=_chance(measured, tasks, task_names, averaged),
+        chance=measurements.chance(measured, tasks, task_names, averaged),
         unique_tokens=unique,
         design=design_codes(near_codes(unique), params, tokens),
-        trunk=_trunks(kept),
-        taken=_taken(kept),
+        trunk=measurements.trunks(kept),
+        taken=measurements.taken(kept),
         seed=np.array([row["seed"] for row in kept], dtype=np.int64),
         absent=tuple(f"{row['cell']} ({row['status']})" for row in absent),
     )
-
-
-def _errors(
-    cells: list[str],
-    tasks: dict[tuple[str, ...], Row],
-    names: list[str],
-    averaged: dict[str, list[str]],
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Error and sampling error by task and for the average, which needs all of its tasks."""
-    rates: dict[str, Array] = {}
-    sampling: dict[str, Array] = {}
-    for name in names:
-        rows = [tasks.get((cell, name), {}) for cell in cells]
-        rates[name] = _floats(row.get("error") for row in rows)
-        given = _floats(row.get("error_stderr") for row in rows)
-        items = _floats(row.get("items") for row in rows)
-        # Laplace's rule keeps the sampling error above zero where all or no items are wrong.
-        rate = (rates[name] * items + 1) / (items + 2)
-        derived = np.sqrt(rate * (1 - rate) / items)
-        # Nothing is known of the sampling of an imported error that comes without items.
-        derived = np.where(np.isfinite(items), derived, 0.0)
-        sampling[name] = np.where(given > 0, given, derived)
-    for average, members in averaged.items():
-        if names and members:
-            stack = np.stack([rates[name] for name in members])
-            rates[average] = stack.mean(0)
-            squares = np.stack([sampling[name] ** 2 for name in members])
-            sampling[average] = np.sqrt(squares.sum(0)) / len(members)
-    return rates, sampling
-
-
-def _chance(
-    cells: list[str],
-    tasks: dict[tuple[str, ...], Row],
-    names: list[str],
-    averaged: dict[str, list[str]],
-) -> dict[str, Array]:
-    """Error of guessing by response: the same for all cells, measured or not."""
-    known: dict[str, float] = {}
-    for row in tasks.values():
-        if row.get("chance_error") is not None:
-            known[row["task"]] = row["chance_error"]
-    found = {name: known.get(name, np.nan) for name in names}
-    for average, members in averaged.items():
-        if names and members:
-            found[average] = float(np.mean([found[name] for name in members]))
-    return {name: np.full(len(cells), value) for name, value in found.items()}
-
-
-def _standard_error(rows: Iterable[Row]) -> Array:
-    """Return the standard error from the 95 % interval over sequences."""
-    widths = [(row.get("loss_sequences_upper"), row.get("loss_sequences_lower")) for row in rows]
-    return _floats(
-        None if upper is None or lower is None else (upper - lower) / _WIDTH_95
-        for upper, lower in widths
-    )
-
-
-def _unique_tokens(rows: list[Row]) -> Array:
-    """Tokens of the training set of every cell: D over its epochs, at least one."""
-    epochs = _floats(row.get("epochs") for row in rows)
-    tokens = _floats(row["tokens"] for row in rows)
-    unique: Array = tokens / np.where(epochs > 1, epochs, 1.0)
-    return unique
-
-
-def _trunks(rows: list[Row]) -> Index | None:
-    """Codes of the trunks that cells branch off; those without have their own. None if all lack."""
-    names = [row.get("trunk") or "" for row in rows]
-    if not any(names):
-        return None
-    known = {name: code for code, name in enumerate(sorted({*names} - {""}))}
-    codes = [known.get(name, len(known) + i) for i, name in enumerate(names)]
-    return np.array(codes, dtype=np.int64)
-
-
-def _taken(rows: list[Row]) -> Array:
-    """Compute that cells took over from their trunks."""
-    known = [(row["flops"], row.get("trunk_steps") or 0, row.get("steps") or 1) for row in rows]
-    return np.array([flops * taken / steps for flops, taken, steps in known])
-
-
-def _floats(values: Iterable[float | None]) -> Array:
-    """Array with NaN for what is missing or not finite: neither is a measurement."""
-    result = np.array([np.nan if value is None else value for value in values], dtype=float)
-    return np.where(np.isfinite(result), result, np.nan)

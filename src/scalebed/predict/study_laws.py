@@ -12,8 +12,9 @@ from scalebed.predict.build import build_stage, law_scatters
 from scalebed.predict.evidence import Evidence
 from scalebed.predict.forward_fit import with_evidence
 from scalebed.predict.loss_stages import Found, loss_stages, posteriors
+from scalebed.predict.measurements import Row
 from scalebed.predict.open_study import StudyFit
-from scalebed.predict.runs import AVERAGE, Row, Runs, collect_runs
+from scalebed.predict.runs import AVERAGE, Runs, collect_runs
 from scalebed.predict.stages import Carried, Stage
 from scalebed.predict.table_runs import Target
 

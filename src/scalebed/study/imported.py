@@ -7,8 +7,9 @@ from pydantic import model_validator
 from scalebed.core.values import RunFormat
 from scalebed.study.checks import Check
 from scalebed.study.figures import check_plots
-from scalebed.study.sections import Bootstrap, Fit, Name, Strict
-from scalebed.study.trained import check_laws
+from scalebed.study.fit_checks import check_laws
+from scalebed.study.fit_sections import Fit
+from scalebed.study.sections import Bootstrap, Name, Strict
 
 ROLES = ("loss_cells", "error_cells", "targets", "scatter_cells")
 """Keys of `fit` that say what a cell is there for."""

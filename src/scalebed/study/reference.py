@@ -1,6 +1,6 @@
 """What a study file may hold, as a JSON schema for editors and as a table for people.
 
-Both are generated from the typed model in `scalebed.study.trained` and `scalebed.study.sections`,
+Both are generated from the typed model in `scalebed.study.trained`, `sections` and `fit_sections`,
 which alone declares keys, limits and meanings.
 """
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from scalebed.core.cells import Amounts, Cell, choose
 from scalebed.core.errors import ScalebedError
-from scalebed.study.sections import Fit, Recipe, Selector
+from scalebed.study.fit_sections import Fit
+from scalebed.study.sections import Recipe, Selector
 
 
 def cell_roles(

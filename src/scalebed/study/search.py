@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError, model_validator
 from scalebed.core.cells import Cell
 from scalebed.core.errors import ScalebedError
 from scalebed.study.figures import check_plots
+from scalebed.study.fit_sections import Fit
 from scalebed.study.search_runs import Expanded, Run, expand
 from scalebed.study.search_sections import Search
 from scalebed.study.sections import (
@@ -14,7 +15,6 @@ from scalebed.study.sections import (
     Bootstrap,
     Budget,
     Dataset,
-    Fit,
     Name,
     Suite,
 )

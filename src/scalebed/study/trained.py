@@ -1,6 +1,5 @@
 """A whole study file: loading it, checking that its sections agree, expanding its cells."""
 
-from collections.abc import Iterable
 from functools import partial
 from typing import Annotated, Any, Self
 
@@ -11,11 +10,12 @@ from scalebed.core.cells import Cell, expand, product
 from scalebed.core.errors import ScalebedError
 from scalebed.core.tracking import PATTERN, check_tracker
 from scalebed.core.trunk_files import Kept
-from scalebed.laws import get_law, names_of
 from scalebed.study.amounts import amounts
 from scalebed.study.branches import check_cool_downs
 from scalebed.study.checks import Check
 from scalebed.study.figures import PLOTS
+from scalebed.study.fit_checks import check_laws, known
+from scalebed.study.fit_sections import Fit
 from scalebed.study.roles import cell_roles, check_seal
 from scalebed.study.sections import (
     Block,
@@ -23,8 +23,6 @@ from scalebed.study.sections import (
     Budget,
     Corpus,
     Dataset,
-    Fit,
-    FitOptions,
     Name,
     Recipe,
     RecipeValues,
@@ -143,77 +141,25 @@ class Study(Measured):
         return RecipeValues(**(values | self.recipes[recipe].sizes.get(size, {})))
 
 
-def check_laws(fit: Fit) -> None:
-    """Check that laws exist and that the options of their fits suit them.
-
-    Raises
-    ------
-    ValueError
-        Naming the key, the value and what was expected.
-    """
-    kinds: dict[str, tuple[str, ...]] = {"loss": ("loss",), "error": ("error", "direct")}
-    for which, wanted in kinds.items():
-        name, given = getattr(fit, f"{which}_law"), getattr(fit, f"{which}_options")
-        _known([name], names_of(wanted), f"fit.{which}_law", "law")
-        if given != FitOptions():
-            _check_options(name, given, f"fit.{which}_options")
-    if fit.interval == "posterior" and not fit.softly_tied:
-        raise ValueError(
-            "fit.interval is posterior, which is for law chinchilla, equal weights and a prior of "
-            "alpha at the most; expected bootstrap, or those"
-        )
-    if fit.beside is not None:
-        _known([fit.beside.loss_law], names_of(("loss",)), "fit.beside.loss_law", "law")
-    if fit.pool is not None:
-        law = get_law(fit.beside.loss_law if fit.beside else fit.loss_law)
-        weights = {law.parameters[i].name for i in law.weights}
-        known = [p.name for p in law.parameters if p.name not in weights]
-        _known(fit.pool.parameters, known, "fit.pool.parameters", f"parameter of law {law.name}")
-
-
-def _check_options(law: str, given: FitOptions, where: str) -> None:
-    # Snakemake reads the study in every job, so NumPy is imported for options only.
-    from scalebed.fit.options import Options
-
-    try:
-        Options.from_json(options_json(given)).check(get_law(law))
-    except ScalebedError as error:
-        raise ValueError(f"{where}: {error}") from error
-
-
-def options_json(options: FitOptions) -> dict[str, Any]:
-    """Return fit options as `scalebed.fit.options.Options.from_json` reads them."""
-    values = options.model_dump(exclude={"weights"})
-    values["priors"] = {name: [p["mean"], p["sd"]] for name, p in values["priors"].items()}
-    return values
-
-
-def _known(names: Iterable[str] | None, known: Iterable[str], where: str, what: str) -> None:
-    for name in names or ():
-        if name not in known:
-            listing = ", ".join(sorted(known)) or "none"
-            raise ValueError(f"{where}: no {what} is called {name!r}; there is {listing}")
-
-
 def _check_references(study: Study) -> None:
     """Raise ValueError, naming key and value, when one section points at nothing in another."""
     for name, tokenizer in study.tokenizers.items():
-        _known(tokenizer.corpora, study.corpora, f"tokenizers.{name}.corpora", "corpus")
+        known(tokenizer.corpora, study.corpora, f"tokenizers.{name}.corpora", "corpus")
     for name, dataset in study.datasets.items():
         where = f"datasets.{name}"
-        _known([dataset.tokenizer], study.tokenizers, f"{where}.tokenizer", "tokenizer")
-        _known(dataset.sources, study.corpora, f"{where}.sources", "corpus")
+        known([dataset.tokenizer], study.tokenizers, f"{where}.tokenizer", "tokenizer")
+        known(dataset.sources, study.corpora, f"{where}.sources", "corpus")
     for name, validation in study.validation.items():
-        _known([validation.corpus], study.corpora, f"validation.{name}.corpus", "corpus")
+        known([validation.corpus], study.corpora, f"validation.{name}.corpus", "corpus")
     if study.tasks is not None:
         corpus = [study.tasks.corpus] if study.tasks.corpus else []
-        _known(corpus, study.corpora, "tasks.corpus", "corpus")
+        known(corpus, study.corpora, "tasks.corpus", "corpus")
         if study.tasks.tasks:
-            _known(study.tasks.average, study.tasks.tasks, "tasks.average", "task of the suite")
-    _known([study.fit.loss], study.validation, "fit.loss", "validation text")
+            known(study.tasks.average, study.tasks.tasks, "tasks.average", "task of the suite")
+    known([study.fit.loss], study.validation, "fit.loss", "validation text")
     check_laws(study.fit)
     plots = [spec.get("plot", name) for name, spec in study.figures.items()]
-    _known(plots, PLOTS, "figures", "figure")
+    known(plots, PLOTS, "figures", "figure")
     _check_recipes(study)
     blocks = [("grid", block) for block in study.grid] + [("add", block) for block in study.add]
     selectors = [("exclude", item) for item in study.exclude]
@@ -222,14 +168,14 @@ def _check_references(study: Study) -> None:
     selectors += [("fit.targets", item) for item in study.fit.targets]
     selectors += [("fit.scatter_cells", item) for item in study.fit.scatter_cells or []]
     for where, item in blocks + selectors:
-        _known(item.datasets, study.datasets, f"{where}.datasets", "data set")
-        _known(item.sizes, study.sizes, f"{where}.sizes", "size")
-        _known(item.recipes, study.recipes, f"{where}.recipes", "recipe")
+        known(item.datasets, study.datasets, f"{where}.datasets", "data set")
+        known(item.sizes, study.sizes, f"{where}.sizes", "size")
+        known(item.recipes, study.recipes, f"{where}.recipes", "recipe")
 
 
 def _check_recipes(study: Study) -> None:
     for name, recipe in study.recipes.items():
-        _known(recipe.sizes, study.sizes, f"recipes.{name}.sizes", "size")
+        known(recipe.sizes, study.sizes, f"recipes.{name}.sizes", "size")
         for size in study.sizes:
             try:
                 values = study.recipe_values(name, size)

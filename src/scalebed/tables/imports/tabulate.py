@@ -9,8 +9,8 @@ import scalebed
 from scalebed.core.cells import RANGES, Cell
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import write_parquet
+from scalebed.study.fit_sections import Fit
 from scalebed.study.roles import cell_roles
-from scalebed.study.sections import Fit
 from scalebed.tables.arrow import arrow_schema, from_rows
 from scalebed.tables.declared.cells import (
     ARGUMENTS,

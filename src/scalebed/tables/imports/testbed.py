@@ -7,20 +7,16 @@ chance level and number of items of every task. The multiplier is M / 20.
 A file that cannot be read makes its cell a failed one and never stops the others.
 """
 
-import csv
-import json
-import math
 import re
 from collections.abc import Iterator
-from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from scalebed.core import arithmetic
 from scalebed.core.cells import Cell
 from scalebed.core.errors import ScalebedError
-from scalebed.tables.arrow import is_finite_number
+from scalebed.tables.imports import testbed_records as records
 from scalebed.tables.imports.base import Imported, Row
 from scalebed.tables.imports.frontier import mark_published
 from scalebed.tables.imports.search_grid import read_grid
@@ -34,18 +30,7 @@ _SIZES = {
     "open_lm_1b": "1400m",
     "open_lm_7b": "6900m",
 }
-_VALIDATION = {
-    "c4_val": "c4_val",
-    "openlm": "openlm",
-    "de-en": "c4_german",
-    "paloma_c4_en": "paloma_c4_en",
-    "paloma_redpajama": "paloma_redpajama",
-    "paloma_falcon-refinedweb": "paloma_refinedweb",
-    "paloma_dolma_100_programing_languages": "paloma_programming_languages",
-    "paloma_ptb": "paloma_ptb",
-}
 _RECIPE, _SEED = "base", 124
-_ROUNDED = 1e-6  # beyond 0 and 1, of accuracies in single precision
 _NAME = re.compile(r"(?P<data>[a-z0-9_]+)-(?P<model>.+)-(?P<multiplier>\d+(\.\d+)?)")
 # One name for what both parts of a record say of a run.
 _HYPERPARAMETERS = {
@@ -62,10 +47,6 @@ _ARGUMENTS = {
     "accum-freq": "accumulation",
     "z-loss": "z_loss",
 }
-
-
-class _BrokenRecordError(Exception):
-    """A file does not hold what it should; the text says which file, where, and what."""
 
 
 def import_cells(path: Path, options: dict[str, Any]) -> Imported:
@@ -90,18 +71,20 @@ def import_cells(path: Path, options: dict[str, Any]) -> Imported:
     files = sorted((root / "models").glob("*.json"))
     if not files:
         raise ScalebedError(f"{root} has no models/*.json, expected the folder of the testbed")
-    metadata = _metadata(root / "eval_metadata.csv")
+    metadata = records.metadata(root / "eval_metadata.csv")
     found = Imported(cells=[], facts={"imported_models": str(len(files))})
     for file in files:
         cell = _identity(file)
         try:
             row, losses, arguments = _model(file, cell)
-        except _BrokenRecordError as error:
+        except records.BrokenRecordError as error:
             found.cells.append(_failed(cell, str(error)))
             continue
         found.cells.append(row)
         found.losses.extend({"cell": cell.path, **loss} for loss in losses)
-        scores, more = _scores(root / "evals" / f"evaluation_{file.stem}_heavy.json", metadata)
+        scores, more = records.scores(
+            root / "evals" / f"evaluation_{file.stem}_heavy.json", metadata
+        )
         found.tasks.extend({"cell": cell.path, **score} for score in scores)
         found.arguments.extend({"cell": cell.path, **item} for item in [*arguments, *more])
     if (root / "grid.json").is_file():
@@ -175,33 +158,16 @@ def _failed(cell: Cell, reason: str) -> Row:
     return _base(cell) | {"status": "failed", "reason": reason}
 
 
-def _read(file: Path) -> Row:
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise _BrokenRecordError(f"cannot read {file.name}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise _BrokenRecordError(f"{file.name} is not valid JSON: {error}") from error
-    if not isinstance(record, dict):
-        raise _BrokenRecordError(f"{file.name} holds a {type(record).__name__}, expected an object")
-    return record
-
-
-def _number(file: Path, values: Any, key: str, what: str) -> float:
-    value = values.get(key) if isinstance(values, dict) else None
-    if not is_finite_number(value):
-        raise _BrokenRecordError(f"{file.name}: {what}{key} is {value!r}, expected a finite number")
-    return cast(float, value)
-
-
 def _model(file: Path, cell: Cell) -> tuple[Row, list[Row], list[Row]]:
     """Return the row of a cell, its losses, and what its record says of the run."""
-    record = _read(file)
+    record = records.read(file)
     values = record.get("hyperparameters")
-    params = int(_number(file, values, "params", "hyperparameters."))
-    tokens = int(_number(file, values, "tokens", "hyperparameters."))
+    params = int(records.number(file, values, "params", "hyperparameters."))
+    tokens = int(records.number(file, values, "tokens", "hyperparameters."))
     if params < 1 or tokens < 1:
-        raise _BrokenRecordError(f"{file.name}: params {params} or tokens {tokens} is not positive")
+        raise records.BrokenRecordError(
+            f"{file.name}: params {params} or tokens {tokens} is not positive"
+        )
     row = _base(cell) | {
         "status": "done",
         "reason": None,
@@ -219,93 +185,10 @@ def _model(file: Path, cell: Cell) -> tuple[Row, list[Row], list[Row]]:
             if str(key).startswith("--")
         }
         arguments += _arguments("open_lm_args", given, _ARGUMENTS)
-    return row, _losses(file, record), [*arguments, *_created("record", record)]
+    return row, records.losses(file, record), [*arguments, *records.created("record", record)]
 
 
 def _arguments(source: str, values: Any, names: dict[str, str]) -> Iterator[Row]:
     for key, name in names.items():
         if values.get(key) is not None:
             yield {"source": source, "key": name, "value": str(values[key])}
-
-
-def _losses(file: Path, record: Row) -> list[Row]:
-    results = record.get("results")
-    if not isinstance(results, list) or not results:
-        raise _BrokenRecordError(f"{file.name}: results is {results!r:.40}, expected a list")
-    rows: list[Row] = []
-    for index, result in enumerate(results):
-        where = f"results[{index}]."
-        names = result.get("val_data") if isinstance(result, dict) else None
-        if not isinstance(names, list) or not names:
-            raise _BrokenRecordError(f"{file.name}: {where}val_data is {names!r}, expected a list")
-        source = Path(str(names[0]))
-        key = "de-en" if "de-en" in source.name else source.parent.name
-        if key not in _VALIDATION:
-            raise _BrokenRecordError(f"{file.name}: {where}val_data is {names[0]!r}, unknown")
-        row: Row = {"validation": _VALIDATION[key], "loss": _number(file, result, "loss", where)}
-        for part in ("sequences", "tokens"):
-            for end in ("lower", "upper"):
-                value = _number(file, result, f"loss_{part}_{end}_95", where)
-                row[f"loss_{part}_{end}"] = value
-            row[part] = int(_number(file, result, part, where))
-        if row["validation"] in {other["validation"] for other in rows}:
-            raise _BrokenRecordError(f"{file.name}: two results for {row['validation']}")
-        rows.append(row)
-    return rows
-
-
-def _metadata(file: Path) -> dict[str, tuple[int, float]]:
-    """Return number of items and error of guessing of every task."""
-    try:
-        with file.open(encoding="utf-8", newline="") as lines:
-            return {
-                row["Eval Task"]: (int(row["#datapoints"]), 1 - float(row["Random baseline"]) / 100)
-                for row in csv.DictReader(lines)
-            }
-    except OSError as error:
-        raise ScalebedError(f"cannot read {file}: {error.strerror}") from error
-    except (KeyError, ValueError, TypeError) as error:
-        raise ScalebedError(f"{file} is not the testbed's table of tasks: {error}") from error
-
-
-def _scores(file: Path, metadata: dict[str, tuple[int, float]]) -> tuple[list[Row], list[Row]]:
-    """Return errors by task and the date of the evaluation; a broken file leaves its reason."""
-    try:
-        record = _read(file)
-        metrics = record.get("eval_metrics")
-        scores = metrics.get("icl") if isinstance(metrics, dict) else None
-        if not isinstance(scores, dict) or not scores:
-            raise _BrokenRecordError(f"{file.name}: eval_metrics.icl is missing or empty")
-        rows = [_score(file, task, scores, metadata) for task in sorted(scores)]
-    except _BrokenRecordError as error:
-        return [], [{"source": "evaluation", "key": "broken", "value": str(error)}]
-    return rows, _created("evaluation", record)
-
-
-def _created(source: str, record: Row) -> list[Row]:
-    """Return when a record was made, if it says so."""
-    try:
-        date = datetime.strptime(str(record.get("creation_date")), "%Y_%m_%d-%H_%M_%S")
-    except ValueError:
-        return []
-    return [{"source": source, "key": "created", "value": date.isoformat()}]
-
-
-def _score(file: Path, task: str, scores: Row, metadata: dict[str, tuple[int, float]]) -> Row:
-    accuracy = _number(file, scores, task, "eval_metrics.icl.")
-    if task not in metadata:
-        raise _BrokenRecordError(f"{file.name}: task {task!r} is not in eval_metadata.csv")
-    items, chance = metadata[task]
-    if not -_ROUNDED <= accuracy <= 1 + _ROUNDED:
-        raise _BrokenRecordError(
-            f"{file.name}: the accuracy of {task!r} is {accuracy:g}, expected 0 to 1"
-        )
-    error = 1 - accuracy
-    return {
-        "task": task,
-        "error": error,
-        # Binomial: the published files have no standard errors.
-        "error_stderr": math.sqrt(max(error * (1 - error), 0.0) / items),
-        "chance_error": chance,
-        "items": items,
-    }
