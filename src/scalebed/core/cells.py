@@ -11,6 +11,8 @@ from scalebed.core.errors import ScalebedError
 from scalebed.core.quantities import amount_text
 
 NAME = r"[a-z0-9][a-z0-9_]*"
+ALL = "all"
+"""Stands for all data sets together, where results are told by data set."""
 """Pattern of every name that becomes part of a path; no dot, slash or equals sign."""
 
 

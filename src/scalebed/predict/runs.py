@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from scalebed.core.cells import ALL
 from scalebed.core.errors import ScalebedError
 from scalebed.laws.forms.base import Array, Index, Mask
 from scalebed.predict import measurements
@@ -167,7 +168,8 @@ def collect_runs(
     Raises
     ------
     ScalebedError
-        If a cell, or a measurement of a cell, occurs twice, or a task is called ``average``.
+        If a cell, or a measurement of a cell, occurs twice, a task is called ``average``, or a data
+        set ``all``.
     """
     cells = _unique(tables["cells"], ("cell",), "cells")
     losses = _unique(tables["losses"], ("cell", "validation"), "losses")
@@ -175,6 +177,7 @@ def collect_runs(
     by_dataset: dict[str, list[Row]] = {}
     for row in cells.values():
         by_dataset.setdefault(row["dataset"], []).append(row)
+    require_own_names(by_dataset)
     validations = sorted({row["validation"] for row in losses.values()})
     names = sorted({row["task"] for row in tasks.values()})
     if AVERAGE in names:
@@ -193,6 +196,21 @@ def collect_runs(
         _runs(dataset, by_dataset[dataset], losses, tasks, (validations, names, averaged))
         for dataset in sorted(by_dataset)
     ]
+
+
+def require_own_names(datasets: Iterable[str]) -> None:
+    """Refuse data sets of which one has the name of all together.
+
+    Raises
+    ------
+    ScalebedError
+        Saying so.
+    """
+    if ALL in datasets:
+        raise ScalebedError(
+            f"a data set is called {ALL!r}, which stands for all data sets together; expected "
+            "another name"
+        )
 
 
 def _unique(rows: Iterable[Row], keys: tuple[str, ...], table: str) -> dict[tuple[str, ...], Row]:

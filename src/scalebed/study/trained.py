@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from scalebed.core.arithmetic import SIZE_TABLES
-from scalebed.core.cells import Cell, expand, product
+from scalebed.core.cells import ALL, Cell, expand, product
 from scalebed.core.errors import ScalebedError
 from scalebed.core.tracking import PATTERN, check_tracker
 from scalebed.core.trunk_files import Kept
@@ -156,6 +156,10 @@ def _check_references(study: Study) -> None:
         known(corpus, study.corpora, "tasks.corpus", "corpus")
         if study.tasks.tasks:
             known(study.tasks.average, study.tasks.tasks, "tasks.average", "task of the suite")
+    if ALL in study.datasets:
+        raise ValueError(
+            f"datasets: {ALL!r} stands for all data sets together, expected another name"
+        )
     known([study.fit.loss], study.validation, "fit.loss", "validation text")
     check_laws(study.fit)
     plots = [spec.get("plot", name) for name, spec in study.figures.items()]

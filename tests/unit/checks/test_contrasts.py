@@ -103,7 +103,7 @@ def test_a_floor_that_is_never_reached_has_no_finite_multiplier(monkeypatch):
     assert "needs more than 1e10 x the compute" in row["sentence"]
     assert row["p_better"] == 1.0
     assert "a probability of 0 or 1 means less than 1 in 300 draws" in row["notes"]
-    assert f"P(one better) = > {1 - 1 / 300:.6g}" in row["sentence"]
+    assert f"P(one better) > {1 - 1 / 300:.6g}" in row["sentence"]
     back = contrast(study(), "two", "one", TARGET)
     assert 0 < back["multiplier"] < 0.01
     assert back["p_better"] == 0.0

@@ -292,6 +292,11 @@ def test_average_needs_all_of_its_tasks(tables):
         ("losses", lambda rows: rows.append(rows[0]), "table losses has two rows for"),
         ("tasks", lambda rows: rows[0].update(task="average"), "a task is called 'average'"),
         (
+            "cells",
+            lambda rows: rows[0].update(dataset="all"),
+            "a data set is called 'all', which stands for all data sets together",
+        ),
+        (
             "losses",
             lambda rows: [row.update(validation="else") for row in rows[::2]],
             "'yardstick' is not in the losses table",

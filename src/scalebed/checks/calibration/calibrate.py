@@ -9,11 +9,12 @@ from typing import Any, Final
 import numpy as np
 
 from scalebed.checks.calibration.held_out import Evaluation, Found, worst
+from scalebed.core.cells import ALL
 from scalebed.laws.forms.base import Array, Mask
 from scalebed.predict.bootstrap import bootstrap
 from scalebed.predict.build import build_stage, law_scatters
 from scalebed.predict.open_study import StudyFit
-from scalebed.predict.runs import AVERAGE, Runs
+from scalebed.predict.runs import AVERAGE, Runs, require_own_names
 from scalebed.predict.scatter import stream
 from scalebed.predict.settings import Settings
 from scalebed.predict.stages import inputs
@@ -168,15 +169,16 @@ def summarise(samples: Iterable[list[Found]], scheme: str, level: float) -> list
     for sample in samples:
         own: dict[tuple[str, str, str], list[Found]] = {}
         for found in sample:
-            for dataset in (found.dataset, "all"):
+            for dataset in (found.dataset, ALL):
                 own.setdefault((found.response, dataset, found.method), []).append(found)
         for key, several in own.items():
             groups.setdefault(key, []).append(several)
     single = {found.dataset for several in groups.values() for s in several for found in s}
+    require_own_names(single)
     return [
         _row(key, several, scheme, level)
         for key, several in groups.items()
-        if key[1] != "all" or len(single) > 1
+        if key[1] != ALL or len(single) > 1
     ]
 
 

@@ -58,7 +58,8 @@ def sentence(row: Row) -> str:
     )
     if row["p_better"] is None:
         return f"{text}; nothing is known of how certain that is."
-    text += f"; P({a} better) = {_probability(row['p_better'], row['draws'])}"
+    certain = _probability(row["p_better"], row["draws"])
+    text += f"; P({a} better) {'' if certain[0] in '<>' else '= '}{certain}"
     if row["p_better_run"] is not None:
         text += f" ({_probability(row['p_better_run'], row['draws'])} for a single pair of runs)"
     text += f". For what {a} reaches {b} needs {_times(row['multiplier'])} the compute"

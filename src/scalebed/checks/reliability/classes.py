@@ -15,8 +15,9 @@ from scalebed.checks.reliability.evidence import (
     turning,
 )
 from scalebed.checks.reliability.table import TABLE
+from scalebed.core.cells import ALL
 from scalebed.predict.open_study import StudyFit
-from scalebed.predict.runs import Runs
+from scalebed.predict.runs import Runs, require_own_names
 
 Row = dict[str, Any]
 
@@ -30,7 +31,6 @@ PREDICTABLE, AT_CHANCE, NON_MONOTONE, NOISY, INVERSE = (
 CLASSES = (PREDICTABLE, AT_CHANCE, NON_MONOTONE, NOISY, INVERSE)
 """Names of the classes."""
 
-ALL = "all"
 """Stands for all data sets together in column ``dataset``."""
 
 # A 90 % band of single runs, 3.29 noise wide, fills half of the range.
@@ -60,6 +60,7 @@ def classify_tasks(
     tasks = sorted({row["task"] for row in study.tables["tasks"]})
     chance = _chances(study.runs)
     laws = _laws(tournament)
+    require_own_names(runs.dataset for runs in study.runs)
     sets = {ALL: list(study.runs)} | {runs.dataset: [runs] for runs in study.runs}
     if len(study.runs) == 1:
         del sets[ALL]
