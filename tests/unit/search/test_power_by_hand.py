@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scalebed.fit import fit_law
-from scalebed.search.power import LAW, Bootstrap, fit_power
+from scalebed.search.power import LAW, Bootstrap, _resample, fit_power
 
 
 def losses(flops):
@@ -51,3 +51,20 @@ def test_intervals_have_nine_tenths_of_the_fits_unless_told():
     lower, upper = np.quantile(drawn, [0.05, 0.95], axis=0)
     assert [row["lower"] for row in rows] == pytest.approx(lower, rel=1e-4)
     assert [row["upper"] for row in rows] == pytest.approx(upper, rel=1e-4)
+
+
+def test_samples_of_fewer_amounts_of_compute_than_parameters_are_drawn_again():
+    """97 of 100 points share a compute: a sample needs two of the other three, which 30 % lack."""
+    flops = np.array([1e16] * 97 + [1e17, 1e18, 1e19])
+    found = _resample(flops, Bootstrap(2000, 0.9, 7))
+    first = np.random.default_rng(7).integers(100, size=(2000, 100))
+    fine = np.array([len(set(row)) >= 3 for row in flops[first].tolist()])
+    # Without two of the three, for each pair of them; without all three is in it thrice.
+    assert np.mean(~fine) == pytest.approx(3 * 0.98**100 - 2 * 0.97**100, abs=0.04)
+    assert np.array_equal(found[fine], first[fine])
+    assert min(len(set(row)) for row in flops[found].tolist()) == 3
+
+
+def test_points_that_no_sample_could_serve_end_in_an_error():
+    with pytest.raises(AssertionError, match="amounts of compute"):
+        _resample(np.array([1e16, 1e17, 1e17]), Bootstrap(3, 0.9, 0))
