@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from scalebed.fit import fit_law
 from scalebed.search.power import LAW, Bootstrap, _resample, fit_power
+from scalebed.search.trends import Optimum, fit_trend
 
 
 def losses(flops):
@@ -68,3 +70,17 @@ def test_samples_of_fewer_amounts_of_compute_than_parameters_are_drawn_again():
 def test_points_that_no_sample_could_serve_end_in_an_error():
     with pytest.raises(AssertionError, match="amounts of compute"):
         _resample(np.array([1e16, 1e17, 1e17]), Bootstrap(3, 0.9, 0))
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9])
+def test_the_exponent_of_a_rate_has_student_s_interval(level):
+    """ln N is 0, 1, 2 and 3 steps of ln 4; of 1 % to one side of a line and the other."""
+    off = 0.01 * np.array([1.0, -1.0, -1.0, 1.0])
+    points = [
+        Optimum(1000 * 4**i, 5 * (1000 * 4**i) ** -0.5 * np.exp(off[i]), False) for i in range(4)
+    ]
+    # The line stays as it is; of residuals 1 % two degrees of freedom are left, and sum x^2 is 5.
+    half = t.ppf((1 + level) / 2, 2) * np.sqrt(4 * 0.01**2 / 2 / 5) / np.log(4)
+    found = fit_trend("lr", points, level)
+    assert found.exponent == pytest.approx(-0.5)
+    assert (found.lower, found.upper) == pytest.approx((-0.5 - half, -0.5 + half))
