@@ -68,17 +68,18 @@ def test_limits_of_a_difference_and_those_that_establish_it():
     draws = np.array([np.bincount(row, minlength=3) for row in every]).astype(float)
     sampled = means[every].mean(1)
     low, high = np.quantile(sampled, [0.1, 0.9])
-    sd, dof = 0.3, 4.0
-    for shift in (0.0, 2.0, 4.0, 6.0, 8.0):
-        given = (means + shift)[None], np.zeros(3), np.full(3, 1 / 3), np.arange(3), draws, 0.8
-        found = differences(*given, Shared(np.array([sd]), np.array([dof])))
-        z = norm.ppf(0.9)
-        assert found.lower[0] == pytest.approx(1 + shift - np.hypot(1 - low, z * sd))
-        assert found.upper[0] == pytest.approx(1 + shift + np.hypot(high - 1, z * sd))
-        # Three clusters tell two degrees of freedom.
-        wide = (1 - low) * t.ppf(0.9, 2) / z * 1.5**0.5
-        assert found.established[0] == (1 + shift > np.hypot(wide, t.ppf(0.9, dof) * sd))
-    assert 2 < np.hypot(wide, t.ppf(0.9, dof) * sd) < 7
+    z = norm.ppf(0.9)
+    # Three clusters tell two degrees of freedom.
+    wide = (1 - low) * t.ppf(0.9, 2) / z * 1.5**0.5
+    for dof, scale in ((4.0, 0.3), (1.0, 2.0)):
+        bound = np.hypot(wide, t.ppf(0.9, dof) * scale)
+        for times in (0.99, 1.01):
+            shift = times * bound - 1
+            given = (means + shift)[None], np.zeros(3), np.full(3, 1 / 3), np.arange(3), draws, 0.8
+            found = differences(*given, Shared(np.array([scale]), np.array([dof])))
+            assert found.lower[0] == pytest.approx(1 + shift - np.hypot(1 - low, z * scale))
+            assert found.upper[0] == pytest.approx(1 + shift + np.hypot(high - 1, z * scale))
+            assert found.established[0] == (times > 1)
 
 
 COMPARED = {

@@ -1,6 +1,9 @@
+import json
+import re
+
 import pandas as pd
 
-from scalebed.report.figures import decisions
+from scalebed.report.figures import decisions, exponent_by_ratio
 from scalebed.report.figures.style import CATEGORIES, MAX_COLUMNS, Style
 
 
@@ -34,3 +37,12 @@ def test_lines_stand_out_of_the_bands_of_their_colour():
         assert (luminance(shade) + 0.05) / (luminance(blue) + 0.05) > 3
         # Paper is 5.2 to 1; a band has to be seen as well.
         assert 1.05 / (luminance(shade) + 0.05) > 1.1
+
+
+def test_token_multipliers_of_thousands_are_counted():
+    """From 20 to 2560 by 1, 2 and 5: 20, 50, 100, 200, 500, 1k and 2k."""
+    rows = {"M": [20.0, 640.0, 2560.0], "eta": 0.2, "low": 0.1, "high": 0.3, "joint": 0.2, "E": 1.7}
+    frame = pd.DataFrame(rows | {"dataset": "red", "cells": 4, "floor": exponent_by_ratio._SHARED})
+    drawn = json.dumps(exponent_by_ratio._draw(frame, Style()).to_dict(), ensure_ascii=False)
+    (labels,) = set(re.findall(r'"labelExpr": "([^"]*)"', drawn))
+    assert re.findall(r"\? '([^']*)'", labels) == ["20", "50", "100", "200", "500", "1k", "2k"]

@@ -1,10 +1,14 @@
 """When the law of a frontier has intervals, and which quantiles they are."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import yaml
 from scipy.stats import t
 
 from scalebed.fit import fit_law
+from scalebed.search import ladder
 from scalebed.search.power import LAW, Bootstrap, _resample, fit_power
 from scalebed.search.trends import Optimum, fit_trend
 
@@ -84,3 +88,25 @@ def test_the_exponent_of_a_rate_has_student_s_interval(level):
     found = fit_trend("lr", points, level)
     assert found.exponent == pytest.approx(-0.5)
     assert (found.lower, found.upper) == pytest.approx((-0.5 - half, -0.5 + half))
+
+
+@pytest.mark.parametrize(
+    ("searched", "smallest"), [((True, True, False), "r0"), ((False, True, False), "r1")]
+)
+def test_a_ladder_s_law_is_fitted_to_what_was_searched(monkeypatch, searched, smallest):
+    monkeypatch.setattr(ladder, "over_train", lambda study: 160)
+    study = SimpleNamespace(search=SimpleNamespace(loss="val", ratio=20))
+    names = [f"r{i}" for i in range(3)]
+    rungs = [
+        SimpleNamespace(name=name, run=run or None)
+        for name, run in zip(names, searched, strict=True)
+    ]
+    found = yaml.safe_load("\n".join(ladder._fit(study, rungs)))["fit"]
+    inside = [name for name, run in zip(names, searched, strict=True) if run]
+    over = {"sizes": [smallest], "ratios": [160]}
+    assert found["loss_cells"] == [{"sizes": inside, "ratios": [20]}, over]
+    others = [name for name in names if name not in inside]
+    assert found["targets"] == [{"sizes": others, "ratios": [20]}]
+    none = [SimpleNamespace(name=name, run=None) for name in names]
+    found = yaml.safe_load("\n".join(ladder._fit(study, none)))["fit"]
+    assert found["loss_cells"] == [{"sizes": ["r0"], "ratios": [160]}]
