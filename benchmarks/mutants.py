@@ -7,8 +7,9 @@
 The sample is drawn from the source and a seed alone, before any test is looked at: `--each`
 mutants of every room, operators in turn, places at random; rooms in turn, so that any first part
 of it (`--first`) is stratified too. A mutant is tried in a copy of what is committed, against the
-tests of its room. It is noticed if one fails or crashes; one whose tests do not end in their time
-is not. Outcomes are lines of JSON in the folder of `--work`.
+tests of its room; one that survives in a process where it took the place of living code is tried
+once more with all imported anew. It is noticed if a test fails or crashes; one whose tests do not
+end in their time is not. Outcomes are lines of JSON in the folder of `--work`.
 """
 
 from __future__ import annotations

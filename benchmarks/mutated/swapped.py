@@ -61,7 +61,8 @@ class Loop:
     cpu
         Seconds of the processor for each.
     answer
-        Takes the mutant and what came of it; None if its code is in no function.
+        Takes the mutant and what came of it; None if a new process has to tell: its code is in no
+        function, or it survived.
     """
 
     def __init__(
@@ -76,9 +77,10 @@ class Loop:
             path = self._package / mutant.path
             with changed(path, mutant):
                 said = self._forked(session, mutant, path)
-            known = {"survived": False, "noticed": True}.get(said.partition(" ")[0])
-            outcome = Outcome(known, said, time.monotonic() - started)
-            self._answer(mutant, None if said == "not swapped" else outcome)
+            first = said.partition(" ")[0]
+            outcome = Outcome(first == "noticed" or None, said, time.monotonic() - started)
+            # What was computed when the file was imported is still that of the code before.
+            self._answer(mutant, None if first in ("not", "survived") else outcome)
         return True
 
     def _forked(self, session: pytest.Session, mutant: Mutant, path: Path) -> str:

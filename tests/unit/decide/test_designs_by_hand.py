@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from scalebed.decide import decision, page
+from scalebed.core.errors import ScalebedError
+from scalebed.decide import decision, page, sources
 from scalebed.decide.costs import Prices
 from scalebed.decide.isoflop.budgets import budgets_found
 from scalebed.decide.optimum import Caps
@@ -137,3 +138,27 @@ def test_budgets_come_by_compute_whichever_is_densest():
 )
 def test_a_question_is_repeated(question, words):
     assert page.asked(question) == words
+
+
+def test_a_study_has_a_curve_of_every_data_set_with_a_law(monkeypatch):
+    every = np.ones(3)
+    runs = SimpleNamespace(
+        **{"params": every, "tokens": every, "column": lambda *given: every},
+        **{"loss": lambda response: every, "groups": lambda used: None},
+    )
+
+    def found(**stages):
+        each = [
+            SimpleNamespace(dataset=name, response="val", used=slice(None), fit=fit, reason=reason)
+            for name, (fit, reason) in stages.items()
+        ]
+        carried = [SimpleNamespace(runs=runs, stage=stage) for stage in each]
+        laws = SimpleNamespace(carried=lambda *given, **more: carried)
+        monkeypatch.setattr(sources, "StudyLaws", lambda study: laws)
+        monkeypatch.setattr(sources, "_curve", lambda name, stage, *given: (name, stage.dataset))
+        study = SimpleNamespace(name="s", settings=SimpleNamespace(loss="val"))
+        return sources.study_curves(study)
+
+    assert found(red=("a law", ""), blue=(None, "few points")) == [("study s", "red")]
+    with pytest.raises(ScalebedError, match=r"no loss law \(red: few points; blue: no loss\)"):
+        found(red=(None, "few points"), blue=(None, "no loss"))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from scalebed.fit import Options, fit_law, robust
 from scalebed.fit.influence import outlying
@@ -112,3 +112,17 @@ def test_a_point_that_the_limit_reaches_again_stays_out():
     residuals = np.array([1.0, -1.0, 1.0, -1.0, 1.0, 45.0])
     found = robust.judge(residuals, 3)
     assert found.outlying.tolist() == [False] * 5 + [True]
+
+
+@pytest.mark.parametrize(("times", "named"), [(0.999, False), (1.001, True)])
+def test_an_outlier_is_named_beyond_student_s_limit_for_all_points(times, named):
+    """Nineteen residuals of 1, one far off: 19 + 1.345^2 s^2 = 19 * 0.7101 s^2, so s is 1.2755.
+
+    Of twenty residuals any is beyond the limit in 5 %, to either side.
+    """
+    beta = norm.expect(lambda z: min(z * z, 1.345**2))
+    scale = np.sqrt(19 / (19 * beta - 1.345**2))
+    assert scale == pytest.approx(1.2755, abs=3e-4)
+    limit = scale * t.isf(0.05 / 40, 19 * robust.EFFICIENCY)
+    found = robust.judge(np.array([*[1.0, -1.0] * 9, 1.0, times * limit]), 19)
+    assert found.outlying.tolist() == [False] * 19 + [named]

@@ -327,3 +327,13 @@ def test_an_optimum_does_not_depend_on_where_memory_is_free():
             known.add(profiled.refit(*case).theta.tobytes())
         del holes
     assert [len(known) for known in seen] == [1] * len(cases)
+
+
+def test_a_row_without_a_value_is_not_at_the_edge_of_the_row_before_it():
+    """Losses 1.9 lower have their best floor at 0, a bound; beside them stands one not a number."""
+    x, _ = _cloud(sigma=0.0)
+    rows = np.tile(np.maximum(CHINCHILLA.value(TRUTH, x) - 1.9, 0.02), (2, 1))
+    rows[1, 3] = np.nan
+    found = powers.fit(CHINCHILLA, x, rows, TRUTH, "log_sse")
+    assert found.at_edge.tolist() == [True, False]
+    assert found.gradient[0] < 1e-6 and found.gradient[1] == np.inf

@@ -109,3 +109,20 @@ def test_each_of_two_slopes_is_free_or_not(problems):
     assert np.stack(found.free_slopes, -1)[:, 0].tolist() == expected.tolist()
     # What is not free is zero; what is has the slope 1, as x and z are uncorrelated.
     assert np.stack(found.slopes, -1)[:, 0] == pytest.approx(expected.astype(float))
+
+
+@pytest.mark.parametrize("part", [0.03, 0.1, 0.25, 0.5, 0.75])
+def test_a_sigmoid_with_a_top_and_exponent_of_the_grid_is_among_the_starts(part):
+    """Tops lie so far from the largest error to 1; there the log odds are linear in the rest."""
+    law = get_law("sigmoid_tied")
+    x = np.array([1.0, 2, 4, 8, 16, 3]), np.array([9.0, 1, 30, 5, 2, 14])
+    alpha = np.geomspace(0.01, 3.0, 32)[24]
+    odds = -1.5 + 2 * x[0] ** -alpha + 1.2 * x[1] ** -alpha
+    # top = low + part (1 - low), where low is the largest error, top / (1 + exp(-odds)).
+    share = 1 / (1 + np.exp(-odds))
+    top = part / (1 - (1 - part) * share.max())
+    bottom = top / (1 + np.exp(1.5))
+    truth = [bottom, (top - bottom) / (1 - bottom), 2.0, 1.2, alpha]
+    assert law.value(np.array(truth), x) == pytest.approx(top * share)
+    starts = law.starts(x, top * share, np.ones(6))
+    assert np.abs(starts / truth - 1).max(axis=1).min() < 1e-9

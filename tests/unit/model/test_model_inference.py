@@ -66,3 +66,16 @@ def test_continuations_on_beginnings_are_those_of_whole_rows(qk_norm: bool) -> N
         whole = torch.cat((beginnings[i // 2, :length], row))[None]
         expected = model.hidden(whole)[length:]
         torch.testing.assert_close(found[i], expected, atol=2e-4, rtol=1e-5)
+
+
+def test_padding_may_end_behind_the_last_position() -> None:
+    """On 46 of 48 positions two tokens are left of a row of six; on three, all six."""
+    model = decoder(48)
+    inference = Inference(model)
+    lengths = torch.tensor([46, 3])
+    beginnings, rows = tokens(2, 46), tokens(2, 6).flip(0)
+    found = inference.hidden(rows, None, (inference.cache(beginnings), lengths)).view(2, 6, -1)
+    for i, (length, real) in enumerate(((46, 2), (3, 6))):
+        whole = torch.cat((beginnings[i, :length], rows[i, :real]))[None]
+        expected = model.hidden(whole)[length:]
+        torch.testing.assert_close(found[i, :real], expected, atol=2e-4, rtol=1e-5)

@@ -1,6 +1,7 @@
 """Plans of studies whose cells branch off trunks: work, order and disk."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from scalebed.plan.estimates import Calibration, Estimate, Timed, makespan
 from scalebed.plan.plan import Plan, make_plan, record
 from scalebed.plan.render import render
 from scalebed.plan.render_trunks import bytes_text
-from scalebed.plan.trunks import state_bytes
+from scalebed.plan.states import Upstream
+from scalebed.plan.trunks import pieces_of, state_bytes
+from scalebed.study.hardware import LAPTOP
 from scalebed.study.sections import Budget
 from scalebed.study.trained import Study, parse_study
 from scalebed.train.job import Options
@@ -286,3 +289,35 @@ def test_a_cell_that_would_leave_in_the_warm_up_is_refused():
     path = Cell(**shortest["cell"]).path.replace("dataset=red", "dataset=mixed")
     for words in ("recipes.base", path, f"from step {step},", f"its warm-up of {step + 1} steps"):
         assert words in str(refusal.value)
+
+
+class Guessed(Steps):
+    """A calibration that extrapolates from a smaller model, or knows nothing."""
+
+    def __init__(self, known: Estimate | None) -> None:
+        self.known = known
+
+    def step(self, model: dict[str, Any], recipe: dict[str, Any]) -> Estimate | None:
+        return self.known
+
+
+@pytest.mark.parametrize(
+    ("known", "each"), [(Estimate(0.5, True), 0.5), (Estimate(0.25, False), 0.25), (None, None)]
+)
+def test_pieces_count_their_branches_and_say_whether_their_time_was_measured(tmp_path, known, each):
+    """Two cells leave at the first state, one at the second, and a cell without a trunk at none."""
+    short, middle, long = specs(study())
+    alone = rule_params.cell(parse_study(study_values(), "study.yaml"), study().cells()[0])
+    cells = {"a": short, "b": short, "c": middle, "d": long, "e": alone}
+    found = pieces_of(
+        {name: (spec, True) for name, spec in cells.items()},
+        {"red": Upstream(None, "0" * 64, [])},
+        tmp_path,
+        Guessed(known),
+        LAPTOP,
+    )
+    assert [piece.branches for piece in found] == [2, 1, 1]
+    ends = [0, *(leaves_at(spec) for spec in (short, middle, long))]
+    own = [end - begin for begin, end in pairwise(ends)]
+    assert [piece.seconds for piece in found] == [each and each * steps for steps in own]
+    assert {piece.measured for piece in found} == {known is not None and known.measured}

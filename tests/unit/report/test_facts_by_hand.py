@@ -2,6 +2,9 @@
 
 from types import SimpleNamespace
 
+import pytest
+
+from scalebed.report.answer import wilson
 from scalebed.report.facts import compute
 
 
@@ -28,3 +31,8 @@ def test_cells_are_counted_by_what_they_are_for():
     assert (one["other_cells"], one["other_flops"]) == (2, 24.0)
     assert (one["saved"], one["ratio"]) == (61.0, 64 / 3)
     assert (two["fit_cells"], two["targets"], two["other_cells"], two["ratio"]) == (0, 0, 1, None)
+
+
+def test_a_share_is_told_with_its_95_per_cent_interval():
+    """Wilson's of 81 of 263, from Newcombe (1998)."""
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)

@@ -6,10 +6,12 @@ import pandas as pd
 import pytest
 
 from scalebed.tables.declared.views import FRONTIER
+from scalebed.tables.formats import tensorboard
+from scalebed.tables.lints import tasks
 from scalebed.tables.lints.arguments import batch_implausible, samples_contradict_tokens
 from scalebed.tables.lints.losses import rises
 from scalebed.tables.published_numbers import agree
-from scalebed.tables.runs_rows import no_runs
+from scalebed.tables.runs_rows import _clash, no_runs
 
 
 def test_a_cell_that_only_equals_a_cheaper_one_is_not_on_the_frontier():
@@ -134,3 +136,21 @@ def test_a_column_that_counts_from_0_or_1_names_no_runs(names, counts):
     numbers = tuple(np.arange(1.0, len(names) + 1) for _ in range(3))
     why = no_runs("name", {"run": np.array(names, dtype=object)}, numbers)
     assert why == ("it only counts the rows" if counts else "")
+
+
+@pytest.mark.parametrize(("tests", "limit"), [(0, 2.3263), (1, 2.3263), (10, 3.0902)])
+def test_a_model_beats_guessing_beyond_one_per_cent_of_all_tests(tests, limit):
+    assert tasks._limit(tests) == pytest.approx(limit, abs=5e-5)
+
+
+def test_rows_of_one_run_without_a_step_may_not_have_their_tokens_twice():
+    runs, params, tokens = np.array([0, 1, 1, 1]), np.full(4, 1e8), np.array([1e9, 1e9, 2e9, 1e9])
+    none, steps = np.full(4, np.nan), np.array([1.0, 1.0, 2.0, 3.0])
+    assert _clash(runs, (params, tokens, None)) == (3, 1, "tokens")
+    assert _clash(runs, (params, tokens, none)) == (3, 1, "tokens")
+    assert _clash(runs, (params, tokens, steps)) is None
+
+
+def test_an_event_file_is_known_by_its_name(tmp_path):
+    assert tensorboard.recognises(tmp_path / "events.out.tfevents.17.host", [])
+    assert not tensorboard.recognises(tmp_path / "runs.csv", [])

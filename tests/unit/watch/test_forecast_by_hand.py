@@ -1,0 +1,75 @@
+"""Limits of forecasts and what they take for a standard deviation, against SciPy and by hand."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy.stats import norm, t
+
+from scalebed.watch import follow, schedules, trend
+from scalebed.watch.forecast import Prior, forecast, prior_of
+from scalebed.watch.ladder import Mean, Ratio
+
+
+@pytest.mark.parametrize(("dof", "level"), [(1, 0.9), (3, 0.8), (30, 0.95)])
+def test_a_normal_as_wide_as_student_s(dof, level):
+    low, high = norm.interval(level, scale=trend._normal(0.01, dof, level))
+    assert (low, high) == pytest.approx(t.interval(level, dof, scale=0.01))
+
+
+def test_a_seal_is_the_normal_of_its_interval():
+    """From 2.5 e^-0.2 to 2.5 e^0.2 in 80 % of the cases: 1.2816 standard deviations each way."""
+    limits = {"lower": 2.5 * np.exp(-0.2), "upper": 2.5 * np.exp(0.2), "level": 0.8}
+    prior = prior_of({"prediction": limits | {"quantiles": [1.0, 2.5, 9.0]}})
+    assert (prior.value, prior.sd) == pytest.approx((np.log(2.5), 0.2 / 1.281552))
+
+
+def test_a_forecast_weighs_the_curve_and_what_was_expected():
+    """The curve says e^1.00 within 3 % and 4 %, so 5 %; the prior e^1.06 within 12 %."""
+    now = Mean(np.exp(1.2), 0.05 * np.exp(1.2), 9)
+    ratio = Ratio(0.2, 0.03, "others", 0.03**2)
+    found = forecast(0.5, now, ratio, Prior(1.06, 0.12, "sealed"), 0.8)
+    z = norm.ppf(0.9)
+    assert found.alone == pytest.approx(np.exp([1.0, 1 - 0.05 * z, 1 + 0.05 * z]))
+    # The precisions 400 and 69.4 add up; 0.06 is 0.46 of the 13 % of both.
+    middle, sd = (400 + 1.06 / 0.12**2) / (400 + 1 / 0.12**2), (400 + 1 / 0.12**2) ** -0.5
+    assert sd == pytest.approx(0.6 / 13)
+    assert found.end == pytest.approx(np.exp([middle, middle - sd * z, middle + sd * z]))
+    assert found.behind == pytest.approx(norm.cdf(-0.06 / 0.13))
+
+
+@pytest.mark.parametrize(("off", "alone"), [(1.27, False), (1.29, True), (-1.29, True)])
+def test_beyond_one_tail_the_prior_is_left_out(off, alone):
+    """At 80 % that is beyond 1.2816 standard deviations of the 5 % that both have."""
+    now = Mean(np.exp(1.0), np.nan, 9)
+    given = Ratio(0.0, 0.03, "others", 0.0), Prior(1.0 - 0.05 * off, 0.04, "sealed"), 0.8
+    found = forecast(0.5, now, *given)
+    assert (found.end == found.alone) == alone
+
+
+def test_three_errors_of_a_schedule_law_are_student_s(monkeypatch):
+    """Errors of 1, 2 and 2 % have a root mean square of 1.7321 %, known by three."""
+    monkeypatch.setattr(schedules, "_change", lambda *given: 0.1)
+    monkeypatch.setattr(schedules, "_error", lambda constants, one, fraction: one)
+    schedule = SimpleNamespace(rates=np.ones(9))
+
+    def told(*errors):
+        found = schedules.ratio_of(None, schedule, errors, "the law", 0.9)(0.5)
+        assert found.value == 0.1
+        return found.sd
+
+    wide = t.ppf(0.95, 3) / norm.ppf(0.95)
+    assert told(0.01, -0.02, 0.02, np.nan) == pytest.approx(0.03 / 3**0.5 * wide)
+    # Two tell nothing, and less than 0.4 % is not believed.
+    assert told(0.01, -0.02) == told(0.001, 0.001, 0.001) == 0.004
+
+
+@pytest.mark.parametrize(("rows", "other"), [(4, False), (6, True)])
+def test_a_twentieth_of_the_rows_may_have_another_rate(rows, other):
+    """A warm-up that is off by rows is none; 6 of 100 rows are more than the 95 % quantile."""
+    rates = np.ones(100)
+    steps = np.arange(1, 101) / 100
+    rung = SimpleNamespace(name="one", fraction=steps, lr=rates.copy())
+    rates[:rows] = 0.5
+    curve = SimpleNamespace(lr=rates, tokens=steps)
+    assert (follow.other_schedule(curve, [rung], 1.0) is not None) == other
