@@ -4,6 +4,7 @@ _WORDS = (
     *("can't allocate memory", "Cannot allocate memory", "cannot allocate memory"),
     *("out of memory", "Out of Memory", "bad_alloc", "can't start new thread"),
     *("Failed to launch worker thread", "thread pool has not been initialized"),
+    "can't spawn worker thread",
 )
 """How libraries say it that have no exception of Python's for it."""
 

@@ -45,6 +45,7 @@ class Tokenizer:
         core.encode_special_tokens = True
         core.no_padding()
         core.no_truncation()
+        _stay_on_one_core()
         self._core = core
         self.vocab = vocab
         self.eot = eot
@@ -169,6 +170,15 @@ def _make_core(params: Mapping[str, Any], corpora: Sequence[Path]) -> tokenizers
     raise ScalebedError(f"tokenizer kind {kind!r} is unknown, expected {', '.join(KINDS)}")
 
 
+def _stay_on_one_core() -> None:
+    """Have the library start no threads, unless whoever runs this wants them.
+
+    Rules give these jobs one core, and where memory is short the library waits for ever for threads
+    that cannot start.
+    """
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
 def _train_bpe(params: Mapping[str, Any], corpora: Sequence[Path]) -> tokenizers.Tokenizer:
     vocab = params["vocab"]
     if isinstance(vocab, bool) or not isinstance(vocab, int) or vocab <= _BYTES:
@@ -183,6 +193,7 @@ def _train_bpe(params: Mapping[str, Any], corpora: Sequence[Path]) -> tokenizers
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
+    _stay_on_one_core()
     core.train_from_iterator(_samples(params, corpora), trainer)
     found = core.get_vocab_size(with_added_tokens=True)
     if found < vocab:

@@ -310,7 +310,8 @@ def test_other_errors_of_a_run_show_where_they_come_from(monkeypatch):
 
 
 PANIC = """
-import resource, sys
+import os, resource, sys
+os.environ["TOKENIZERS_PARALLELISM"] = "true"
 from pathlib import Path
 from types import SimpleNamespace
 from types import SimpleNamespace
@@ -325,6 +326,26 @@ def run(args):
 cli.command = lambda verb: SimpleNamespace(arguments=lambda parser: None, run=run)
 sys.exit(cli.main(["train-tokenizer"]))
 """
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "OS can't spawn worker thread: Resource temporarily unavailable (os error 11)",
+        "The global thread pool has not been initialized.: ThreadPoolBuildError",
+    ],
+)
+def test_panics_for_want_of_threads_are_known_by_their_words(said, monkeypatch, capsys):
+    class PanicException(BaseException):
+        """As libraries in Rust raise it."""
+
+    def run(args):
+        raise PanicException(said)
+
+    verb = SimpleNamespace(arguments=lambda parser: None, run=run)
+    monkeypatch.setattr(cli, "command", lambda name: verb)
+    assert cli.main(["bundle-script"]) == 2
+    assert f"does not suffice: {said}" in capsys.readouterr().err
 
 
 def test_a_library_that_panics_for_want_of_threads_is_a_sentence():

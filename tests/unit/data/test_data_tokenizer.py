@@ -113,10 +113,41 @@ def test_training_is_deterministic_on_any_number_of_threads(corpus, tmp_path):
         subprocess.run(
             [*COMMAND, json.dumps(bpe()), "--corpora", str(corpus), "--out", str(out)],
             check=True,
-            env={**os.environ, "RAYON_NUM_THREADS": threads, "PYTHONHASHSEED": seed},
+            env={
+                **os.environ,
+                "TOKENIZERS_PARALLELISM": "true",
+                "RAYON_NUM_THREADS": threads,
+                "PYTHONHASHSEED": seed,
+            },
         )
         made.append((out.parent / "tokenizer.json").read_bytes())
     assert made[0] == made[1]
+
+
+def test_one_core_is_used_unless_more_are_wanted(corpus, tmp_path):
+    code = f"""if True:
+        import json, os, sys
+        from pathlib import Path
+        from scalebed.data.tokenizer import load_tokenizer, train_tokenizer
+        before = len(os.listdir("/proc/self/task"))
+        train_tokenizer(json.loads(sys.argv[1]), [Path({str(corpus)!r})], Path("manifest.json"))
+        load_tokenizer("manifest.json").encode_batch(["a", "b"] * 100)
+        print(len(os.listdir("/proc/self/task")) - before)
+    """
+    environment = {k: v for k, v in os.environ.items() if k != "TOKENIZERS_PARALLELISM"}
+    started = []
+    for more in ({}, {"TOKENIZERS_PARALLELISM": "true", "RAYON_NUM_THREADS": "3"}):
+        command = [sys.executable, "-c", code, json.dumps(bpe())]
+        ended = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=environment | more,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        started.append(int(ended.stdout))
+    assert started[1] - started[0] == 3
 
 
 def fails(params: dict, corpora: list[Path], folder: Path) -> str:
