@@ -179,10 +179,12 @@ def iter_documents(manifest_path: Path, split: str) -> Iterator[Document]:
         )
     path = verify.verified(manifest_path, manifest["file"])
     try:
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(path, pre_buffer=False) as file:
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group, use_threads=False)
-                for row in table.filter(compute.field("split") == split).to_pylist():
+                # To filter by an expression Arrow starts threads, and waits for them for ever where
+                # memory is short.
+                for row in table.filter(compute.equal(table["split"], split)).to_pylist():
                     yield Document(row["id"], row["text"])
     except (OSError, pyarrow.ArrowException) as error:
         if is_shortage(error):

@@ -174,7 +174,7 @@ def test_too_little_memory_is_no_damage(tmp_path, texts, monkeypatch):
     manifest = tmp_path / "out/manifest.json"
     extract_corpus(params(write_rows(tmp_path, texts)), manifest)
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise pyarrow.ArrowMemoryError("malloc of size 64 failed")
 
     monkeypatch.setattr(parquet, "ParquetFile", full)

@@ -133,7 +133,7 @@ def _read_parquet(name: str, path: Path, options: Mapping[str, Any]) -> Iterator
 
     columns = list(filter(None, (options["field"], options["id_field"])))
     try:
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(path, pre_buffer=False) as file:
             missing = [column for column in columns if column not in file.schema_arrow.names]
             if missing:
                 raise ScalebedError(
@@ -141,7 +141,7 @@ def _read_parquet(name: str, path: Path, options: Mapping[str, Any]) -> Iterator
                     f"its columns are: {', '.join(file.schema_arrow.names)}"
                 )
             number = 0
-            for batch in file.iter_batches(batch_size=1024, columns=columns):
+            for batch in file.iter_batches(1024, columns=columns, use_threads=False):
                 for row in batch.to_pylist():
                     number += 1
                     yield _row(f"{path} row {number}", f"{name}:{number}", row, options)
