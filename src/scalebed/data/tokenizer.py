@@ -173,7 +173,7 @@ def _make_core(params: Mapping[str, Any], corpora: Sequence[Path]) -> tokenizers
 def _stay_on_one_core() -> None:
     """Have the library start no threads, unless whoever runs this wants them.
 
-    Rules give these jobs one core, and where memory is short the library waits for ever for threads
+    Rules give these jobs one core, and where memory is short the library panics because of threads
     that cannot start.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
