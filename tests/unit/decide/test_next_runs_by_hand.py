@@ -64,3 +64,20 @@ def test_the_shared_part_is_what_repeats_leave_of_the_variance():
     assert spread_of(0.02, 0.02, 0.02) == 0.0
     # Two cells with repeats are too few, and so is a scatter that is not known.
     assert spread_of(0.0, 0.0) == spread_of(0.0, 0.0, 0.0, sigma=None) == SHARED
+
+
+@pytest.mark.parametrize(("times", "lines"), [(1.0, 1), (10.0, 1), (12.0, 2), (None, 1)])
+def test_a_range_far_beyond_the_runs_is_said_to_be_untried(times, lines):
+    decision = SimpleNamespace(
+        curve=SimpleNamespace(drawn=True, times_largest=lambda flops: times),
+        answer=SimpleNamespace(question=SimpleNamespace(served=False), flops=1e22),
+        valley=SimpleNamespace(range=(1e9, 2e9)),
+        named=None,
+    )
+    said = list(page._wrong(decision))
+    assert said[0] == "N from 1B to 2B wastes under 1% of the compute in nine of ten draws."
+    assert len(said) == lines
+    if lines == 2:
+        assert said[1].startswith(
+            "It has 12 times the largest compute of the runs: beyond 10 "
+        )
