@@ -78,6 +78,4 @@ def test_a_range_far_beyond_the_runs_is_said_to_be_untried(times, lines):
     assert said[0] == "N from 1B to 2B wastes under 1% of the compute in nine of ten draws."
     assert len(said) == lines
     if lines == 2:
-        assert said[1].startswith(
-            "It has 12 times the largest compute of the runs: beyond 10 "
-        )
+        assert said[1].startswith("It has 12 times the largest compute of the runs: beyond 10 ")
