@@ -28,7 +28,16 @@ CONDA = {
     "evaluate": [*_MODELS, "lm-eval", "pyyaml", "zstandard"],
     "fit": [
         *_TABLES,
-        *("llvmlite", "numba", "pydantic", "pyyaml", "scipy", "statsmodels", "vl-convert-python"),
+        *(
+            "emcee",
+            "llvmlite",
+            "numba",
+            "pydantic",
+            "pyyaml",
+            "scipy",
+            "statsmodels",
+            "vl-convert-python",
+        ),
     ],
 }
 CONDA_HEADER = """\

@@ -1,8 +1,9 @@
 """Watch a run: whether it is on its curve, where it ends, and if it diverges or repeats data.
 
 The curve is a CSV (columns step, tokens, loss; W&B exports as they are), parquet, or TensorBoard
-events. It is compared with the finished cells of a study at equal progress, or through the
-Multi-Power Law where its learning rate has another schedule (--multi-power or --reference).
+events. It is compared at equal progress with the finished runs of a study, or of a table whose
+column curve names the file of each run's curve, or through the Multi-Power Law where its learning
+rate has another schedule (--multi-power or --reference).
 """
 
 from __future__ import annotations
@@ -22,7 +23,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("curve", nargs="?", help="curve of the run so far: CSV, TSV, parquet, TensorBoard events")
     add("--seal", type=Path, help="what was sealed of the run")
     add("--target", metavar="params=N,tokens=D", help="the run, where nothing was sealed")
-    add("--source", help="study whose finished cells are the ladder: name, folder or study.duckdb")
+    add(
+        "--source",
+        help="finished runs to compare with: a study (name, folder, study.duckdb), or a table of "
+        "runs with a column curve",
+    )
     add("--dataset", help="data set of the ladder (that of the seal)")
     add(
         "--column",
@@ -72,11 +77,13 @@ def run(args: argparse.Namespace) -> None:
 def _watched(args: argparse.Namespace, seal: dict[str, Any] | None) -> Any:
     from scalebed.core.errors import ScalebedError
     from scalebed.core.quantities import TOKENS, read_amount
+    from scalebed.tables.runs_columns import is_table
     from scalebed.watch.follow import others, watch_ladder, watch_schedule
     from scalebed.watch.forecast import prior_of
     from scalebed.watch.ladder import read_ladder
     from scalebed.watch.live import parse_columns, read_live
     from scalebed.watch.schedules import law_of, ratio_of, read_constants, read_plan, read_reference
+    from scalebed.watch.table_ladder import read_table_ladder
 
     target, response = _target(args, seal)
     batch = read_amount(args.batch_tokens, "--batch-tokens") if args.batch_tokens else None
@@ -95,9 +102,13 @@ def _watched(args: argparse.Namespace, seal: dict[str, Any] | None) -> Any:
         ratio = ratio_of(law, plan, curves, words, args.level)
         return watch_schedule(curve, ratio, total=target[1], **said)
     if not args.source:
-        raise ScalebedError("expected --source (a study), or --multi-power or --reference")
+        raise ScalebedError(
+            "expected --source (a study, or a table of runs with a column curve), or --multi-power "
+            "or --reference"
+        )
     dataset = args.dataset or (None if seal is None else str(seal["dataset"]))
-    rungs = others(read_ladder(args.source, dataset, response), *target)
+    read = read_table_ladder if is_table(Path(args.source)) else read_ladder
+    rungs = others(read(args.source, dataset, response), *target)
     return watch_ladder(curve, rungs, target, **said)
 
 

@@ -14,6 +14,9 @@ from scalebed.decide.question import Choice, Question
 from scalebed.decide.regret import SMALL, Valley
 from scalebed.decide.repetition import as_if_new
 
+_HELD = 10.0
+"""Times the largest compute up to which ranges were seen to hold (docs/decide.md)."""
+
 
 def lines(decision: Decision, prices: Prices) -> list[str]:
     """Return the page.
@@ -147,6 +150,12 @@ def _wrong(decision: Decision) -> Iterator[str]:
             f"N from {amount_text(low)} to {amount_text(high)} wastes under {SMALL:.0%} of the "
             f"{whose} in nine of ten draws."
         )
+        times = decision.curve.times_largest(decision.answer.flops)
+        if times is not None and times > 1.001 * _HELD:
+            yield (
+                f"It has {times:.3g} times the largest compute of the runs: beyond {_HELD:g} times "
+                "few simulated tables have such a range, too few to say that it holds."
+            )
     if decision.named:
         yield _named(decision.named, whose, decision.curve.drawn)
 

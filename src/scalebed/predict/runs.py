@@ -199,14 +199,14 @@ def collect_runs(
 
 
 def require_own_names(datasets: Iterable[str]) -> None:
-    """Refuse data sets of which one has the name of all together.
+    """Refuse several data sets of which one has the name of all together.
 
     Raises
     ------
     ScalebedError
         Saying so.
     """
-    if ALL in datasets:
+    if ALL in (names := {*datasets}) and len(names) > 1:
         raise ScalebedError(
             f"a data set is called {ALL!r}, which stands for all data sets together; expected "
             "another name"

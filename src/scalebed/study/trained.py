@@ -156,7 +156,7 @@ def _check_references(study: Study) -> None:
         known(corpus, study.corpora, "tasks.corpus", "corpus")
         if study.tasks.tasks:
             known(study.tasks.average, study.tasks.tasks, "tasks.average", "task of the suite")
-    if ALL in study.datasets:
+    if ALL in study.datasets and len(study.datasets) > 1:
         raise ValueError(
             f"datasets: {ALL!r} stands for all data sets together, expected another name"
         )

@@ -95,7 +95,9 @@ def ratio_at(
     variance = [(mean.error / mean.value) ** 2 for _, mean in known if np.isfinite(mean.error)]
     sampling = float(np.mean(variance)) if variance else 0.0
     ratio = regress(x, y, np.array(axes_of(*target)), level, sampling)
-    words = f"{len(known)} runs of the ladder at this fraction, {ratio.words}"
+    largest = max(rung.params for rung, _ in known)
+    smaller = ", all smaller than it" if largest < 0.999 * target[0] else ""
+    words = f"{len(known)} runs of the ladder at this fraction{smaller}, {ratio.words}"
     return Ratio(ratio.value, ratio.sd, words, sampling)
 
 

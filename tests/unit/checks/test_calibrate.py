@@ -120,6 +120,27 @@ def test_small_studies_are_said_to_be_small():
     ]
 
 
+def test_a_lone_data_set_may_be_called_all_and_counts_once():
+    """As that of a table without such a column is."""
+    one = study(datasets=("one",))
+    tables = {
+        name: [
+            row
+            | ({"dataset": "all"} if "dataset" in row else {})
+            | {"cell": row["cell"].replace("=one", "=all")}
+            for row in rows
+        ]
+        for name, rows in one.tables.items()
+    }
+    renamed = replace(one, runs=collect_runs(tables), tables=tables)
+    named, lone = (calibrate_study(found, simulations=1, draws=200) for found in (one, renamed))
+    keys = ("scheme", "response", "method", "cells", "status")
+    assert {row["dataset"] for row in lone} == {"all"}
+    assert [[row[key] for key in keys] for row in lone] == [
+        [row[key] for key in keys] for row in named
+    ]
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A fitted study on disk."""

@@ -59,6 +59,12 @@ def test_every_class_is_found(rows, name):
     assert told == (name != "predictable")
 
 
+def test_a_lone_data_set_may_be_called_all():
+    errors = {"all": {k: measured(v, np.random.default_rng(3)) for k, v in truths().items()}}
+    found = classify_tasks(open_tables(task_tables(errors, ITEMS, CHANCE)))
+    assert [row["dataset"] for row in found] == ["all"] * 5
+
+
 def test_rows_are_for_all_data_sets_and_for_each(rows):
     assert [row["dataset"] for row in rows] == ["all"] * 5 + ["one"] * 5 + ["two"] * 5
     assert all(list(row) == TABLE.names for row in rows)

@@ -164,3 +164,18 @@ def test_sizes_lie_from_a_fifth_of_the_least_to_five_of_the_largest_but_for_rare
     found = sizes_around(np.append(params, np.nan))
     assert (found[0], found[-1]) == pytest.approx((2 / 5, 200 * 5))
     assert np.ptp(np.diff(np.log(found))) < 1e-9
+
+
+@pytest.mark.parametrize(("times", "lines"), [(1.0, 1), (10.0, 1), (12.0, 2), (None, 1)])
+def test_a_range_far_beyond_the_runs_is_said_to_be_untried(times, lines):
+    decision = SimpleNamespace(
+        curve=SimpleNamespace(drawn=True, times_largest=lambda flops: times),
+        answer=SimpleNamespace(question=SimpleNamespace(served=False), flops=1e22),
+        valley=SimpleNamespace(range=(1e9, 2e9)),
+        named=None,
+    )
+    said = list(page._wrong(decision))
+    assert said[0] == "N from 1B to 2B wastes under 1% of the compute in nine of ten draws."
+    assert len(said) == lines
+    if lines == 2:
+        assert said[1].startswith("It has 12 times the largest compute of the runs: beyond 10 ")

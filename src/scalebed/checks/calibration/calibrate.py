@@ -169,7 +169,7 @@ def summarise(samples: Iterable[list[Found]], scheme: str, level: float) -> list
     for sample in samples:
         own: dict[tuple[str, str, str], list[Found]] = {}
         for found in sample:
-            for dataset in (found.dataset, ALL):
+            for dataset in {found.dataset: None, ALL: None}:
                 own.setdefault((found.response, dataset, found.method), []).append(found)
         for key, several in own.items():
             groups.setdefault(key, []).append(several)
@@ -178,7 +178,7 @@ def summarise(samples: Iterable[list[Found]], scheme: str, level: float) -> list
     return [
         _row(key, several, scheme, level)
         for key, several in groups.items()
-        if key[1] != ALL or len(single) > 1
+        if key[1] in single or len(single) > 1
     ]
 
 

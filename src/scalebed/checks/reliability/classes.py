@@ -61,9 +61,9 @@ def classify_tasks(
     chance = _chances(study.runs)
     laws = _laws(tournament)
     require_own_names(runs.dataset for runs in study.runs)
-    sets = {ALL: list(study.runs)} | {runs.dataset: [runs] for runs in study.runs}
-    if len(study.runs) == 1:
-        del sets[ALL]
+    sets = {runs.dataset: [runs] for runs in study.runs}
+    if len(sets) > 1:
+        sets = {ALL: list(study.runs)} | sets
     rows: list[Row] = []
     for dataset, runs in sets.items():
         found = []

@@ -6,11 +6,14 @@ A law counts with the weight exp(-AICc / 2), relative to the sum over all, where
 
 with RSS the sum of squared logarithms of measured over fitted, n runs and p parameters and scatter
 (Hurvich and Tsai 1989). Those with less than a twentieth of the weight of the curve's own law are
-left out; its own law always stays.
+left out; its own law always stays. Each is drawn from its posterior under the beliefs about the
+softly tied law (`scalebed.fit.posterior.forms`), so that no draw is further from the runs than they
+allow.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,14 +21,18 @@ import numpy as np
 
 from scalebed.decide.curve import Curve
 from scalebed.decide.suggest.designs import Run, existing, inputs_of_runs
+from scalebed.fit.posterior import Beliefs, Points, fit_posterior
+from scalebed.fit.posterior.forms import FORMS, draw_form
 from scalebed.fit.result import FitRefusedError, fit_law
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array, Law
-from scalebed.predict.large import LARGE, draw_theta
+from scalebed.predict.large import LARGE
+from scalebed.predict.scatter import stream
 
-RIVALS: Final = ("tied", "chinchilla", "gamma", "kaplan")
+RIVALS: Final = FORMS
 _LEAST: Final = 0.05
 _FEWEST_DOF: Final = 2
+_DRAWS: Final = 2000
 
 
 @dataclass(frozen=True)
@@ -51,24 +58,39 @@ def rivals(curve: Curve, seed: int = 0) -> list[Rival]:
     best = _criterion(curve, curve.law, curve.middle)
     if not np.isfinite(best) or curve.loss.size > LARGE:
         return [own]
-    found, runs = [own], existing(curve)
+    counted = list(_counted(curve, best))
+    if not counted:
+        return [own]
+    beliefs, posterior = Beliefs(), fit_posterior(_points(curve), Beliefs())
+    found = [own]
+    for law, weight in counted:
+        rng = stream(seed, "rival", curve.dataset, law.name)
+        theta = draw_form(law, posterior, beliefs, _DRAWS, rng)
+        found.append(Rival(law, theta, weight))
+    total = sum(one.weight for one in found)
+    return [Rival(one.law, one.theta, one.weight / total) for one in found]
+
+
+def _counted(curve: Curve, best: float) -> Iterator[tuple[Law, float]]:
+    """Further laws, and their weight where the curve's own has 1."""
+    runs = existing(curve)
     repeated = bool(np.any(curve.tokens > curve.unique_tokens * 1.001))
     for name in RIVALS if not repeated else ():
         law = get_law(name, "loss")
         if law.name == curve.law.name or curve.loss.size < len(law.parameters) + _FEWEST_DOF:
             continue
-        x = inputs_of_runs(law, runs)
         try:
-            fit = fit_law(law, x, curve.loss)
+            fit = fit_law(law, inputs_of_runs(law, runs), curve.loss)
         except FitRefusedError:
             continue
         weight = float(np.exp(np.minimum((best - _criterion(curve, law, fit.theta)) / 2, 0.0)))
         if weight >= _LEAST:
-            names = ("rival", curve.dataset, law.name)
-            theta = draw_theta(fit, x, len(curve.theta), seed, *names)
-            found.append(Rival(law, theta, weight))
-    total = sum(one.weight for one in found)
-    return [Rival(one.law, one.theta, one.weight / total) for one in found]
+            yield law, weight
+
+
+def _points(curve: Curve) -> Points:
+    groups = () if curve.groups is None else (curve.groups,)
+    return Points(curve.params, curve.tokens, curve.loss, groups)
 
 
 def _criterion(curve: Curve, law: Law, theta: Array) -> float:
