@@ -15,7 +15,8 @@ the last three as the mean over pairs of laws and the largest:
 - found: it is called established with the right sign.
 
 The columns without fits leave out the noise of the fitted runs. With --shared the noise of two data
-sets at one design is correlated, as on the testbed itself (0.5 to 0.66).
+sets at one design is correlated, as on the testbed itself (0.5 to 0.66). With --posterior the
+posterior plays too, and a line is about its pairs alone.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -69,7 +71,7 @@ PLAYERS = (
     "compute, log_sse",
     "kaplan_no_floor, log_sse",
 )
-
+BELIEVED = "chinchilla, posterior"
 
 OBJECTIVES = 3
 """So many of them, the first, are the tied law."""
@@ -122,14 +124,19 @@ def clusters_of(sets: list[Runs], split: Split) -> Index:
 
 
 def play(
-    seed: int, sets: list[Runs], splits: list[Split], spread: float, shared: float
+    seed: int,
+    sets: list[Runs],
+    splits: list[Split],
+    players: Sequence[str],
+    spread: float,
+    shared: float,
 ) -> list[Played]:
     """Let the laws play the splits on one re-drawn testbed."""
     found = {f"{entry.law}, {entry.objective}": entry for entry in loss_entries()}
     runs, result = redrawn(sets, seed, spread, shared), []
     drawn = redraws_of(runs, seed, "loss")
     for split in splits:
-        trials = [try_losses(found[name], split, runs, LOSS) for name in PLAYERS]
+        trials = [try_losses(found[name], split, runs, LOSS) for name in players]
         noise = drawn.noise([one.fitted for one in trials[OWN] if isinstance(one, Tried)])
         scores = [judge(one, drawn, noise) for one in trials]
         errors = np.stack([score.errors for score in scores])
@@ -148,7 +155,7 @@ def counts(played: list[Played], clusters: Index, draws: int, fits: bool) -> dic
     errors = np.stack([one.errors for one in played])
     means = errors.mean(2)
     truth = (means[:, :, None] - means[:, None, :]).mean(0)
-    laws = len(PLAYERS)
+    laws = errors.shape[1]
     off, wrong, right = (np.zeros((laws, laws)) for _ in range(3))
     weights = np.full(clusters.size, 1 / clusters.size)
     for seed, one in enumerate(played):
@@ -166,9 +173,12 @@ def counts(played: list[Played], clusters: Index, draws: int, fits: bool) -> dic
     return {"off": share * off, "wrong": share * wrong, "found": share * right}
 
 
-def show(found: dict[str, Array]) -> str:
+def show(found: dict[str, Array], last: bool = False) -> str:
     """Equal laws told apart; mean over pairs and the largest, of each count."""
-    pairs = np.triu_indices(len(PLAYERS), 1)
+    laws = len(found["off"])
+    pairs = np.triu_indices(laws, 1)
+    if last:
+        pairs = (pairs[0][pairs[1] == laws - 1], pairs[1][pairs[1] == laws - 1])
     equal = (found["wrong"] + found["found"])[np.triu_indices(OBJECTIVES, 1)]
     return "  ".join(
         [
@@ -191,6 +201,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1000, help="of the cluster bootstrap")
     parser.add_argument("--noise", type=float, default=0.01, help="of every run")
     parser.add_argument("--shared", type=float, default=0.0, help="correlation of data sets")
+    parser.add_argument("--posterior", action="store_true", help="let the posterior play too")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--pairs", action="store_true", help="print every pair")
     args = parser.parse_args()
@@ -200,7 +211,9 @@ def main() -> None:
     splits = [split for split in every if split.name in wanted]
     start = time.perf_counter()
     seeds = range(args.first, args.first + args.replicates)
-    one = partial(play, sets=sets, splits=splits, spread=args.noise, shared=args.shared)
+    players = (*PLAYERS, BELIEVED) if args.posterior else PLAYERS
+    given = {"sets": sets, "splits": splits, "players": players}
+    one = partial(play, **given, spread=args.noise, shared=args.shared)
     with ProcessPoolExecutor(args.workers) as pool:
         played = list(pool.map(one, seeds))
     print(f"{args.replicates} re-draws in {time.perf_counter() - start:.0f} s")
@@ -209,10 +222,12 @@ def main() -> None:
         for fits in (False, True):
             found = counts([one[i] for one in played], clusters, args.draws, fits)
             print(f"{split.name:9} {'with' if fits else 'without'} fits  {show(found)}", flush=True)
+            if args.posterior:
+                print(f"{split.name:9} the posterior's pairs  {show(found, last=True)}", flush=True)
             if args.pairs:
-                for a, b in zip(*np.triu_indices(len(PLAYERS), 1), strict=True):
+                for a, b in zip(*np.triu_indices(len(players), 1), strict=True):
                     numbers = " ".join(f"{values[a, b]:5.1f}" for values in found.values())
-                    print(f"    {numbers}  {PLAYERS[a]} | {PLAYERS[b]}")
+                    print(f"    {numbers}  {players[a]} | {players[b]}")
 
 
 if __name__ == "__main__":

@@ -70,10 +70,11 @@ def _given(runs: Runs, response: str, whole: Measured, used: Mask) -> Given:
     """Return the cells of the fit, and those from which others learn the scatter."""
     wide = (used | runs.scattered) & runs.same_recipe & whole.known
     names = tuple(runs.cells[i] for i in map(int, np.flatnonzero(used)))
-    return Given(_points(runs, response, used), names, _points(runs, response, wide))
+    return Given(points_of(runs, response, used), names, points_of(runs, response, wide))
 
 
-def _points(runs: Runs, response: str, use: Mask) -> Points:
+def points_of(runs: Runs, response: str, use: Mask) -> Points:
+    """Return some runs, with what they share, as a posterior takes them."""
     codes = (runs.trunk, runs.unit, runs.design)
     groups: tuple[Index, ...] = tuple(code[use] for code in codes if code is not None)
     return Points(runs.params[use], runs.tokens[use], runs.loss(response)[use], groups)

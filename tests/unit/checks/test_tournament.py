@@ -177,7 +177,7 @@ def test_means_and_differences_are_of_the_errors(noisy, rows):
 
 def test_every_law_takes_part_by_being_registered(rows):
     assert {entry.law for entry in loss_entries()} == set(names_of("loss"))
-    assert len(loss_entries()) == 3 * len(names_of("loss")) + 1
+    assert len(loss_entries()) == 3 * len(names_of("loss")) + 2
     named = {"tied", "compute", "constrained", "chinchilla", "log_linear"}
     assert {row["law"] for row in of(rows, kind="loss")} == named
     assert {entry.law for entry in error_entries()} == {
@@ -333,7 +333,7 @@ def test_the_text_has_every_law_and_split_once(rows):
     lines = table_lines(rows)
     start = lines.index("yardstick: mean absolute error of the loss, %")
     table = lines[start + 1 : lines.index("", start)]
-    assert len(table) == 3 * 5 + 1 + 2
+    assert len(table) == 3 * 5 + 2 + 2
     assert "refused!" in next(line for line in table if line.startswith(" constrained sse"))
     assert sum(line.startswith("=") for line in table) == 1
     splits = {row["split"] for row in of(rows, kind="loss")}

@@ -77,22 +77,26 @@ def run_tournament(study: StudyFit, rules: Rules | None = None) -> list[Row]:
     rules = rules or Rules()
     for name in rules.laws:
         get_law(name)
-    splits, own = make_splits(study.runs), own_entry(study)
+    splits, fitted = make_splits(study.runs), fitted_entry(study)
     if not splits:
         return []
     settings = study.settings.refitted
     redraws = tuple(redraws_of(study.runs, rules.seed, kind) for kind in ("loss", "error"))
-    losses = [predict_losses(own, split, study.runs, settings.loss, redraws[0]) for split in splits]
+    losses = [
+        predict_losses(fitted, split, study.runs, settings.loss, redraws[0]) for split in splits
+    ]
     laws = (settings.loss_law, settings.error_law)
     options = (settings.loss_options.to_json(), settings.error_options.to_json())
-    field = Field(study.runs, splits, laws, options, losses, redraws, rules.laws)
+    believed = study.settings.interval == "posterior"
+    prior = study.settings.loss_options.to_json() if believed else None
+    field = Field(study.runs, splits, laws, options, losses, redraws, rules.laws, prior)
     contest = _Contest(study, field, rules)
     rows = contest.losses(rules.losses or (study.settings.loss,)) if "loss" in rules.kinds else []
     return rows + (contest.errors() if "error" in rules.kinds else [])
 
 
-def own_entry(study: StudyFit) -> Entry:
-    """Return the loss law and objective of the study; for a posterior of the fit beside."""
+def fitted_entry(study: StudyFit) -> Entry:
+    """Return the loss law that error laws predict from; for a posterior the fit beside."""
     settings = study.settings.refitted
     options = settings.loss_options
     return Entry(settings.loss_law, options.objective, options)

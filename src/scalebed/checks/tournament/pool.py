@@ -10,7 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from scalebed.checks.tournament.entries import BASELINE, Entry, error_entries, loss_entries
+from scalebed.checks.tournament.entries import (
+    BASELINE,
+    Entry,
+    error_entries,
+    loss_entries,
+    posterior_entry,
+)
 from scalebed.checks.tournament.redraw import Noise, Redraws
 from scalebed.checks.tournament.scores import Score, judge
 from scalebed.checks.tournament.splits import Split
@@ -48,7 +54,7 @@ class Field:
     runs : list of Runs
     splits : tuple of Split
     laws : (str, str)
-        The study's loss law and error law.
+        The study's loss law and error law that are fitted: a posterior has the fit beside.
     options : (dict, dict)
         Their options as JSON values.
     losses : list
@@ -57,6 +63,8 @@ class Field:
         Deviations of the losses and of the errors of the fitted runs.
     only : tuple of str
         Laws that take part beside the study's own; all if empty.
+    believed : dict, optional
+        Options of the study's loss law as JSON values where that is a posterior.
     noises : dict
         Scatter of the responses by kind and split, as far as it was asked for.
     """
@@ -68,22 +76,31 @@ class Field:
     losses: list[list[Predicted]]
     redraws: tuple[Redraws, ...]
     only: tuple[str, ...] = ()
+    believed: dict[str, Any] | None = None
     noises: dict[tuple[str, int], dict[str, Noise]] = field(default_factory=dict)
 
     def entries(self, kind: str) -> tuple[list[Entry], int]:
         """Entries of a kind, and which of them is the study's own."""
-        at = ("loss", "error").index(kind)
-        law, options = self.laws[at], Options.from_json(self.options[at])
+        fitted = self.fitted(kind)
+        options = fitted.options
+        own = [fitted]
+        if kind == "loss" and self.believed is not None:
+            own.append(posterior_entry(Options.from_json(self.believed)))
         objective = Options(options.objective, options.delta)
         every = loss_entries() if kind == "loss" else error_entries(objective)
-        kept = (*self.only, law, BASELINE)
-        entries = [entry for entry in every if not self.only or entry.law in kept]
-        for i, entry in enumerate(entries):
-            if entry.law == law and entry.options == options:
-                return entries, i
+        kept = (*self.only, fitted.law, BASELINE)
+        entries = [
+            entry for entry in every if not self.only or entry.law in kept or _among(entry, own)
+        ]
+        entries += [entry for entry in own if not _among(entry, entries)]
+        return entries, next(i for i, entry in enumerate(entries) if _among(entry, own[-1:]))
+
+    def fitted(self, kind: str) -> Entry:
+        """Return the law whose residuals tell how far the runs deviate: the study's, fitted."""
+        at = ("loss", "error").index(kind)
+        options = Options.from_json(self.options[at])
         route = "loss" if kind == "loss" else "two-step"
-        own = Entry(law, f"{options.objective}, the study's options", options, route)
-        return [*entries, own], len(entries)
+        return Entry(self.laws[at], f"{options.objective}, the study's options", options, route)
 
     def play(self, job: Job) -> list[Score]:
         """Scores of a job, one a response."""
@@ -100,16 +117,22 @@ class Field:
         return try_errors(entry, split, self.runs, job.responses, self.losses[job.split])
 
     def _noises(self, job: Job) -> dict[str, Noise]:
-        """Scatter of each response about the study's own law on the split; found once."""
+        """Scatter of each response about the study's law on the split; found once."""
         key = job.kind, job.split
         if key not in self.noises:
-            entries, own = self.entries(job.kind)
-            trials, drawn = self._try(job, entries[own]), self.redraws[job.kind == "error"]
+            trials = self._try(job, self.fitted(job.kind))
+            drawn = self.redraws[job.kind == "error"]
             self.noises[key] = {
                 name: drawn.noise([one.fitted for one in found if isinstance(one, Tried)])
                 for name, found in trials.items()
             }
         return self.noises[key]
+
+
+def _among(entry: Entry, others: Iterable[Entry]) -> bool:
+    """Whether an entry is one of these, whatever its objective is called."""
+    same = ("law", "options", "posterior")
+    return any(all(getattr(entry, key) == getattr(one, key) for key in same) for one in others)
 
 
 _field: Field | None = None

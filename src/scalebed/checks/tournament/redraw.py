@@ -47,6 +47,15 @@ class Fitted:
     x: Inputs
     fit: FitResult
 
+    def predict(self, new: Inputs) -> Array:
+        """Predictions of new runs, (m,)."""
+        return self.fit.predict(*new)
+
+    def moves(self, new: Inputs) -> Array:
+        """Change of each prediction for noise of one unit at each fitted cell, (m, used)."""
+        # What a prior adds to the columns of the points is the same in every redraw.
+        return sensitivity(self.fit, self.x, new)[:, : self.fit.fitted.size]
+
 
 @dataclass(frozen=True)
 class Noise:
@@ -122,10 +131,8 @@ class Redraws:
         """
         fit = one.fit
         middle = tuple(column if column.ndim == 1 else column.mean(0) for column in new)
-        # What a prior adds to the columns of the points is the same in every redraw.
-        moves = sensitivity(fit, one.x, middle)[:, : fit.fitted.size]
-        moves = self.normals(one, noise) @ moves.T
-        predicted = fit.predict(*new)
+        moves = self.normals(one, noise) @ one.moves(middle).T
+        predicted = one.predict(new)
         moved: Array = predicted + noise.sd * moves * unit(fit, predicted)
         return moved if fit.law.kind == "loss" else np.clip(moved, 0.0, 1.0)
 

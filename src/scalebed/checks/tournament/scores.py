@@ -95,7 +95,7 @@ def _judged(one: Trial, redraws: Redraws | None, noise: Noise | None) -> Score:
     scale = 100 / (truth if relative else 1.0)
     if redraws and noise:
         again = _size((redraws.predictions(one.fitted, noise, one.redrawn) - truth) * scale)
-    errors = _size((fit.predict(*one.new) - truth) * scale)
+    errors = _size((one.fitted.predict(one.new) - truth) * scale)
     residuals = 100 * fit.residuals / (fit.fitted if relative else 1.0)
     return Score(errors, residuals, (), 1, int(not fit.certificate.converged), again, dof)
 

@@ -22,7 +22,7 @@ TABLE = Table(
             nullable=True,
         ),
         text("law", "Name of the law"),
-        text("objective", "What was minimised", nullable=True),
+        text("objective", "What was minimised, or posterior: nothing was", nullable=True),
         count("parameters", "Free parameters", nullable=True),
         flag("own", "Whether it is the study's own law"),
         count("cells", "Runs that were predicted"),

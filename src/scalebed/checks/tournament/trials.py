@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scalebed.checks.tournament.batch import fit_many, fit_one
+from scalebed.checks.tournament.believed import believe
 from scalebed.checks.tournament.entries import Entry
 from scalebed.checks.tournament.redraw import Fitted, Redraws
 from scalebed.checks.tournament.splits import Masks, Split
@@ -97,18 +98,24 @@ def inputs(
 def try_losses(entry: Entry, split: Split, sets: Sequence[Runs], response: str) -> list[Trial]:
     """Fit a loss law to every data set."""
     law = get_law(entry.law)
+    known = [np.isfinite(runs.loss(response)) for runs in sets]
+    uses = [train & finite for train, finite in zip(split.train, known, strict=True)]
+    posteriors = believe(entry.options, sets, uses, response) if entry.posterior else {}
     found: list[Trial] = []
-    for i, (runs, train, test) in enumerate(zip(sets, split.train, split.test, strict=True)):
-        loss = runs.loss(response)
-        train, test = train & np.isfinite(loss), test & np.isfinite(loss)
+    for i, (runs, use, test) in enumerate(zip(sets, uses, split.test, strict=True)):
+        loss, test = runs.loss(response), test & known[i]
+        one: Fitted | str | None = posteriors.get(i)
         try:
-            x = inputs(law, runs, response, train)
-            fit = fit_one(law, x, loss[train], entry.options)
+            if one is None:
+                x = inputs(law, runs, response, use)
+                one = Fitted(i, use, x, fit_one(law, x, loss[use], entry.options))
+            elif isinstance(one, str):
+                raise FitRefusedError(one)
             new = inputs(law, runs, response, test)
         except FitRefusedError as refused:
             found.append(Refused(f"{runs.dataset}: {refused}", loss[test]))
             continue
-        found.append(Tried(Fitted(i, train, x, fit), new, new, loss[test]))
+        found.append(Tried(one, new, new, loss[test]))
     return found
 
 
@@ -130,7 +137,7 @@ def predict_losses(
         if isinstance(one, Tried):
             every = np.ones(len(runs.cells), dtype=bool)
             new = inputs(law, runs, response, every)
-            predicted = one.fitted.fit.predict(*new)
+            predicted = one.fitted.predict(new)
             again = redraws.predictions(one.fitted, noise, new) if redraws and noise else None
         result.append(Predicted(runs.loss(response), predicted, again))
     return result
