@@ -58,11 +58,15 @@ FOR_PEOPLE = {
         )
     },
     "decide/suggest": "decides for people",
+    **dict.fromkeys(
+        ("fit/posterior/forms", "fit/posterior/walkers"), "draws the further laws of suggestions"
+    ),
     **{
         f"watch/{name}": "seals and watches for people"
         for name in (
             *("alarms", "cells", "events", "follow", "forecast", "judging", "ladder", "live"),
             *("measured", "multi_power", "schedules", "sealing", "study_ledger", "trend"),
+            "table_ladder",
         )
     },
 }
