@@ -12,7 +12,8 @@ from scalebed.core.quantities import amount_text
 
 NAME = r"[a-z0-9][a-z0-9_]*"
 ALL = "all"
-"""Stands for all data sets together, where results are told by data set."""
+"""Stands for all data sets together, where results are told by data set; also the name of the one
+data set of a table that names none."""
 """Pattern of every name that becomes part of a path; no dot, slash or equals sign."""
 
 

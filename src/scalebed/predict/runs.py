@@ -177,7 +177,11 @@ def collect_runs(
     by_dataset: dict[str, list[Row]] = {}
     for row in cells.values():
         by_dataset.setdefault(row["dataset"], []).append(row)
-    require_own_names(by_dataset)
+    if ALL in by_dataset and len(by_dataset) > 1:
+        raise ScalebedError(
+            f"a data set is called {ALL!r}, which stands for all data sets together; expected "
+            "another name"
+        )
     validations = sorted({row["validation"] for row in losses.values()})
     names = sorted({row["task"] for row in tasks.values()})
     if AVERAGE in names:
@@ -196,21 +200,6 @@ def collect_runs(
         _runs(dataset, by_dataset[dataset], losses, tasks, (validations, names, averaged))
         for dataset in sorted(by_dataset)
     ]
-
-
-def require_own_names(datasets: Iterable[str]) -> None:
-    """Refuse several data sets of which one has the name of all together.
-
-    Raises
-    ------
-    ScalebedError
-        Saying so.
-    """
-    if ALL in (names := {*datasets}) and len(names) > 1:
-        raise ScalebedError(
-            f"a data set is called {ALL!r}, which stands for all data sets together; expected "
-            "another name"
-        )
 
 
 def _unique(rows: Iterable[Row], keys: tuple[str, ...], table: str) -> dict[tuple[str, ...], Row]:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas
 
+from scalebed.core.cells import ALL
 from scalebed.core.errors import ScalebedError
 from scalebed.laws.forms.base import Array, Index, Mask
 from scalebed.tables.formats.rows import read_rows
@@ -35,7 +36,7 @@ from scalebed.tables.runs_rows import (
     no_status,
     refuse_contradictions,
 )
-from scalebed.tables.runs_table import ALL, RunTable
+from scalebed.tables.runs_table import RunTable
 
 if TYPE_CHECKING:
     import pyarrow

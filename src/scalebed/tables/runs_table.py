@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     import pyarrow
 
 Words = npt.NDArray[np.object_]
-ALL = "all"
-"""Name of the one data set of a table without column ``dataset``."""
 PREDICTED = 1000
 """How many planned runs of a table are predicted."""
 

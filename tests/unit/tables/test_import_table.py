@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scalebed.core.cells import ALL
 from scalebed.core.errors import ScalebedError
 from scalebed.tables.runs_file import read_runs
 from scalebed.tables.runs_notes import about, notes, repeats_note
-from scalebed.tables.runs_table import ALL
 
 HEAD = "params,tokens,loss\n"
 GOOD = HEAD + "1e7,2e8,5.4\n8e7,1.6e9,3.9\n"

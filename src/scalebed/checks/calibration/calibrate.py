@@ -14,7 +14,7 @@ from scalebed.laws.forms.base import Array, Mask
 from scalebed.predict.bootstrap import bootstrap
 from scalebed.predict.build import build_stage, law_scatters
 from scalebed.predict.open_study import StudyFit
-from scalebed.predict.runs import AVERAGE, Runs, require_own_names
+from scalebed.predict.runs import AVERAGE, Runs
 from scalebed.predict.scatter import stream
 from scalebed.predict.settings import Settings
 from scalebed.predict.stages import inputs
@@ -174,7 +174,6 @@ def summarise(samples: Iterable[list[Found]], scheme: str, level: float) -> list
         for key, several in own.items():
             groups.setdefault(key, []).append(several)
     single = {found.dataset for several in groups.values() for s in several for found in s}
-    require_own_names(single)
     return [
         _row(key, several, scheme, level)
         for key, several in groups.items()

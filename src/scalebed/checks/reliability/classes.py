@@ -17,7 +17,7 @@ from scalebed.checks.reliability.evidence import (
 from scalebed.checks.reliability.table import TABLE
 from scalebed.core.cells import ALL
 from scalebed.predict.open_study import StudyFit
-from scalebed.predict.runs import Runs, require_own_names
+from scalebed.predict.runs import Runs
 
 Row = dict[str, Any]
 
@@ -60,7 +60,6 @@ def classify_tasks(
     tasks = sorted({row["task"] for row in study.tables["tasks"]})
     chance = _chances(study.runs)
     laws = _laws(tournament)
-    require_own_names(runs.dataset for runs in study.runs)
     sets = {runs.dataset: [runs] for runs in study.runs}
     if len(sets) > 1:
         sets = {ALL: list(study.runs)} | sets
