@@ -11,12 +11,15 @@ from benchmarks.suggested import repeated
 from scalebed.core.errors import ScalebedError
 from scalebed.decide.costs import Prices
 from scalebed.decide.curve import Curve
+from scalebed.decide.suggest import rivals as further
 from scalebed.decide.suggest.branches import branching
 from scalebed.decide.suggest.designs import Limits, Run, candidates, existing, same, spread
 from scalebed.decide.suggest.greedy import SHARED, Goal, Known, known_of, suggest, tamed
 from scalebed.decide.suggest.page import lines, record
-from scalebed.decide.suggest.rivals import Rival, _criterion, rivals
+from scalebed.decide.suggest.rivals import Rival, rivals
 from scalebed.decide.suggest.suggestion import Wanted, optimum, shared_part, suggestion
+from scalebed.fit.posterior import Beliefs, fit_posterior
+from scalebed.fit.posterior.forms import draw_form
 from scalebed.laws import get_law
 
 ZOO = Path(os.environ.get("SCALEBED_ZOO", Path(__file__).resolve().parents[4] / "shared" / "zoo"))
@@ -283,19 +286,48 @@ def test_further_laws_are_drawn_where_the_runs_are():
         assert (high - low) / 2 < 0.05
 
 
-def test_the_criterion_of_a_law_needs_two_runs_more_than_numbers_it_tells():
-    """Five parameters and the scatter: of 7 runs the last term would be 2 p n / 0."""
+def test_the_criterion_is_twice_the_median_deviance_less_the_least(curve, monkeypatch):
+    """Deviances 2, 4, 8 and one that cannot be computed: 2 x 6 - 2."""
+    values = np.array([-1.0, -2.0, -4.0, np.nan])
+    monkeypatch.setattr(further, "log_likelihood", lambda *_: values)
+    assert criterion(curve, "chinchilla") == pytest.approx(10)
+
+
+def test_a_law_needs_two_runs_more_than_parameters():
     runs = [run(n, m) for n in SIZES[:3] for m in RATIOS]
-    few, more = curve_of(runs[:7]), curve_of(runs[:8])
-    for count in (6, 7):
-        one = curve_of(runs[:count])
-        assert np.isinf(_criterion(one, one.law, THETA))
-    assert [one.law.name for one in rivals(few)] == ["chinchilla"]
-    assert {one.law.name for one in rivals(more)} >= {"chinchilla", "tied"}
-    # Residuals of 1 % and 8 runs: 8 log 1e-4 + 2 * 6 * 8 / 1 = -73.683 + 96.
-    fitted = more.law.value(THETA, (more.params, more.tokens))
-    off = replace(more, loss=fitted * np.exp(0.01 * (-1.0) ** np.arange(8)))
-    assert _criterion(off, off.law, THETA) == pytest.approx(22.317, abs=1e-3)
+    assert "tied" in {one.law.name for one in rivals(curve_of(runs[:6]))}
+    assert {one.law.name for one in rivals(curve_of(runs[:5]))} == {"chinchilla"}
+
+
+def criterion(curve, name):
+    beliefs = Beliefs()
+    posterior = fit_posterior(further._points(curve, beliefs), beliefs)
+    law = get_law(name, "loss")
+    theta = draw_form(law, posterior, beliefs, 1000, np.random.default_rng(0))
+    return further._criterion(Rival(law, theta, 1.0), posterior, beliefs)
+
+
+def test_rows_of_one_trunk_speak_against_a_law_about_once():
+    """Six rows that are as good as one: taken for six, they would rule a law out six times."""
+    one = curve_of([run(n, m) for n in SIZES for m in (5, 20, 80, 320)], scatter=0.003)
+    columns = (one.params, one.tokens, one.loss, np.arange(16))
+    params, tokens, loss, groups = (np.repeat(column, 6) for column in columns)
+    loss = loss * np.exp(2e-4 * np.random.default_rng(3).standard_normal(loss.size))
+    many = replace(one, params=params, tokens=tokens, loss=loss, unique_tokens=tokens)
+    once, together, apart = (
+        criterion(rows, "kaplan") - criterion(rows, "chinchilla")
+        for rows in (one, replace(many, groups=groups), many)
+    )
+    assert once > 20
+    assert together < (once + apart) / 2
+
+
+def test_a_row_that_lies_outside_is_no_reason_for_another_law():
+    clean = curve_of([run(n, m) for n in SIZES for m in (5, 20, 80, 320)])
+    loss = clean.loss * np.where(np.arange(16) == 6, 1.12, 1.0)
+    for one in rivals(replace(clean, loss=loss))[1:]:
+        values = one.law.value(one.theta, (clean.params, clean.tokens))
+        assert np.median(values, axis=0) == pytest.approx(clean.loss, rel=0.015)
 
 
 def test_covariances_of_laws_that_disagree_are_wider():

@@ -1,32 +1,33 @@
 """Further laws that fit the runs of a curve about as well: where they disagree, little is known.
 
-A law counts with the weight exp(-AICc / 2), relative to the sum over all, where
+A law counts with the weight exp(-DIC / 2), relative to the sum over all, where
 
-    AICc = n log(RSS / n) + 2 p n / (n - p - 1)
+    DIC = 2 median(deviance) - least(deviance)
 
-with RSS the sum of squared logarithms of measured over fitted, n runs and p parameters and scatter
-(Hurvich and Tsai 1989). Those with less than a twentieth of the weight of the curve's own law are
-left out; its own law always stays. Each is drawn from its posterior under the beliefs about the
+over its draws, and the deviance is -2 log likelihood, in which rows of one run, trunk or size share
+what they share in the posterior (Spiegelhalter et al. 2002, J. R. Stat. Soc. B 64, 583; the best
+draw in place of the mean one as in Celeux et al. 2006, Bayesian Analysis 1, 651; the median, as a
+few draws may lie far out). Those with less than a twentieth of the weight of the curve's own law
+are left out; its own law always stays. Each is drawn from its posterior under the beliefs about the
 softly tied law (`scalebed.fit.posterior.forms`), so that no draw is further from the runs than they
-allow.
+allow. Rows that lie outside, as `scalebed.predict.outlying` finds them, have no say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from scalebed.decide.curve import Curve
-from scalebed.decide.suggest.designs import Run, existing, inputs_of_runs
-from scalebed.fit.posterior import Beliefs, Points, fit_posterior
-from scalebed.fit.posterior.forms import FORMS, draw_form
-from scalebed.fit.result import FitRefusedError, fit_law
+from scalebed.decide.suggest.designs import Run, inputs_of_runs
+from scalebed.fit.posterior import Beliefs, Points, Posterior, fit_posterior, known_scatter
+from scalebed.fit.posterior.forms import FORMS, draw_form, log_likelihood
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array, Law
 from scalebed.predict.large import LARGE
+from scalebed.predict.outlying import outlying
 from scalebed.predict.scatter import stream
 
 RIVALS: Final = FORMS
@@ -55,51 +56,45 @@ class Rival:
 def rivals(curve: Curve, seed: int = 0) -> list[Rival]:
     """Return the laws that count, the curve's own first."""
     own = Rival(curve.law, curve.theta, 1.0)
-    best = _criterion(curve, curve.law, curve.middle)
-    if not np.isfinite(best) or curve.loss.size > LARGE:
-        return [own]
-    counted = list(_counted(curve, best))
-    if not counted:
-        return [own]
-    beliefs, posterior = Beliefs(), fit_posterior(_points(curve), Beliefs())
-    found = [own]
-    for law, weight in counted:
-        rng = stream(seed, "rival", curve.dataset, law.name)
-        theta = draw_form(law, posterior, beliefs, _DRAWS, rng)
-        found.append(Rival(law, theta, weight))
-    total = sum(one.weight for one in found)
-    return [Rival(one.law, one.theta, one.weight / total) for one in found]
-
-
-def _counted(curve: Curve, best: float) -> Iterator[tuple[Law, float]]:
-    """Further laws, and their weight where the curve's own has 1."""
-    runs = existing(curve)
     repeated = bool(np.any(curve.tokens > curve.unique_tokens * 1.001))
-    for name in RIVALS if not repeated else ():
-        law = get_law(name, "loss")
-        if law.name == curve.law.name or curve.loss.size < len(law.parameters) + _FEWEST_DOF:
-            continue
-        try:
-            fit = fit_law(law, inputs_of_runs(law, runs), curve.loss)
-        except FitRefusedError:
-            continue
-        weight = float(np.exp(np.minimum((best - _criterion(curve, law, fit.theta)) / 2, 0.0)))
+    names = [
+        name
+        for name in RIVALS
+        if name != curve.law.name
+        and curve.loss.size >= len(get_law(name, "loss").parameters) + _FEWEST_DOF
+    ]
+    if repeated or not names or not curve.drawn or curve.loss.size > LARGE:
+        return [own]
+    beliefs = Beliefs()
+    posterior = fit_posterior(_points(curve, beliefs), beliefs)
+    best = _criterion(own, posterior, beliefs)
+    found = [own]
+    for name in names:
+        law, rng = get_law(name, "loss"), stream(seed, "rival", curve.dataset, name)
+        one = Rival(law, draw_form(law, posterior, beliefs, _DRAWS, rng), 1.0)
+        excess = _criterion(one, posterior, beliefs) - best
+        weight = float(np.exp(-max(excess, 0.0) / 2))
         if weight >= _LEAST:
-            yield law, weight
+            found.append(replace(one, weight=weight))
+    total = sum(one.weight for one in found)
+    return [replace(one, weight=one.weight / total) for one in found]
 
 
-def _points(curve: Curve) -> Points:
+def _points(curve: Curve, beliefs: Beliefs) -> Points:
+    """Return the runs of a curve, without those that lie outside."""
     groups = () if curve.groups is None else (curve.groups,)
-    return Points(curve.params, curve.tokens, curve.loss, groups)
+    points = Points(curve.params, curve.tokens, curve.loss, groups)
+    return points.take(~outlying(points, beliefs, known_scatter(beliefs))[0])
 
 
-def _criterion(curve: Curve, law: Law, theta: Array) -> float:
-    """AICc; infinite where there are too few runs for it."""
-    count, size = curve.loss.size, len(law.parameters) + 1
-    if count - size - 1 <= 0:
-        return np.inf
-    rest = np.log(curve.loss / law.value(theta, inputs_of_runs(law, existing(curve))))
-    return float(count * np.log(rest @ rest / count) + 2 * size * count / (count - size - 1))
+def _criterion(one: Rival, posterior: Posterior, beliefs: Beliefs) -> float:
+    """DIC, up to a constant that is the same for all laws of the same runs."""
+    theta = one.theta[:_DRAWS]
+    with np.errstate(all="ignore"):
+        deviance = -2 * log_likelihood(one.law, theta, posterior, beliefs)
+    # A draw that makes no loss of some run is as far off it as can be.
+    deviance = np.where(np.isnan(deviance), np.inf, deviance)
+    return float(2 * np.median(deviance) - np.min(deviance))
 
 
 def samples(one: Rival, runs: list[Run], count: int) -> Array:

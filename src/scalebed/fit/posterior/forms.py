@@ -61,6 +61,26 @@ def draw_form(
     return form.theta(found.reshape(-1, found.shape[-1])[:draws])
 
 
+def log_likelihood(law: Law, theta: Array, posterior: Posterior, beliefs: Beliefs) -> Array:
+    """Logarithm of the likelihood of any law, scatter and what runs share integrated out, (n,).
+
+    Parameters
+    ----------
+    law : Law
+        Of params and tokens.
+    theta : array (n, p)
+    posterior : Posterior
+        Of the softly tied law, of the same runs.
+    beliefs : Beliefs
+        It was computed with.
+
+    Notes
+    -----
+    Up to a constant that is the same for all laws.
+    """
+    return _Form(law, posterior, beliefs).log_likelihood(theta)
+
+
 @dataclass(frozen=True)
 class _Form:
     """A law in coordinates that the runs know almost one by one.
@@ -129,16 +149,19 @@ class _Form:
         columns += [np.log(alpha), np.log(beta), 0.3 * rng.standard_normal(_WALKERS)]
         return np.stack(columns[: len(self.law.parameters)], axis=1)
 
-    def log_density(self, at: Array) -> Array:
-        """Logarithm of the posterior density in the coordinates, (n,), up to a constant."""
+    def log_likelihood(self, theta: Array) -> Array:
+        """Logarithm of the likelihood of parameters, (n,), up to a constant."""
         points = self.posterior.points
         x: Inputs = (points.params, points.tokens)
+        return self._likelihood((points.loss - self.law.value(theta, x)) / points.guess)
+
+    def log_density(self, at: Array) -> Array:
+        """Logarithm of the posterior density in the coordinates, (n,), up to a constant."""
         inside = self._inside(at)
         # What cannot be is computed in the place of something that can, and never read.
         theta = self.theta(np.where(inside[:, None], at, 0.0))
         with np.errstate(all="ignore"):
-            rest = (points.loss - self.law.value(theta, x)) / points.guess
-            found = self._likelihood(rest) + self._prior(at)
+            found = self.log_likelihood(theta) + self._prior(at)
         possible = inside & (theta[:, 0] >= 0) & np.isfinite(found)
         return np.where(possible, found, -np.inf)
 
