@@ -29,6 +29,7 @@ NAVIGATION = {
 
 project = "scalebed"
 author = "scalebed authors"
+copyright = f"2026 {author}"
 extensions = ["myst_parser"]
 root_doc = "README"
 include_patterns = ["*.md", "docs/*.md", "config/*.md"]

@@ -209,6 +209,24 @@ def test_profile_and_delta_agree_where_the_law_is_straight():
     np.testing.assert_allclose(one.upper - one.lower, two.upper - two.lower, rtol=0.01)
 
 
+def test_a_prior_counts_as_a_point_of_the_profile():
+    """Twelve runs, so that the prior says about as much of the exponent as they do."""
+    x = grid(4, 3)
+    options = Options("log_sse", priors={"alpha": Prior(0.273, 0.001)})
+    case = Problem(TIED, x, noisy(x, sigma=0.001), TARGETS, options=options)
+    free = replace(case, options=Options("log_sse"))
+    known, first, without = (
+        limits.upper - limits.lower
+        for limits in (
+            get_method("profile").interval(case),
+            get_method("delta").interval(case),
+            get_method("profile").interval(free),
+        )
+    )
+    np.testing.assert_allclose(known, first, rtol=0.005)
+    assert known[1] < 0.75 * without[1]
+
+
 def test_outliers_do_not_widen_intervals_of_hubers_fit():
     """Two of 25 runs 12 % off: intervals stay about as wide as those of the other runs."""
     x = grid()

@@ -9,7 +9,9 @@ from scalebed.checks.intervals.delta import half_width
 from scalebed.checks.intervals.design import Design, not_enough
 from scalebed.fit.influence import outlying
 from scalebed.fit.refit import refit
-from scalebed.laws.forms.base import Array
+from scalebed.fit.sensitivity import unit
+from scalebed.fit.solvers.general import ASSUMED
+from scalebed.laws.forms.base import Array, names
 
 _GROWTH, _STEPS, _FINE = 12, 30, 1e-4
 
@@ -50,7 +52,10 @@ class Profile:
 
 
 class _Cost:
-    """Rise of the sum of squares, in units of scatter, by a new run at each target."""
+    """Rise of the sum of squares, in units of scatter, by a new run at each target.
+
+    Priors are points of the fit too: (theta - mean) / sd times the scatter they are weighed against.
+    """
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -67,8 +72,11 @@ class _Cost:
         self.kept = np.ones(problem.y.size + 1, dtype=bool)
         if problem.fit.options.objective == "huber_log":
             self.kept[:-1] = ~outlying(problem.fit)
+        typical = np.sqrt(np.mean(problem.y**2, keepdims=True))
+        against = (problem.fit.options.scatter or ASSUMED) * typical / unit(problem.fit, typical)
+        self.against = float(against.item())
         rest = problem.residuals[self.kept[:-1]]
-        self.least = float(rest @ rest)
+        self.least = float(rest @ rest + self._priors(problem.fit.theta[None])[0])
 
     def __call__(self, values: Array) -> Array:
         """Return the rise for one value a target, (m,)."""
@@ -84,8 +92,16 @@ class _Cost:
             domain=problem.fit.domain,
         )
         rest = (y - problem.law.value(found.theta, self.x)) / self.scale
-        rise: Array = np.sum(rest[:, self.kept] ** 2, axis=1) - self.least
-        return rise
+        rise: Array = np.sum(rest[:, self.kept] ** 2, axis=1) + self._priors(found.theta)
+        return rise - self.least
+
+    def _priors(self, theta: Array) -> Array:
+        """Sum of squares of the priors, (m,) of parameters (m, p)."""
+        fit = self.problem.fit
+        known, squares = names(fit.law.parameters), np.zeros(len(theta))
+        for name, prior in fit.options.priors.items():
+            squares += ((theta[:, known.index(name)] - prior.mean) / prior.sd) ** 2
+        return self.against**2 * squares
 
 
 def _limit(cost: _Cost, point: Array, step: Array, allowed: float) -> Array:
