@@ -54,7 +54,8 @@ class Profile:
 class _Cost:
     """Rise of the sum of squares, in units of scatter, by a new run at each target.
 
-    Priors are points of the fit too: (theta - mean) / sd times the scatter they are weighed against.
+    Priors are points of the fit too: (theta - mean) / sd, times the scatter they are weighed
+    against.
     """
 
     def __init__(self, problem: Problem) -> None:
