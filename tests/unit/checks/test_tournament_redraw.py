@@ -121,6 +121,22 @@ def test_a_difference_is_established_beyond_student_s_share_of_the_shared_noise(
     assert found.upper[0] == pytest.approx(mean + sd * norm.isf(0.05))
 
 
+@pytest.mark.parametrize(("times", "known"), [(1.02, True), (0.98, False)])
+def test_limits_of_two_clusters_are_quantiles_of_their_means(times, known):
+    """They lie 2 apart, so draws of twenty have means in steps of a tenth: 5 % is the second."""
+    draws = np.stack([np.arange(21), 20 - np.arange(21)], axis=1)
+    # Student's t of one degree of freedom, and sqrt(2 / 1) for two clusters.
+    mean = times * 0.9 * 6.313752 / 1.644854 * np.sqrt(2)
+    shared = Shared(np.array([0.0]), np.array([10.0]))
+    values = mean + np.array([[-1.0, 1.0]])
+    found = differences(
+        values, np.zeros(2), np.full(2, 0.5), np.arange(2), draws.astype(float), 0.9, shared
+    )
+    assert found.lower[0] == pytest.approx(mean - 0.9)
+    assert found.upper[0] == pytest.approx(mean + 0.9)
+    assert found.established[0] == known
+
+
 def established(sets, split, rng):
     """Whether logarithms, and a wrong law, are told from least squares: without fits, and with."""
     entries = {(entry.law, entry.objective): entry for entry in loss_entries()}
