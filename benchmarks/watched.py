@@ -119,6 +119,8 @@ def watch_all(study: Path) -> Iterator[Row]:
                     except ScalebedError as error:
                         print(f"  not watched: {one.name} {name} {at}: {error}")
                         continue
+                    if watched.untold is not None:
+                        print(f"  not compared: {one.name} {name} {at}: {watched.untold}")
                     yield Row(name, at, one.name, watched, one.final, prior is not None)
 
 
@@ -156,6 +158,8 @@ def table_line(rows: Sequence[Row]) -> str:
     """Return what the forecasts of some rows are worth."""
     found = [(row.watched.forecast, row) for row in rows]
     known = [(one, row) for one, row in found if one is not None]
+    if not known:
+        return "     0"
     inside = [one.end[1] <= row.final <= one.end[2] for one, row in known]
     alone = [one.alone[1] <= row.final <= one.alone[2] for one, row in known]
     width = [(one.end[2] - one.end[1]) / one.end[0] for one, _ in known]

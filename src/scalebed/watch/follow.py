@@ -15,11 +15,10 @@ from scalebed.watch import alarms
 from scalebed.watch.forecast import EARLY, Forecast, Prior, forecast, sentences
 from scalebed.watch.ladder import WINDOW, Mean, Rung, end_of, ratio_at, window
 from scalebed.watch.live import LiveCurve
+from scalebed.watch.shapes import alike
 from scalebed.watch.trend import Ratio
 
 TRAINING, HELD_OUT = "training loss", "held-out loss"
-_OTHER_RATE: Final = 0.05
-"""Difference of learning rates over their peak that makes another schedule."""
 _TOUCH: Final = 1e-3
 
 
@@ -81,7 +80,7 @@ def watch_ladder(
     level: float,
     unique: float | None = None,
 ) -> Watched:
-    """Compare a run with a ladder of the same schedule, at equal progress.
+    """Compare a run with the runs of a ladder that have its schedule, at equal progress.
 
     Parameters
     ----------
@@ -98,17 +97,21 @@ def watch_ladder(
         Tokens there are.
     """
     total = target[1]
+    known = alike(curve, rungs, total)
 
     def compared(at: float, end: float, now: Mean) -> Forecast:
-        ratio = ratio_at(rungs, end, target, level)
+        ratio = ratio_at(known.rungs, end, target, level)
+        if known.left:
+            ratio = ratio._replace(
+                words=f"{ratio.words}, {known.left} of another schedule left out"
+            )
         expected = prior
         if expected is None:
-            trend = end_of(rungs, target, level)
+            trend = end_of(known.rungs, target, level)
             expected = Prior(trend.value, trend.sd, "of the trend of the ladder's ends", False)
         return forecast(at, now, ratio, expected, level)
 
-    different = other_schedule(curve, rungs, total)
-    return _watched(curve, total, unique, different, compared)
+    return _watched(curve, total, unique, known.untold, compared)
 
 
 def _watched(
@@ -155,30 +158,6 @@ def _held_out(curve: LiveCurve, fraction: Array) -> tuple[Mean | None, float, fl
     scale = float(fraction[-1] / curve.tokens[-1])
     at = float(curve.held_at[-1]) * scale
     return Mean(float(curve.held_out[-1]), np.nan, 1), at, min(1.0, at + WINDOW / 2)
-
-
-def other_schedule(curve: LiveCurve, rungs: Sequence[Rung], total: float) -> str | None:
-    """Say whether the learning rate of a run has another shape than that of the ladder."""
-    known = np.isfinite(curve.lr) & (curve.lr >= 0)
-    if not known.any() or not curve.lr[known].max() > 0:
-        return None
-    fraction, rate = curve.tokens[known] / total, curve.lr[known] / curve.lr[known].max()
-    last = float(fraction[-1])
-    for rung in rungs:
-        there = rung.fraction <= last
-        if not np.all(np.isfinite(rung.lr)) or not there.any() or rung.lr[there].max() <= 0:
-            continue
-        shape = np.interp(fraction, rung.fraction, rung.lr / rung.lr[there].max())
-        inside = fraction >= rung.fraction[0]
-        # Rounding of warm-up to whole steps shifts its steep rise.
-        apart = float(np.quantile(np.abs(rate - shape)[inside], 0.95)) if inside.any() else 0.0
-        if apart > _OTHER_RATE:
-            return (
-                f"the learning rate is {apart:.0%} of its peak off that of {rung.name} at equal "
-                "progress: another schedule, expected --reference or --multi-power"
-            )
-        return None
-    return None
 
 
 def watch_schedule(

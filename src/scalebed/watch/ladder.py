@@ -24,6 +24,8 @@ WINDOW: Final = 0.05
 """Share of the schedule over which losses are averaged."""
 FEWEST: Final = 6
 """Rungs that a comparison needs at the least: two axes then leave three degrees of freedom."""
+_PEAK: Final = 0.95
+"""Share of the peak of a learning rate at which its warm-up ends."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,24 @@ def window(fraction: Array, loss: Array, end: float) -> Mean | None:
     return Mean(float(values.mean()), spread / np.sqrt(values.size), values.size)
 
 
+def warm_up(fraction: Array, rate: Array) -> float:
+    """Return the fraction at which a learning rate first comes near its peak so far; 0 at once."""
+    first = int(np.argmax(rate >= _PEAK * rate.max()))
+    return float(fraction[first]) if first else 0.0
+
+
+def warmed_up(fraction: Array, rate: Array, at: float) -> bool:
+    """Whether a run has gone on at a fraction for as long as its warm-up took, or longer."""
+    there = fraction <= at + 1e-9
+    return bool(there.any()) and 2 * warm_up(fraction[there], rate[there]) <= at + 1e-9
+
+
 def ratio_at(
     rungs: Sequence[Rung], fraction: float, target: tuple[float, float], level: float
 ) -> Ratio:
     """Predict ln(loss at a fraction / final response) of a run.
+
+    Rungs that were still warming up, or had been until shortly before, have no say.
 
     Parameters
     ----------
@@ -83,12 +99,17 @@ def ratio_at(
     ScalebedError
         If there are too few rungs.
     """
-    found = [(rung, window(rung.fraction, rung.loss, fraction)) for rung in rungs]
+    told = [
+        rung
+        for rung in rungs
+        if not np.all(np.isfinite(rung.lr)) or warmed_up(rung.fraction, rung.lr, fraction)
+    ]
+    found = [(rung, window(rung.fraction, rung.loss, fraction)) for rung in told]
     known = [(rung, mean) for rung, mean in found if mean is not None and np.isfinite(mean.value)]
     if len(known) < FEWEST:
         raise ScalebedError(
-            f"{len(known)} finished runs have a curve at {fraction:.0%} of their schedule, "
-            f"expected at least {FEWEST}"
+            f"{len(known)} finished runs have a curve at {fraction:.0%} of their schedule and are "
+            f"beyond their warm-up, expected at least {FEWEST}"
         )
     y = np.array([np.log(mean.value / rung.final) for rung, mean in known])
     x = np.array([axes_of(rung.params, rung.tokens) for rung, _ in known])

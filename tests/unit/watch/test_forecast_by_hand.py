@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
-from scalebed.watch import follow, schedules, trend
+from scalebed.watch import schedules, trend
 from scalebed.watch.forecast import Prior, forecast, prior_of
-from scalebed.watch.ladder import Mean, Ratio
+from scalebed.watch.ladder import Mean, Ratio, warm_up, warmed_up
+from scalebed.watch.shapes import alike
 
 
 @pytest.mark.parametrize(("dof", "level"), [(1, 0.9), (3, 0.8), (30, 0.95)])
@@ -66,10 +67,21 @@ def test_three_errors_of_a_schedule_law_are_student_s(monkeypatch):
 
 @pytest.mark.parametrize(("rows", "other"), [(4, False), (6, True)])
 def test_a_twentieth_of_the_rows_may_have_another_rate(rows, other):
-    """A warm-up that is off by rows is none; 6 of 100 rows are more than the 95 % quantile."""
+    """What is steep may be off by rows; 6 of 100 rows are more than the 95 % quantile."""
     rates = np.ones(100)
     steps = np.arange(1, 101) / 100
     rung = SimpleNamespace(name="one", fraction=steps, lr=rates.copy())
-    rates[:rows] = 0.5
-    curve = SimpleNamespace(lr=rates, tokens=steps)
-    assert (follow.other_schedule(curve, [rung], 1.0) is not None) == other
+    rates[40 : 40 + rows] = 0.5
+    found = alike(SimpleNamespace(lr=rates, tokens=steps), [rung], 1.0)
+    assert found.left == other
+    assert (found.untold is not None) == other
+
+
+@pytest.mark.parametrize(("at", "beyond"), [(0.39, False), (0.40, True)])
+def test_a_run_is_beyond_its_warm_up_when_it_has_gone_on_for_as_long(at, beyond):
+    """The rate rises over 21 rows of 100; 95 % of the peak is in the 20th."""
+    fraction = np.arange(1, 101) / 100
+    rate = np.minimum(1.0, np.arange(1, 101) / 21)
+    assert warm_up(fraction, rate) == 0.20
+    assert warm_up(fraction, np.ones(100)) == 0
+    assert warmed_up(fraction, rate, at) == beyond

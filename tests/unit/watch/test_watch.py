@@ -1,6 +1,7 @@
 """A run against a ladder, and against a law of schedules."""
 
 import json
+from dataclasses import replace
 
 import duckdb
 import numpy as np
@@ -9,11 +10,12 @@ import pytest
 
 from scalebed.commands.cli import main
 from scalebed.core.errors import ScalebedError
-from scalebed.watch.follow import other_schedule, others, watch_ladder
+from scalebed.watch.follow import others, watch_ladder
 from scalebed.watch.forecast import AHEAD, BEHIND, ON, Prior, forecast
 from scalebed.watch.ladder import Mean, Rung, ratio_at, window
 from scalebed.watch.live import LiveCurve
 from scalebed.watch.schedules import read_constants
+from scalebed.watch.shapes import alike
 from scalebed.watch.trend import Ratio, regress
 
 LEVEL = 0.9
@@ -144,11 +146,53 @@ def test_a_run_is_no_rung_of_its_own_ladder():
 
 def test_another_schedule_is_told_by_its_learning_rate():
     same, other = 0.3 * np.cos(FRACTION * 1.5), np.full(FRACTION.size, 0.3)
-    assert other_schedule(live(0.8, lr=same), ladder(), TARGET[1]) is None
-    assert "another schedule" in other_schedule(live(0.8, lr=other), ladder(), TARGET[1])
+    assert alike(live(0.8, lr=same), ladder(), TARGET[1]).untold is None
+    told = alike(live(0.8, lr=other), ladder(), TARGET[1]).untold
+    assert "off that of 1e+06/10 at equal progress (as of 11 more of 12 runs)" in told
+    assert "another schedule" in told
     watched = watch_ladder(live(0.8, lr=other), ladder(), TARGET, prior=sealed(), level=LEVEL)
     assert watched.forecast is None
     assert "not compared" in next(watched.lines())
+
+
+def with_rates(rungs, rates):
+    return [replace(rung, lr=rate) for rung, rate in zip(rungs, rates, strict=True)]
+
+
+def warmed(share):
+    return np.minimum(1.0, FRACTION / share)
+
+
+def test_runs_of_another_schedule_are_left_out_of_the_ladder():
+    """Four of twelve have another rate, and curves that would mislead."""
+    rungs = ladder()
+    odd = [
+        replace(rung, loss=2 * rung.loss, lr=np.linspace(1, 0.1, FRACTION.size)) if i < 4 else rung
+        for i, rung in enumerate(with_rates(rungs, [warmed(0.02)] * 12))
+    ]
+    said = {"prior": sealed(), "level": LEVEL}
+    found = watch_ladder(live(0.8, lr=warmed(0.03)), odd, TARGET, **said).forecast
+    assert "8 runs of the ladder" in found.words
+    assert "4 of another schedule left out" in found.words
+    alone = watch_ladder(live(0.8, lr=warmed(0.03)), odd[4:], TARGET, **said).forecast
+    assert found.end == alone.end
+
+
+def test_warm_ups_may_be_other_shares_of_runs():
+    """Thirty steps are a tenth of a short run and a hundredth of a long one."""
+    rungs = with_rates(ladder(), [warmed(share) for share in np.geomspace(0.01, 0.1, 12)])
+    found = watch_ladder(live(0.5, lr=warmed(0.05)), rungs, TARGET, prior=sealed(), level=LEVEL)
+    assert "12 runs of the ladder" in found.forecast.words
+
+
+def test_nothing_is_compared_with_a_warm_up():
+    rungs = with_rates(ladder(), [warmed(0.2)] * 5 + [warmed(0.02)] * 7)
+    assert "7 runs of the ladder" in ratio_at(rungs, 0.3, TARGET, LEVEL).words
+    assert "12 runs of the ladder" in ratio_at(rungs, 0.5, TARGET, LEVEL).words
+    found = watch_ladder(live(0.3, lr=warmed(0.2)), rungs, TARGET, prior=sealed(), level=LEVEL)
+    assert found.untold == (
+        "the learning rate still rose at 19.0% of the schedule, expected twice that of 30.0%"
+    )
 
 
 def test_training_loss_of_repeated_text_is_not_compared_and_held_out_loss_is():
