@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from scalebed.watch.ladder import Mean
@@ -15,6 +16,10 @@ from scalebed.watch.trend import Ratio
 ON, AHEAD, BEHIND = "on its curve", "ahead of its curve", "behind its curve"
 EARLY: Final = 0.02
 """Fraction of the schedule before which nothing is said."""
+LEFT: Final = 0.1
+"""Share of runs that are believed to leave their curve, before anything is seen of them."""
+FAR: Final = 0.1
+"""How far the ends of those are off what was expected: standard deviation of the logarithm."""
 
 
 class Prior(NamedTuple):
@@ -48,7 +53,9 @@ class Forecast:
     alone : tuple of float
         End by the live curve alone: middle, lower and upper limit.
     end : tuple of float
-        Forecast of the end: with the prior, unless the run has left its curve.
+        Forecast of the end: with the prior, as far as the run is believed to be on its curve.
+    on : float
+        Probability of that; 0 where the prior does not count.
     off : float
         ln(end by the live curve / prior).
     behind : float
@@ -64,6 +71,7 @@ class Forecast:
     prior: Prior
     alone: tuple[float, float, float]
     end: tuple[float, float, float]
+    on: float
     off: float
     behind: float
     words: str
@@ -89,6 +97,7 @@ class Forecast:
             "expected_by": self.prior.words,
             "end_alone": dict(zip(("predicted", "lower", "upper"), self.alone, strict=True)),
             "end": dict(zip(("predicted", "lower", "upper"), self.end, strict=True)),
+            "weight_of_expected": self.on,
             "compared_with": self.words,
         }
 
@@ -105,8 +114,10 @@ def prior_of(seal: Mapping[str, Any]) -> Prior:
 def forecast(fraction: float, now: Mean, ratio: Ratio, prior: Prior, level: float) -> Forecast:
     """Compare a run with what was expected of it, and forecast its end.
 
-    The live curve says ln end = ln now - ratio. With the prior it is averaged by precision; where
-    both contradict each other beyond the interval, the live curve counts alone.
+    The live curve says ln end = ln now - ratio. Its error and that of the prior are independent. A
+    run on its curve ends at the mean of both by precision; one that has left it, which `LEFT` are
+    believed to do and end `FAR` from the prior, where its live curve says. The forecast is the
+    mixture of these two normals, weighed by how far the two statements are apart.
 
     Parameters
     ----------
@@ -125,27 +136,53 @@ def forecast(fraction: float, now: Mean, ratio: Ratio, prior: Prior, level: floa
     value = float(np.log(now.value)) - ratio.value
     off = value - prior.value
     behind = float(ndtr(off / np.hypot(sd, prior.sd)))
-    z = float(ndtri((1 + level) / 2))
-    weights = np.array([sd**-2, prior.sd**-2 if prior.counts else 0.0])
-    if abs(ndtri(min(max(behind, 1e-300), 1 - 1e-16))) >= z:
-        weights = np.array([sd**-2, 0.0])
-    middle = float(weights @ [value, prior.value] / weights.sum())
+    alone = _Normal(value, sd)
+    on = _on(off, float(np.hypot(sd, prior.sd))) if prior.counts else 0.0
+    weights = np.array([sd**-2, prior.sd**-2])
+    both = _Normal(float(weights @ [value, prior.value] / weights.sum()), weights.sum() ** -0.5)
     return Forecast(
         fraction=fraction,
         level=level,
         now=now.value,
         prior=prior,
-        alone=_limits(value, sd, z),
-        end=_limits(middle, float(weights.sum() ** -0.5), z),
+        alone=_limits(alone, alone, 0.0, level),
+        end=_limits(both, alone, on, level),
+        on=on,
         off=off,
         behind=behind,
         words=ratio.words,
     )
 
 
-def _limits(value: float, sd: float, z: float) -> tuple[float, float, float]:
-    low, middle, high = np.exp([value - z * sd, value, value + z * sd]).tolist()
-    return middle, low, high
+class _Normal(NamedTuple):
+    """Mean and standard deviation of the logarithm of the end."""
+
+    value: float
+    sd: float
+
+
+def _on(off: float, sd: float) -> float:
+    """Probability that a run is on its curve, `off` from it where noise alone makes `sd`."""
+    far = np.hypot(sd, FAR)
+    stayed = (1 - LEFT) * np.exp(-0.5 * (off / sd) ** 2) / sd
+    left = LEFT * np.exp(-0.5 * (off / far) ** 2) / far
+    return float(stayed / (stayed + left))
+
+
+def _limits(one: _Normal, other: _Normal, share: float, level: float) -> tuple[float, float, float]:
+    """Middle, lower and upper limit of a mixture, of which `one` is a share."""
+    low, high = (
+        f(n.value + side * 10 * n.sd for n in (one, other)) for f, side in ((min, -1), (max, 1))
+    )
+
+    def rest(at: float, content: float) -> float:
+        below = [float(ndtr((at - n.value) / n.sd)) for n in (one, other)]
+        return share * below[0] + (1 - share) * below[1] - content
+
+    tail = (1 - level) / 2
+    found = [brentq(rest, low, high, (content,), xtol=1e-9) for content in (0.5, tail, 1 - tail)]
+    middle, lower, upper = np.exp(found).tolist()
+    return middle, lower, upper
 
 
 def sentences(found: Forecast, what: str) -> list[str]:
@@ -161,7 +198,7 @@ def sentences(found: Forecast, what: str) -> list[str]:
     sure = max(found.behind, 1 - found.behind)
     where = "above" if found.off > 0 else "below"
     side = "behind" if found.off > 0 else "ahead"
-    how = "with it" if found.verdict == ON else "by the live curve alone, which contradicts it"
+    how = f"with it, which has a weight of {found.on:.0%}"
     if not found.prior.counts:
         how = "by the live curve alone"
     return [

@@ -25,27 +25,41 @@ def test_a_seal_is_the_normal_of_its_interval():
     assert (prior.value, prior.sd) == pytest.approx((np.log(2.5), 0.2 / 1.281552))
 
 
-def test_a_forecast_weighs_the_curve_and_what_was_expected():
+def test_a_forecast_weighs_the_curve_and_what_was_expected(monkeypatch):
     """The curve says e^1.00 within 3 % and 4 %, so 5 %; the prior e^1.06 within 12 %."""
     now = Mean(np.exp(1.2), 0.05 * np.exp(1.2), 9)
-    ratio = Ratio(0.2, 0.03, "others", 0.03**2)
-    found = forecast(0.5, now, ratio, Prior(1.06, 0.12, "sealed"), 0.8)
+    given = 0.5, now, Ratio(0.2, 0.03, "others", 0.03**2), Prior(1.06, 0.12, "sealed"), 0.8
+    found = forecast(*given)
     z = norm.ppf(0.9)
     assert found.alone == pytest.approx(np.exp([1.0, 1 - 0.05 * z, 1 + 0.05 * z]))
+    assert found.behind == pytest.approx(norm.cdf(-0.06 / 0.13))
+    # 0.9 exp(-0.2130 / 2) / 0.13 = 6.2237 against 0.1 exp(-0.1338 / 2) / 0.16401 = 0.57024.
+    assert found.on == pytest.approx(0.91607, abs=2e-5)
     # The precisions 400 and 69.4 add up; 0.06 is 0.46 of the 13 % of both.
     middle, sd = (400 + 1.06 / 0.12**2) / (400 + 1 / 0.12**2), (400 + 1 / 0.12**2) ** -0.5
     assert sd == pytest.approx(0.6 / 13)
-    assert found.end == pytest.approx(np.exp([middle, middle - sd * z, middle + sd * z]))
-    assert found.behind == pytest.approx(norm.cdf(-0.06 / 0.13))
+    at = np.log(found.end)
+    below = found.on * norm.cdf(at, middle, sd) + (1 - found.on) * norm.cdf(at, 1.0, 0.05)
+    assert below == pytest.approx([0.5, 0.1, 0.9])
+    monkeypatch.setattr("scalebed.watch.forecast.LEFT", 0.0)
+    sure = forecast(*given)
+    assert sure.on == 1
+    assert sure.end == pytest.approx(np.exp([middle, middle - sd * z, middle + sd * z]))
 
 
-@pytest.mark.parametrize(("off", "alone"), [(1.27, False), (1.29, True), (-1.29, True)])
-def test_beyond_one_tail_the_prior_is_left_out(off, alone):
-    """At 80 % that is beyond 1.2816 standard deviations of the 5 % that both have."""
+@pytest.mark.parametrize(("off", "on"), [(0.0, 0.9527), (0.1, 0.8025), (0.2, 0.0324)])
+def test_a_curve_far_from_what_was_expected_is_believed_alone(off, on):
+    """18 against .894; 18 e^-2 = 2.436 against .894 e^-.4 = .600; .00604 against .1806."""
     now = Mean(np.exp(1.0), np.nan, 9)
-    given = Ratio(0.0, 0.03, "others", 0.0), Prior(1.0 - 0.05 * off, 0.04, "sealed"), 0.8
+    given = Ratio(0.0, 0.03, "others", 0.0), Prior(1.0 - off, 0.04, "sealed"), 0.9
     found = forecast(0.5, now, *given)
-    assert (found.end == found.alone) == alone
+    stayed = 0.9 * norm.pdf(off, scale=0.05)
+    left = 0.1 * norm.pdf(off, scale=np.sqrt(0.05**2 + 0.1**2))
+    assert found.on == pytest.approx(stayed / (stayed + left))
+    assert found.on == pytest.approx(on, abs=5e-5)
+    apart = forecast(0.5, now, given[0], given[1]._replace(counts=False), 0.9)
+    assert apart.on == 0
+    assert apart.end == pytest.approx(apart.alone)
 
 
 def test_three_errors_of_a_schedule_law_are_student_s(monkeypatch):
