@@ -97,7 +97,7 @@ class Forecast:
             "expected_by": self.prior.words,
             "end_alone": dict(zip(("predicted", "lower", "upper"), self.alone, strict=True)),
             "end": dict(zip(("predicted", "lower", "upper"), self.end, strict=True)),
-            "weight_of_expected": self.on,
+            "probability_on_curve": self.on,
             "compared_with": self.words,
         }
 
@@ -198,7 +198,7 @@ def sentences(found: Forecast, what: str) -> list[str]:
     sure = max(found.behind, 1 - found.behind)
     where = "above" if found.off > 0 else "below"
     side = "behind" if found.off > 0 else "ahead"
-    how = f"with it, which has a weight of {found.on:.0%}"
+    how = f"(with a probability of {found.on:.0%} on its curve)"
     if not found.prior.counts:
         how = "by the live curve alone"
     return [
