@@ -209,8 +209,8 @@ def train(study: Path, fault: Fault, folder: Path) -> LiveCurve:
     from scalebed.evaluate.losses import sequence_losses
     from scalebed.model import Decoder, ModelConfig, initialise
     from scalebed.train.loop import Training
-    from scalebed.train.optimizer import learning_rate
     from scalebed.train.params import Recipe
+    from scalebed.train.rates import learning_rate
 
     torch.set_num_threads(1)
     params = parameters(study, fault.cell)["params"]

@@ -132,9 +132,10 @@ def _target(
 def _cells(args: argparse.Namespace) -> None:
     import json
 
+    from scalebed.plan import rule_params
     from scalebed.watch.cells import watch_cells
 
-    for one in watch_cells(args.study, args.root, args.level):
+    for one in watch_cells(args.study, args.root, args.level, rule_params.cell):
         if args.json:
             watched = None if one.watched is None else one.watched.record()
             record = {"cell": one.cell.path, "state": one.state, "reason": one.reason}

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from scalebed.core.files import write_parquet
-from scalebed.train.optimizer import learning_rate
 from scalebed.train.params import Recipe
+from scalebed.train.rates import learning_rate
 
 LOSS, Z_LOSS, GRAD_NORM = range(3)
 """Columns of the array kept while training."""

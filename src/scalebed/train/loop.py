@@ -17,9 +17,10 @@ from scalebed.train import curve as curves
 from scalebed.train.checkpoint import Checkpoint, Saved, StateFolder
 from scalebed.train.distributed.ranks import Ranks
 from scalebed.train.interrupt import Interrupted, Stop
-from scalebed.train.optimizer import FlatAdamW, learning_rate
+from scalebed.train.optimizer import FlatAdamW
 from scalebed.train.params import Recipe
 from scalebed.train.progress import Progress, Silent
+from scalebed.train.rates import learning_rate
 
 ENDLESS = 1 << 62
 """Steps of a run whose learning rate never begins to fall."""

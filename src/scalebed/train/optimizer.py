@@ -1,4 +1,4 @@
-"""AdamW with independent weight decay, over all parameters as one array, and its learning rate.
+"""AdamW with independent weight decay, over all parameters as one array.
 
 Independent decay (Loshchilov & Hutter 2019, arXiv 1711.05101, as Wortsman et al. 2023, arXiv
 2309.14322, put it): in step t a parameter loses the share λ·lr_t/lr of itself, where λ is the
@@ -12,13 +12,9 @@ gradients are views of two flat arrays, so that zeroing, clipping and the update
 each, whatever the number of layers.
 """
 
-import math
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
-from scalebed.core.trunks import branch_step
 from scalebed.train.params import Recipe
 
 # Every parameter starts on a cache line, so that kernels take the same path in every process and
@@ -102,33 +98,3 @@ class FlatAdamW:
     def state(self) -> dict[str, Tensor]:
         """Return everything a resume needs, weights included, by reference."""
         return {"weights": self.weights, **self._state}
-
-
-_FALLING: dict[str, Callable[[float], float]] = {
-    "1-sqrt": lambda part: 1 - math.sqrt(part),
-    "linear": lambda part: 1 - part,
-    "cosine": lambda part: 0.5 * (1 + math.cos(math.pi * part)),
-    "square": lambda part: 1 - part * part,
-}
-
-
-def learning_rate(recipe: Recipe, steps: int, step: int) -> float:
-    """Return the learning rate of a step.
-
-    With w warm-up steps of S, step t = 0, 1, … has lr·(t + 1)/w before w. From w on it is
-    lr_end + (lr - lr_end)·g(u): on a cosine g(u) = (1 + cos πu)/2 and u = (t - w)/(S - w). With
-    schedule ``wsd`` (Hägele et al., arXiv 2405.18392) it is lr up to the branch step b, see
-    `scalebed.core.trunks.branch_step`, and then u = (t - b)/(S - b) with g(u) = 1 - √u or what
-    the recipe says. The peak is first reached at step w - 1 and lr_end would be reached at step S,
-    one after the last, as in open_lm.
-    """
-    warmup = recipe.warmup_steps
-    if step < warmup:
-        return recipe.lr * (step + 1) / warmup
-    start, fall = warmup, _FALLING["cosine"]
-    if recipe.schedule == "wsd":
-        start, fall = branch_step(steps, recipe.cooldown), _FALLING[recipe.shape]
-        if step < start:
-            return recipe.lr
-    progress = (step - start) / (steps - start)
-    return recipe.lr_end + (recipe.lr - recipe.lr_end) * fall(progress)

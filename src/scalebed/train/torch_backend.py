@@ -20,9 +20,9 @@ from scalebed.train.interrupt import stop_on_signal
 from scalebed.train.job import Job, Outcome
 from scalebed.train.loop import ENDLESS, Source, Training, run_training
 from scalebed.train.memory import Layout, choose_layout
-from scalebed.train.optimizer import learning_rate
 from scalebed.train.params import check_tokens
 from scalebed.train.progress import Progress, Silent
+from scalebed.train.rates import learning_rate
 from scalebed.train.record import Clock
 from scalebed.train.runtime import choose_device, device_bytes, prepare_process
 from scalebed.train.tracking import tracker_of

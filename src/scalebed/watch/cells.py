@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from scalebed.core.arithmetic import count_params, steps_for
+from scalebed.core.arithmetic import count_params
 from scalebed.core.cells import Cell
 from scalebed.core.errors import ScalebedError
 from scalebed.core.files import read_json
-from scalebed.laws.forms.base import Array
 from scalebed.study.load import load_any
 from scalebed.study.search import SearchStudy
 from scalebed.study.trained import Study
 from scalebed.watch.follow import Watched, watch_ladder
 from scalebed.watch.ladder import Rung, rung_of, window
-from scalebed.watch.live import LiveCurve, read_live
+from scalebed.watch.live import read_live
+from scalebed.watch.running import running
 
 CELLS: Final = "results/cells"
-STATE: Final = "state"
-_POINTS: Final = 2000
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Standing:
     ----------
     cell : Cell
     state : str
-        ``done``, ``diverged``, ``failed``, ``running`` or ``waiting``.
+        ``done``, ``diverged``, ``failed``, ``running``, ``on its trunk`` or ``waiting``.
     watched : Watched or None
         None for one that has no curve, or no ladder.
     reason : str
@@ -64,7 +62,9 @@ class Standing:
         return "; ".join([text, *warned])
 
 
-def watch_cells(path: Path, root: Path, level: float) -> Iterator[Standing]:
+def watch_cells(
+    path: Path, root: Path, level: float, parameters: Callable[[Study, Cell], Mapping[str, Any]]
+) -> Iterator[Standing]:
     """Yield where every cell of a study file stands, by the training loss.
 
     Parameters
@@ -74,6 +74,8 @@ def watch_cells(path: Path, root: Path, level: float) -> Iterator[Standing]:
     root : Path
         Folder of ``results`` and ``state``.
     level : float
+    parameters : callable
+        Of a cell of the study, as `scalebed.plan.rule_params.cell`.
 
     Raises
     ------
@@ -93,15 +95,8 @@ def watch_cells(path: Path, root: Path, level: float) -> Iterator[Standing]:
             for other, rung in done.items()
             if other != cell and (other.dataset, other.recipe) == (cell.dataset, cell.recipe)
         ]
-        yield _standing(study, cell, root, ladder, level)
-
-
-def _size(study: Study, cell: Cell) -> tuple[int, int, int]:
-    """Return N, steps and tokens of a step."""
-    size = study.sizes[cell.size]
-    batch = study.recipe_values(cell.recipe, cell.size).batch_sequences * size.context
-    params = count_params(size).total
-    return params, steps_for(params, cell.ratio, batch), batch
+        params = float(count_params(study.sizes[cell.size]).total)
+        yield _standing(cell, parameters(study, cell), params, root, ladder, level)
 
 
 def _finished(study: Study, cell: Cell, root: Path) -> Rung | None:
@@ -113,10 +108,9 @@ def _finished(study: Study, cell: Cell, root: Path) -> Rung | None:
     end = window(curve.tokens / curve.tokens[-1], curve.loss, 1.0)
     if end is None:
         return None
-    return rung_of(
-        cell.path, _size(study, cell)[0], curve.tokens[-1], end.value, curve.tokens, curve.loss,
-        curve.lr,
-    )  # fmt: skip
+    params = count_params(study.sizes[cell.size]).total
+    seen = curve.tokens
+    return rung_of(cell.path, params, seen[-1], end.value, seen, curve.loss, curve.lr)
 
 
 def _record(folder: Path) -> dict[str, Any] | None:
@@ -124,38 +118,28 @@ def _record(folder: Path) -> dict[str, Any] | None:
     return dict(read_json(path)) if path.exists() else None
 
 
-def _standing(study: Study, cell: Cell, root: Path, ladder: list[Rung], level: float) -> Standing:
-    params, steps, batch = _size(study, cell)
+def _standing(
+    cell: Cell,
+    spec: Mapping[str, Any],
+    params: float,
+    root: Path,
+    ladder: list[Rung],
+    level: float,
+) -> Standing:
     record = _record(root / CELLS / cell.path)
+    state, curve = "waiting", None
     if record is not None:
-        state, curve = str(record["status"]), None
+        state = str(record["status"])
         if state == "done":
             curve = read_live(root / CELLS / cell.path / "curve.parquet")
-    else:
-        curve = _running(root / STATE / cell.path, batch)
-        state = "waiting" if curve is None else "running"
+    elif (found := running(root, cell, spec)) is not None:
+        state, curve = found
     if curve is None:
         return Standing(cell, state, None, (record or {}).get("reason") or "")
-    target = float(params), float(steps * batch)
+    target = params, float(spec["tokens"])
     try:
         watched = watch_ladder(curve, ladder, target, prior=None, level=level)
     except ScalebedError as error:
         at = f"{curve.tokens[-1] / target[1]:.0%}"
         return Standing(cell, state, None, f"{at}, not compared: {error}")
     return Standing(cell, state, watched, "")
-
-
-def _running(folder: Path, batch: int) -> LiveCurve | None:
-    """Return the curve in the newest checkpoint of a cell; None without one."""
-    from safetensors import safe_open
-
-    found = sorted(folder.glob("*/step-*.safetensors"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        return None
-    with safe_open(found[-1], framework="np") as file:
-        loss = np.asarray(file.get_tensor("curve"), float)[:, 0]
-    every = max(1, loss.size // _POINTS)
-    steps: Array = np.arange(loss.size, dtype=float)[::every]
-    blank, nothing = np.full(steps.size, np.nan), np.zeros(0)
-    seen = (steps + 1) * batch
-    return LiveCurve(str(found[-1]), steps, seen, loss[::every], blank, nothing, nothing)

@@ -19,8 +19,9 @@ from scalebed.train import checkpoint
 from scalebed.train import curve as curves
 from scalebed.train.checkpoint import Checkpoint, open_state
 from scalebed.train.loop import Training
-from scalebed.train.optimizer import FlatAdamW, learning_rate
+from scalebed.train.optimizer import FlatAdamW
 from scalebed.train.params import CellFailure, Recipe, check_params
+from scalebed.train.rates import learning_rate
 from scalebed.train.runtime import choose_device, claim
 
 CONFIG = ModelConfig.from_record(MODEL)

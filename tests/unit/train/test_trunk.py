@@ -15,8 +15,8 @@ from scalebed.core.files import read_json
 from scalebed.core.trunks import leaves_at, legs, state_path, trunk_of, trunk_spec
 from scalebed.train.cell import train_cell
 from scalebed.train.job import Options
-from scalebed.train.optimizer import learning_rate
 from scalebed.train.params import Recipe
+from scalebed.train.rates import learning_rate
 from scalebed.train.trunk import train_trunk
 
 WSD = {"schedule": "wsd", "cooldown": 0.2, "shape": "1-sqrt"}

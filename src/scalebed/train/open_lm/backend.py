@@ -25,9 +25,9 @@ from scalebed.train.checkpoint import StateFolder
 from scalebed.train.interrupt import Interrupted, Stop, stop_on_signal
 from scalebed.train.job import Job, Outcome
 from scalebed.train.open_lm import checkpoint, command, convert, events, process, shards
-from scalebed.train.optimizer import learning_rate
 from scalebed.train.params import CellFailure, check_tokens
 from scalebed.train.progress import Progress
+from scalebed.train.rates import learning_rate
 from scalebed.train.record import Clock
 from scalebed.train.runtime import choose_device
 from scalebed.train.tracking import tracker_of
