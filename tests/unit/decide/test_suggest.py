@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from benchmarks.suggested import repeated
 from scalebed.core.errors import ScalebedError
@@ -15,7 +16,7 @@ from scalebed.decide.suggest import rivals as further
 from scalebed.decide.suggest.branches import branching
 from scalebed.decide.suggest.designs import Limits, Run, candidates, existing, same, spread
 from scalebed.decide.suggest.greedy import SHARED, Goal, Known, known_of, suggest, tamed
-from scalebed.decide.suggest.page import lines, record
+from scalebed.decide.suggest.page import grid_rows, lines, record
 from scalebed.decide.suggest.rivals import Rival, rivals
 from scalebed.decide.suggest.suggestion import Wanted, optimum, shared_part, suggestion
 from scalebed.fit.posterior import Beliefs, fit_posterior
@@ -67,6 +68,11 @@ def curve_of(runs, scatter=0.004, seed=0, draws=2000):
 @pytest.fixture(scope="module")
 def curve():
     return curve_of([run(n, m) for n in SIZES for m in RATIOS])
+
+
+@pytest.fixture(scope="module")
+def one_run(curve):
+    return suggestion(curve, Wanted((TARGET,), count=1))
 
 
 def known(shared=0.0, counts=(0, 0, 0)):
@@ -413,3 +419,25 @@ def test_a_budget_buys_a_branch_whose_whole_run_is_dearer(curve):
 def test_a_cool_down_is_a_share(curve, share):
     with pytest.raises(ScalebedError, match="--cooldown is"):
         suggestion(curve, Wanted((TARGET,), cooldown=share))
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("159k", "159k"),
+        ("large_2", "large_2"),
+        ("1e9", "1e9"),
+        ("0x1f", '"0x1f"'),
+        ("on", '"on"'),
+        ("N", '"N"'),
+        ("12", '"12"'),
+        ("a: [b", '"a: [b"'),
+        ("größer", '"gr\\u00f6\\u00dfer"'),
+    ],
+)
+def test_names_of_sizes_are_read_as_they_are_called(one_run, name, written):
+    params = one_run.steps[0].run.params
+    (row,) = list(grid_rows(one_run, {name: params}))[1:]
+    assert f"sizes: [{written}]" in row
+    (cells,) = yaml.safe_load("grid:\n" + row)["grid"]
+    assert cells["sizes"] == [name]

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from scalebed.core.quantities import amount_text
+from scalebed.core.yaml_text import parse_yaml
 from scalebed.decide.costs import Prices
 from scalebed.decide.repetition import repetition_of
 from scalebed.decide.suggest.designs import Run
 from scalebed.decide.suggest.suggestion import Suggested, Suggestion
 from scalebed.laws.forms.base import Array
-
-_NO_NAMES = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
 
 
 def lines(
@@ -142,7 +141,8 @@ def grid_rows(
         seed += f", seeds: [{step.made}]" if step.made else ""
         note = "" if known else "  # a new size, to be declared under sizes"
         ratio = max(round(step.run.multiplier), 1)
-        yield (f"  - {{datasets: [{dataset}], sizes: [{name}], ratios: [{ratio}]{seed}}}{note}")
+        cell = f"datasets: [{dataset}], sizes: [{_scalar(name)}], ratios: [{ratio}]{seed}"
+        yield f"  - {{{cell}}}{note}"
 
 
 def record(found: Suggestion, prices: Prices, recipe: str | None = None) -> dict[str, Any]:
@@ -187,11 +187,9 @@ def _name(run: Run) -> str:
 
 def _scalar(name: str) -> str:
     """Return a name as YAML, in quotes where it is more or something else than a word."""
-    return (
-        name
-        if re.fullmatch(r"[a-z]\w*", name, re.ASCII) and name not in _NO_NAMES
-        else json.dumps(name)
-    )
+    # YAML reads y and n as words, other readers of it do not.
+    plain = re.fullmatch(r"\d*[A-Za-z]\w*", name, re.ASCII) and name.lower() not in ("y", "n")
+    return name if plain and parse_yaml(name) == name else json.dumps(name)
 
 
 def _percent(value: float) -> str:
