@@ -66,7 +66,7 @@ FOR_PEOPLE = {
         for name in (
             *("alarms", "cells", "events", "follow", "forecast", "judging", "ladder", "live"),
             *("measured", "multi_power", "schedules", "sealing", "study_ledger", "trend"),
-            "table_ladder",
+            *("running", "shapes", "table_ladder"),
         )
     },
 }
