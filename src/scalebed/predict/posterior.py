@@ -38,6 +38,8 @@ METHOD: Final = "posterior of the softly tied law"
 _FEWEST: Final = 3
 _PARAMETERS: Final = len(get_law(LAW).parameters)
 _DRAWS: Final = 1000
+_LEAST_DRAWS: Final = 100
+"""Quantiles of fewer different draws say little: of 100, 5 lie beyond each end of 90 %."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class Candidate:
             factors=np.ones((request.draws, runs.params.size)),
             deviations=draws.deviations(new, normal),
             sigma=replace(self.sigma(draws), shared=0.0 if not trunks else draws.shared(0)),
-            doubts=self.doubts,
+            doubts=(*self.doubts, *_few(draws)),
             evidence=self.evidence,
             influence=self.influence,
         )
@@ -174,6 +176,12 @@ def _candidate(
         dearer=dearer(points, beliefs, known, level),
     )
     return Candidate(posterior, told, evidence, fit, ~left, _over_all(decided, ~left))
+
+
+def _few(draws: Draws) -> tuple[str, ...]:
+    """Doubt draws of which hardly any are different."""
+    worth = draws.effective
+    return () if worth >= _LEAST_DRAWS else (f"draws that are worth {worth:.0f} different ones",)
 
 
 def _over_all(decided: Influence | None, kept: Mask) -> Influence | None:

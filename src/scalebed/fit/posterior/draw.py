@@ -1,8 +1,8 @@
 """Draws from the posterior: parameters of the law, scatter, and deviations of new runs.
 
-Nodes are drawn by their mass; E and the two terms follow a normal distribution cut off at 0, drawn
-one after the other (Geweke, Hajivassiliou and Keane) and resampled by their weights, which makes
-them exact but for the number of draws.
+Nodes are drawn by their mass; E and the two terms follow a normal distribution cut off at 0
+(`scalebed.fit.posterior.orthant`) and are resampled by their weights, which makes them exact but
+for the number of draws.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-from scipy.special import log_ndtr, ndtri
 
 from scalebed.core.errors import ScalebedError
 from scalebed.fit.posterior.covariance import together
 from scalebed.fit.posterior.grid import Linear, Posterior, columns_of
+from scalebed.fit.posterior.orthant import Normals, positive
 from scalebed.fit.posterior.points import Points
 from scalebed.laws.forms.base import Array, Index
 
@@ -71,7 +71,7 @@ class Draws:
         jitter = step * (rng.random(many.size) - 0.5)
         totals = np.stack([one.log_scatter(posterior.log_own) for one in posterior.parts])
         scatter = np.exp(totals[part, level] + jitter)
-        terms, weight = _positive(posterior.parts, (part, node, level), scatter, rng)
+        terms, weight = _terms(posterior.parts, (part, node, level), scatter, rng)
         share = np.exp(weight - weight.max())
         share /= share.sum()
         even = (np.arange(count) + rng.random()) / count
@@ -81,7 +81,7 @@ class Draws:
         size, data = posterior.middle
         floor, above, below = terms[kept].T
         theta = np.stack([floor, above * size**alpha, below * data**beta, alpha, beta], axis=1)
-        effective = float(1 / np.sum(share**2)) / _SPARE
+        effective = min(float(1 / np.sum(share**2)), float(count))
         return cls(posterior, theta, scatter[kept], part[kept], effective)
 
     def deviations(self, new: Points, normal: Array) -> Array:
@@ -140,7 +140,7 @@ class Draws:
         return rest
 
 
-def _positive(
+def _terms(
     parts: tuple[Linear, ...],
     at: tuple[Index, Index, Index],
     scatter: Array,
@@ -148,20 +148,10 @@ def _positive(
 ) -> tuple[Array, Array]:
     """E and the two terms of every draw, none negative, (k, 3), and the log of its weight, (k,)."""
     part, node, level = at
-    mean, spread = np.empty((part.size, 3)), np.empty((part.size, 3, 3))
-    weight = np.empty(part.size)
+    normals, limit = Normals.empty(part.size), np.empty(part.size)
     for k, one in enumerate(parts):
-        rows = part == k
-        mean[rows], spread[rows] = one.mean[node[rows]], one.spread[node[rows]]
-        weight[rows] = -one.limit[node[rows], level[rows]]
-    root = np.linalg.cholesky(spread) * scatter[:, None, None]
-    normal = np.empty((part.size, 3))
-    for j in range(3):
-        known = mean[:, j] + np.einsum("ri,ri->r", root[:, j, :j], normal[:, :j])
-        least = -known / root[:, j, j]
-        chance = log_ndtr(-least)
-        weight += chance
-        # The upper tail beyond `least`, by its logarithm: it may be as small as 1e-300.
-        tail = np.exp(np.maximum(np.log(rng.random(part.size)) + chance, -690.0))
-        normal[:, j] = np.maximum(-ndtri(tail), least)
-    return np.maximum(mean + np.einsum("rij,rj->ri", root, normal), 0.0), weight
+        rows = np.flatnonzero(part == k)
+        normals.put(rows, one.normals(node[rows]))
+        limit[rows] = one.limit[node[rows], level[rows]]
+    terms, chance = positive(normals, scatter, limit, rng)
+    return terms, chance - limit

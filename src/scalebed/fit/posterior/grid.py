@@ -26,8 +26,9 @@ from scalebed.fit.posterior.boxes import (
     effective,
 )
 from scalebed.fit.posterior.covariance import Covariance, Products, covariances
+from scalebed.fit.posterior.orthant import Normals
 from scalebed.fit.posterior.points import Points
-from scalebed.laws.forms.base import Array
+from scalebed.laws.forms.base import Array, Index
 
 _STAGES = 12
 _ENOUGH = 150.0
@@ -42,6 +43,8 @@ class Linear:
     Attributes
     ----------
     covariance : Covariance
+    gram : array (k, k)
+        Products of the columns of `columns_of`.
     mean : array (nodes, 3)
     spread : array (nodes, 3, 3)
         Covariance for a scatter of 1.
@@ -52,6 +55,7 @@ class Linear:
     """
 
     covariance: Covariance
+    gram: Array
     mean: Array
     spread: Array
     limit: Array
@@ -60,6 +64,16 @@ class Linear:
     def log_scatter(self, log_own: Array) -> Array:
         """Logarithm of the whole scatter of a run, from that of a row alone."""
         return log_own - 0.5 * np.log(self.covariance.own)
+
+    def normals(self, node: Index) -> Normals:
+        """Return what is known of E and the terms at some nodes."""
+        from scalebed.fit.solvers.kernels.nodes import RIDGE
+
+        first = np.zeros_like(node)
+        at = np.stack([first, 2 + node // NODES, 2 + NODES + node % NODES], axis=1)
+        precision = self.gram[at[:, :, None], at[:, None, :]]
+        precision[:, range(3), range(3)] *= 1 + RIDGE
+        return Normals(self.mean[node], self.spread[node], precision, self.gram[at, 1])
 
     def likelihood(self, log_own: Array, scatter: LogDensity) -> tuple[Array, Array]:
         """Logarithm of the scatter, and of its likelihood: the mass without what was known."""
@@ -244,7 +258,7 @@ def _linear(
     mean, spread = np.empty((fixed.size, 3)), np.empty((fixed.size, 3, 3))
     limit = np.empty_like(log_mass)
     nodes.fill(gram, fixed, level, by_level, rows, (mean, spread, limit, log_mass))
-    return Linear(covariance, mean, spread, limit, log_mass)
+    return Linear(covariance, gram, mean, spread, limit, log_mass)
 
 
 def _middle(values: Array) -> float:

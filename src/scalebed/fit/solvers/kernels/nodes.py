@@ -6,25 +6,22 @@ the second from one set of columns, the third from another.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy.special import log_ndtr
 
 from scalebed.fit.solvers.kernels.compiling import compiled, entry
+from scalebed.fit.solvers.kernels.normal import log_normal
+from scalebed.fit.solvers.kernels.orthant import ROWS, log_least, log_sums, prepare
 from scalebed.fit.solvers.kernels.vector import exp
 from scalebed.laws.forms.base import Array
 
-_RIDGE = 1e-11
+RIDGE = 1e-11
 """Terms that the runs cannot tell apart keep a finite, very wide, spread."""
+NEGLIGIBLE = 40.0
+"""How far below the most the logarithm of a mass is, for which the first bound will do."""
 _LEAST_PIVOT = 1e-13  # the ridge keeps them above, but for rounding
 _LEAST_SQUARE = 1e-14  # of a row
-_CERTAIN = 8.0
-"""Standard deviations above 0 from which on the logarithm of the probability is 0."""
-_FAR = -20.0
-_CELLS_A_UNIT, _ORDER = 4, 8
-_LOG_ROOT_TWO_PI = 0.5 * np.log(2 * np.pi)
 
 
 def fill(
@@ -74,39 +71,6 @@ def _exponential(values: Any) -> None:
         values[i] = exp(values[i])
 
 
-@cache
-def log_normal() -> Array:
-    """Polynomials of the log of the normal distribution from _FAR to _CERTAIN, (cells, _ORDER).
-
-    They interpolate at the nodes of Chebyshev in cells of -1 .. 1; their error is below 2e-13.
-    """
-    nodes = np.cos(np.pi * (np.arange(_ORDER) + 0.5) / _ORDER)
-    cells = np.arange(int(_CERTAIN - _FAR) * _CELLS_A_UNIT)
-    at = _FAR + (cells[:, None] + 0.5 * (1 + nodes)) / _CELLS_A_UNIT
-    found: Array = np.linalg.solve(np.vander(nodes, increasing=True), log_ndtr(at).T).T
-    return np.ascontiguousarray(found)
-
-
-@compiled
-def log_probability(x: float, table: Any) -> float:
-    """Logarithm of the normal distribution; 0 from `_CERTAIN` on."""
-    if x >= _CERTAIN:
-        return 0.0
-    if x >= _FAR:
-        place = (x - _FAR) * _CELLS_A_UNIT
-        cell = int(place)
-        t = 2.0 * (place - cell) - 1.0
-        row = table[cell]
-        total = row[_ORDER - 1]
-        for k in range(_ORDER - 2, -1, -1):
-            total = total * t + row[k]
-        return total
-    # The asymptotic series of the tail.
-    z = 1.0 / (x * x)
-    series = 1.0 - z * (1.0 - 3.0 * z * (1.0 - 5.0 * z * (1.0 - 7.0 * z * (1.0 - 9.0 * z))))
-    return -0.5 * x * x - np.log(-x) - _LOG_ROOT_TWO_PI + np.log(series)
-
-
 @entry
 def _nodes(
     gram: Any,
@@ -123,6 +87,8 @@ def _nodes(
     k = (len(gram) - 2) // 2
     length = np.sqrt(np.diag(gram))
     half = -0.5 * inverse * inverse
+    precision, known = np.empty((3, 3)), np.empty((ROWS, 3))
+    most = -np.inf
     for i in range(k):
         for j in range(k):
             node = i * k + j
@@ -131,13 +97,22 @@ def _nodes(
             )
             squares = max(squares, least_square)
             plus = fixed[node] - 0.5 * volume
-            least = np.inf
+            columns = (0, 2 + i, 2 + k + j)
             for m in range(3):
-                least = min(least, mean[node, m] / np.sqrt(spread[node, m, m]))
+                for n in range(3):
+                    precision[m, n] = gram[columns[m], columns[n]]
+            prepare(mean[node], spread[node], precision, known)
             for n in range(inverse.size):
-                limit[node, n] = log_probability(least * inverse[n], table)
+                limit[node, n] = log_least(known, inverse[n], table)
             for n in range(inverse.size):
                 log_mass[node, n] = squares * half[n] + constant[n] + plus + limit[node, n]
+            for n in range(inverse.size):
+                if log_mass[node, n] > most - NEGLIGIBLE:
+                    less = log_sums(known, inverse[n], table) - limit[node, n]
+                    if less < 0.0:
+                        limit[node, n] += less
+                        log_mass[node, n] += less
+                    most = max(most, log_mass[node, n])
 
 
 @compiled
@@ -149,7 +124,7 @@ def _least_squares(
     By Cholesky's factor of the products of columns of length 1 and its inverse, both written out.
     """
     l0, l1, l2 = 1.0 / length[0], 1.0 / length[i], 1.0 / length[j]
-    one = 1.0 + _RIDGE
+    one = 1.0 + RIDGE
     c10, c20, c21 = gram[0, i] * l0 * l1, gram[0, j] * l0 * l2, gram[i, j] * l1 * l2
     m0 = 1.0 / np.sqrt(one)
     r10, r20 = c10 * m0, c20 * m0
