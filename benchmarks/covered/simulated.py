@@ -155,6 +155,25 @@ def grid(
     return table({"params": params, "tokens": tokens, "loss": loss}, at, truth)
 
 
+def ladder(draw: Draw, design: str) -> Table:
+    """Eight runs that differ in one way, so that they tell a sum of the law's parts and not these.
+
+    Each table has one of four laws. Predicted are two runs that differ from them in the same way,
+    and one in another.
+    """
+    steps = np.geomspace(1, 20, 8)
+    params, tokens, at = {
+        "M": (2e7 * steps, 4e8 * steps, [(1.2e9, 2.4e10), (4e9, 8e10), (4e8, 8e10)]),
+        "D": (2e7 * steps, np.full(8, 8e9), [(1.2e9, 8e9), (4e9, 8e9), (4e8, 8e10)]),
+        "N": (np.full(8, 1e8), 5e8 * steps, [(1e8, 3e10), (1e8, 1e11), (4e8, 1e10)]),
+        "C": (2e7 * steps, 4e9 / steps, [(2e8, 4e9), (6e8, 1.2e10), (1e8, 8e9)]),
+    }[design]
+    theta = list(TRUTHS.values())[draw.integers(len(TRUTHS))]
+    loss = law(theta, params, tokens) * (1 + 0.005 * draw.standard_normal(8))
+    truth = new_runs(draw, theta, at, 0.005)
+    return table({"params": params, "tokens": tokens, "loss": loss}, at, truth)
+
+
 def two_sets(draw: Draw, first: float, second: float) -> Table:
     """Eight runs of one data set beside five of another, with scatters of their own."""
     result = Table({"dataset": [], "params": [], "tokens": [], "loss": []}, [], [])
@@ -209,6 +228,10 @@ CASES = [
     ),
     outlying(SIXTEEN),
     outlying(FORTY_EIGHT),
+    *(
+        Case(f"ladder at one {name}", partial(ladder, design=name), ">= 85 % each")
+        for name in "MDNC"
+    ),
 ]
 
 
