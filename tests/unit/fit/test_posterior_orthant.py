@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from scalebed.fit.posterior import Draws, Points, fit_posterior
+from scalebed.fit.posterior import Beliefs, Draws, Points, fit_posterior
+from scalebed.fit.posterior.forms import draw_form
 from scalebed.fit.posterior.orthant import Normals, positive
 from scalebed.fit.solvers.kernels import normal, orthant
+from scalebed.laws import get_law
 
 COUNT = 200_000
 
@@ -119,3 +121,20 @@ def test_ladders_that_tell_a_sum_alone_are_drawn_from_all_of_their_posterior(par
         loss = loss * (1 + scatter * rng.standard_normal(8))
         posterior = fit_posterior(Points(params, tokens, loss))
         assert Draws.of(posterior, 1000, rng).effective > 150
+
+
+def test_walkers_find_the_same_posterior_of_a_ladder_at_one_d():
+    """They know nothing of nodes, bounds or weights."""
+    tokens = np.full(8, 1e11)
+    loss = 1.7 + 400 * SIZES**-0.34 + 400 * tokens**-0.34
+    loss = loss * (1 + 0.006 * np.random.default_rng(2).standard_normal(8))
+    posterior = fit_posterior(Points(SIZES, tokens, loss))
+    law, rng = get_law("chinchilla", "loss"), np.random.default_rng(4)
+    found = Draws.of(posterior, 4000, rng).theta, draw_form(law, posterior, Beliefs(), 4000, rng)
+    at = np.array([1e10, 1e10]), np.array([1e11, 3e11])
+    one, other = (
+        np.quantile(law.value(theta, at), [0.05, 0.25, 0.5, 0.75, 0.95], axis=0) for theta in found
+    )
+    # The first is known to +- 0.05, the second, at another D, to +- 0.3.
+    assert one[:, 0] == pytest.approx(other[:, 0], abs=0.01)
+    assert one[:, 1] == pytest.approx(other[:, 1], abs=0.06)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import f as fisher
 
-from scalebed.predict import outlying
+from scalebed.predict import outlying, posterior
 from scalebed.predict.evidence import Evidence, bends, lack_of_fit
 from scalebed.predict.independent import joined
 from scalebed.predict.runs import Runs
@@ -127,3 +127,9 @@ def test_an_interval_says_what_it_contains():
     assert "chained, with both scatters of the new run" in chained
     stage.draws = None
     assert method(stage, None, settings, direct=True).startswith("no interval")
+
+
+@pytest.mark.parametrize(("worth", "doubted"), [(99.4, True), (100.0, False)])
+def test_draws_of_which_hardly_any_differ_are_doubted(worth, doubted):
+    said = ("draws that are worth 99 different ones",) if doubted else ()
+    assert posterior._few(SimpleNamespace(effective=worth)) == said
