@@ -25,6 +25,7 @@ from scalebed.fit.posterior.influence import influence
 from scalebed.fit.result import FitResult
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array, Mask
+from scalebed.laws.forms.designs import constant_in
 from scalebed.predict.dearer import dearer
 from scalebed.predict.evidence import Evidence, bends, lack_of_fit, reach
 from scalebed.predict.forward import forward
@@ -168,6 +169,7 @@ def _candidate(
         tried=reach(points.params, points.tokens, tried),
         outlying=tuple(f"{given.names[i]} ({off[i]:+.1%})" for i in np.flatnonzero(left)),
         findings=(
+            *_believed(points),
             *_bends(points, rest[~left]),
             *_lack(points, rest[~left]),
             *_decisive(decided, kept),
@@ -176,6 +178,14 @@ def _candidate(
         dearer=dearer(points, beliefs, known, level),
     )
     return Candidate(posterior, told, evidence, fit, ~left, _over_all(decided, ~left))
+
+
+def _believed(points: Points) -> list[str]:
+    """Say what runs that differ in one way leave to the beliefs."""
+    constant = constant_in(points.params, points.tokens)
+    if constant is None:
+        return []
+    return [f"all runs have one {constant}, so what another one gives is believed, not seen"]
 
 
 def _few(draws: Draws) -> tuple[str, ...]:

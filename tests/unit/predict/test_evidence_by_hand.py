@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import f as fisher
 
+from scalebed.fit.posterior import Points
 from scalebed.predict import outlying, posterior
 from scalebed.predict.evidence import Evidence, bends, lack_of_fit
 from scalebed.predict.independent import joined
@@ -133,3 +134,21 @@ def test_an_interval_says_what_it_contains():
 def test_draws_of_which_hardly_any_differ_are_doubted(worth, doubted):
     said = ("draws that are worth 99 different ones",) if doubted else ()
     assert posterior._few(SimpleNamespace(effective=worth)) == said
+
+
+@pytest.mark.parametrize(
+    ("params", "tokens", "constant"),
+    [
+        ([1e8, 1.04e8, 1.02e8], [1e9, 5e9, 9e9], "N"),
+        ([1e8, 2e8, 4e8], [2e9, 2e9, 2.08e9], "D"),
+        ([1e8, 2e8, 4e8], [2e9, 4e9, 9.8e9], "M"),
+        ([1e8, 2e8, 4e8], [8e9, 4e9, 2.4e9], "C"),
+        ([1e8, 1.06e8, 1.02e8], [1e9, 5e9, 9e9], None),
+        ([1e8, 2e8, 4e8], [2e9, 4e9, 10.1e9], None),
+        ([1e8, 2e8, 4e8], [8e9, 4e9, 2.6e9], None),
+    ],
+)
+def test_what_all_runs_have_in_common_is_believed_of_others(params, tokens, constant):
+    points = Points(np.array(params), np.array(tokens), np.array([3.0, 2.9, 2.8]))
+    said = f"all runs have one {constant}, so what another one gives is believed, not seen"
+    assert posterior._believed(points) == ([said] if constant else [])

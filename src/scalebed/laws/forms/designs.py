@@ -11,17 +11,30 @@ _ONE_RAY = 1.25
 _ONE_SIZE = 1.05
 
 
+def constant_in(params: Array, tokens: Array) -> str | None:
+    """Name what all runs have in common, of N, D, M and C; None if they differ in all."""
+    for name, values, most in (
+        ("N", params, _ONE_SIZE),
+        ("D", tokens, _ONE_SIZE),
+        ("M", tokens / params, _ONE_RAY),
+        ("C", params * tokens, _ONE_RAY),
+    ):
+        if np.max(values) / np.min(values) < most:
+            return name
+    return None
+
+
 def design_refusal(params: Array, tokens: Array) -> str | None:
     """Say why runs at these N and D cannot tell a size term from a data term, or None."""
-    ratio = tokens / params
-    if np.max(params) / np.min(params) < _ONE_SIZE:
+    constant = constant_in(params, tokens)
+    if constant == "N":
         return f"no spread in N: every point has about {params[0]:.4g} parameters"
-    if np.max(tokens) / np.min(tokens) < _ONE_SIZE:
+    if constant == "D":
         return f"no spread in D: every point has about {tokens[0]:.4g} tokens"
-    if np.max(ratio) / np.min(ratio) < _ONE_RAY:
+    if constant == "M":
         return (
-            f"one ray of M: every point has about {np.median(ratio):.3g} tokens per parameter, "
-            "so A and B cannot be told apart; add a point at another M"
+            f"one ray of M: every point has about {np.median(tokens / params):.3g} tokens per "
+            "parameter, so A and B cannot be told apart; add a point at another M"
         )
     return None
 
