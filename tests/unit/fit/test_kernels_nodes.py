@@ -58,7 +58,8 @@ def bound(mean, spread, precision):
             square = moment(middle / wide / scatter, 2)
             area = np.sqrt(np.linalg.det(spread[np.ix_([y, z], [y, z])]))
             found.append(square + np.log(wide**2 / (4 * np.pi * cy * cz * area)))
-    return np.fmin.reduce(found)
+    # Where all three are certain but for 1e-4, no other bound is looked for.
+    return np.where(found[0] < -1e-4, np.fmin.reduce(found), found[0])
 
 
 def by_numpy(gram, fixed, rows=ROWS):

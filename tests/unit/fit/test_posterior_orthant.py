@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import log_ndtr
 from scipy.stats import norm
 
 from scalebed.fit.posterior import Beliefs, Draws, Points, fit_posterior
@@ -16,8 +17,8 @@ COUNT = 200_000
 def drawn(precision, mean, scatter=1.0, seed=5):
     spread, known = np.linalg.inv(precision), np.empty((orthant.ROWS, 3))
     orthant.prepare(mean, spread, precision, known)
-    bounds = orthant.log_least, orthant.log_sums
-    bound = min(one(known, 1 / scatter, normal.log_normal()) for one in bounds)
+    least = log_ndtr(np.min(known[0]) / scatter)
+    bound = min(least, orthant.log_sums(known, 1 / scatter, normal.log_normal()))
     one = Normals(mean[None], spread[None], precision[None], (precision @ mean)[None])
     normals = one.take(np.zeros(COUNT, dtype=int))
     scatters, limit = np.full(COUNT, scatter), np.full(COUNT, bound)

@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 
 from scalebed.fit.solvers.kernels.compiling import compiled, entry
-from scalebed.fit.solvers.kernels.normal import log_normal
-from scalebed.fit.solvers.kernels.orthant import ROWS, log_least, log_sums, prepare
+from scalebed.fit.solvers.kernels.normal import log_normal, log_probability
+from scalebed.fit.solvers.kernels.orthant import ROWS, log_sums, prepare
 from scalebed.fit.solvers.kernels.vector import exp
 from scalebed.laws.forms.base import Array
 
 RIDGE = 1e-11
 """Terms that the runs cannot tell apart keep a finite, very wide, spread."""
-NEGLIGIBLE = 40.0
+NEGLIGIBLE = 30.0
 """How far below the most the logarithm of a mass is, for which the first bound will do."""
+_SURE = -1e-4
+"""Logarithm of the bound by one from which on all three are above 0 all but certainly."""
 _LEAST_PIVOT = 1e-13  # the ridge keeps them above, but for rounding
 _LEAST_SQUARE = 1e-14  # of a row
 
@@ -97,22 +99,28 @@ def _nodes(
             )
             squares = max(squares, least_square)
             plus = fixed[node] - 0.5 * volume
+            least, top = np.inf, -np.inf
+            for m in range(3):
+                least = min(least, mean[node, m] / np.sqrt(spread[node, m, m]))
+            for n in range(inverse.size):
+                limit[node, n] = log_probability(least * inverse[n], table)
+            for n in range(inverse.size):
+                log_mass[node, n] = squares * half[n] + constant[n] + plus + limit[node, n]
+                top = max(top, log_mass[node, n])
+            if top <= most - NEGLIGIBLE:
+                continue
             columns = (0, 2 + i, 2 + k + j)
             for m in range(3):
                 for n in range(3):
                     precision[m, n] = gram[columns[m], columns[n]]
             prepare(mean[node], spread[node], precision, known)
             for n in range(inverse.size):
-                limit[node, n] = log_least(known, inverse[n], table)
-            for n in range(inverse.size):
-                log_mass[node, n] = squares * half[n] + constant[n] + plus + limit[node, n]
-            for n in range(inverse.size):
-                if log_mass[node, n] > most - NEGLIGIBLE:
+                if log_mass[node, n] > most - NEGLIGIBLE and limit[node, n] < _SURE:
                     less = log_sums(known, inverse[n], table) - limit[node, n]
                     if less < 0.0:
                         limit[node, n] += less
                         log_mass[node, n] += less
-                    most = max(most, log_mass[node, n])
+                most = max(most, log_mass[node, n])
 
 
 @compiled

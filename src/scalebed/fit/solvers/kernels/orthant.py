@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 
 from scalebed.fit.solvers.kernels.compiling import compiled
-from scalebed.fit.solvers.kernels.normal import log_excess, log_probability, log_square
+from scalebed.fit.solvers.kernels.normal import log_excess, log_square
 
-ROWS = 7
-"""Of what `prepare` fills: one of the marginals, three of pairs, three of all together."""
+ROWS = 8
+"""Of what `prepare` fills: means over standard deviations, these, three of pairs, three of all."""
+_PAIRS, _ALL = 2, 5
 _ROOT_TWO_PI = np.sqrt(2.0 * np.pi)
 _LEAST = 1e-13
 
@@ -40,47 +41,42 @@ def prepare(mean: Any, spread: Any, precision: Any, out: Any) -> None:
     spread, precision : array (3, 3)
         Covariance for a scatter of 1, and its inverse.
     out : array (ROWS, 3)
-        Mean and standard deviation of the sum, and the factor before its moment, all in units in
-        which the normal that is bounded has a standard deviation of 1; a factor of 0 for none.
+        Of the last six rows: mean and standard deviation of the sum, and the factor before its
+        moment, all in units in which the normal that is bounded has a standard deviation of 1; a
+        factor of 0 for none.
     """
-    sd = np.sqrt(np.array([spread[0, 0], spread[1, 1], spread[2, 2]]))
-    z = mean / sd
-    out[0, 0] = min(z[0], z[1], z[2])
+    z, sd = out[0], out[1]
+    for m in range(3):
+        sd[m] = np.sqrt(spread[m, m])
+        z[m] = mean[m] / sd[m]
     for m in range(3):
         i, j = (m + 1) % 3, (m + 2) % 3
-        out[1 + m, 2] = 0.0
+        pair, every = out[_PAIRS + m], out[_ALL + m]
+        pair[2] = every[2] = 0.0
         r = -spread[i, j] / (sd[i] * sd[j])
+        rest = max(1.0 - r * r, _LEAST)
         if r > 0.0:
-            low, high = min(z[i], z[j]), max(z[i], z[j])
-            out[1 + m, 0] = low + r * high
-            out[1 + m, 1] = np.sqrt(max(1.0 - r * r, _LEAST))
-            out[1 + m, 2] = 1.0 / (r * _ROOT_TWO_PI)
-        out[4 + m, 2] = 0.0
+            pair[0] = min(z[i], z[j]) + r * max(z[i], z[j])
+            pair[1] = np.sqrt(rest)
+            pair[2] = 1.0 / (r * _ROOT_TWO_PI)
         ci = precision[m, i] / precision[m, m] * sd[i] / sd[m]
         cj = precision[m, j] / precision[m, m] * sd[j] / sd[m]
         if ci > 0.0 and cj > 0.0:
-            out[4 + m, 0] = z[m] + ci * z[i] + cj * z[j]
-            out[4 + m, 1] = 1.0 / (np.sqrt(precision[m, m]) * sd[m])
-            area = np.sqrt(max(1.0 - r * r, _LEAST))
-            out[4 + m, 2] = 1.0 / (4.0 * np.pi * ci * cj * area)
-
-
-@compiled
-def log_least(known: Any, inverse: float, table: Any) -> float:
-    """Logarithm of the bound by the least probable one, at a scatter of 1 / `inverse`."""
-    return log_probability(known[0, 0] * inverse, table)
+            every[0] = z[m] + ci * z[i] + cj * z[j]
+            every[1] = 1.0 / (np.sqrt(precision[m, m]) * sd[m])
+            every[2] = 1.0 / (4.0 * np.pi * ci * cj * np.sqrt(rest))
 
 
 @compiled
 def log_sums(known: Any, inverse: float, table: Any) -> float:
-    """Logarithm of the least bound by a sum; 0 where all are above 1."""
+    """Logarithm of the least bound by a sum, at a scatter of 1 / `inverse`; 0 at the most."""
     best = 0.0
-    for m in range(1, ROWS):
+    for m in range(_PAIRS, ROWS):
         factor = known[m, 2]
         if factor <= 0.0:
             continue
         middle, sd = known[m, 0] * inverse, known[m, 1]
-        if m < 4:
+        if m < _ALL:
             # A mean is no less than what it is the mean of, above 0.
             if factor * middle < 1.0:
                 best = min(best, np.log(factor * sd) + log_excess(middle / sd, table))
