@@ -54,11 +54,13 @@ def alike(curve: LiveCurve, rungs: Sequence[Rung], total: float) -> Alike:
         return Alike(list(rungs), 0, None)
     fraction, rate = curve.tokens[known] / total, curve.lr[known]
     if not warmed_up(fraction, rate, float(fraction[-1])):
+        risen = warm_up(fraction, rate)
         return Alike(
             list(rungs),
             0,
-            f"the learning rate still rose at {warm_up(fraction, rate):.1%} of the schedule, "
-            f"expected twice that of {fraction[-1]:.1%}",
+            f"the learning rate rose until {risen:.1%} of the schedule, of which "
+            f"{fraction[-1]:.1%} are done: a run is compared from twice its warm-up on, "
+            f"{2 * risen:.1%}",
         )
     apart = [_apart(fraction, rate, rung) for rung in rungs]
     same = [rung for rung, off in zip(rungs, apart, strict=True) if off <= OTHER_RATE]

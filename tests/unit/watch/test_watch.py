@@ -193,7 +193,8 @@ def test_nothing_is_compared_with_a_warm_up():
     assert "12 runs of the ladder" in ratio_at(rungs, 0.5, TARGET, LEVEL).words
     found = watch_ladder(live(0.3, lr=warmed(0.2)), rungs, TARGET, prior=sealed(), level=LEVEL)
     assert found.untold == (
-        "the learning rate still rose at 19.0% of the schedule, expected twice that of 30.0%"
+        "the learning rate rose until 19.0% of the schedule, of which 30.0% are done: a run is "
+        "compared from twice its warm-up on, 38.0%"
     )
 
 

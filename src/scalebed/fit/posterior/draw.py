@@ -58,13 +58,7 @@ class Draws:
         """
         mass = posterior.mass
         if not mass.size or not np.isfinite(mass).all():
-            known = posterior.points
-            columns = {"N": known.params, "D": known.tokens, "loss": known.loss}
-            said = (f"{name} {one.min():.3g} to {one.max():.3g}" for name, one in columns.items())
-            raise ScalebedError(
-                f"no law can be drawn for runs with {', '.join(said)}: expected runs that one law "
-                "describes"
-            )
+            raise _none(posterior.points)
         many = rng.choice(mass.size, size=_SPARE * count, p=mass.ravel())
         part, node, level = np.unravel_index(many, mass.shape)
         step = posterior.log_own[1] - posterior.log_own[0]
@@ -72,6 +66,8 @@ class Draws:
         totals = np.stack([one.log_scatter(posterior.log_own) for one in posterior.parts])
         scatter = np.exp(totals[part, level] + jitter)
         terms, weight = _terms(posterior.parts, (part, node, level), scatter, rng)
+        if not np.isfinite(weight.max()):
+            raise _none(posterior.points)
         share = np.exp(weight - weight.max())
         share /= share.sum()
         even = (np.arange(count) + rng.random()) / count
@@ -138,6 +134,15 @@ class Draws:
         )
         rest: Array = pulled[:, 1] - fitted
         return rest
+
+
+def _none(points: Points) -> ScalebedError:
+    """Return what is said where no law comes near the runs."""
+    columns = {"N": points.params, "D": points.tokens, "loss": points.loss}
+    said = (f"{name} {one.min():.3g} to {one.max():.3g}" for name, one in columns.items())
+    return ScalebedError(
+        f"no law can be drawn for runs with {', '.join(said)}: expected runs that one law describes"
+    )
 
 
 def _terms(

@@ -19,12 +19,12 @@ from typing import Final, NamedTuple
 import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
-from scalebed.laws.forms.base import Array, Index, Mask
+from scalebed.laws.forms.base import Array, Index
 
 _LEAST: Final = 1e-13
 """Share of a precision that is left where the others tell a normal as well, but for rounding."""
 _BETTER: Final = 1e-6
-"""How much less than that of one of them the bound by sums is, where it is the less."""
+"""By how much a logarithm has to be below another one to count as the less."""
 
 
 class Normals(NamedTuple):
@@ -123,9 +123,10 @@ def _by_sum(normals: Normals, scatter: Array, rng: np.random.Generator) -> tuple
     u, first = _between(
         b[:, 0] / p[:, 0, 0], scatter / np.sqrt(p[:, 0, 0]), np.where(free, -ever, none), ever, rng
     )
-    low, high = _room(u, cy, cz >= 0)
+    # A z that adds to x bounds no y.
+    low, high = _room(u, np.where(cz < 0, 0.0, cy))
     y, second = _between((by - yz * bz / zz) / alone, scatter / np.sqrt(alone), low, high, rng)
-    low, high = _room(u - cy * y, cz, cz == cz)
+    low, high = _room(u - cy * y, cz)
     z, third = _between((bz - yz * y) / zz, scatter / np.sqrt(zz), low, high, rng)
     found = np.empty_like(b)
     np.put_along_axis(found, order, np.stack([u - cy * y - cz * z, y, z], axis=1), axis=1)
@@ -163,13 +164,11 @@ def _ordered(matrices: Array, order: Index) -> Array:
     return found
 
 
-def _room(left: Array, share: Array, bounded: Mask) -> tuple[Array, Array]:
-    """Limits of a number above 0 of which a share is below what is left, where that is a bound."""
+def _room(left: Array, share: Array) -> tuple[Array, Array]:
+    """Limits of a number above 0 of which a share is below what is left; none for a share of 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        edge = left / share
-    low = np.where(bounded & (share < 0), np.maximum(edge, 0.0), 0.0)
-    high = np.where(bounded & (share > 0), np.maximum(edge, 0.0), np.inf)
-    return low, high
+        edge = np.maximum(left / share, 0.0)
+    return np.where(share < 0, edge, 0.0), np.where(share > 0, edge, np.inf)
 
 
 def _between(
