@@ -17,6 +17,8 @@ from scalebed.decide.suggest.designs import Run
 from scalebed.decide.suggest.suggestion import Suggested, Suggestion
 from scalebed.laws.forms.base import Array
 
+_NEW = "  # a new size, to be declared under sizes"
+
 
 def lines(
     found: Suggestion,
@@ -135,11 +137,11 @@ def grid_rows(
     for step in found.steps:
         params = step.run.params
         near = min(sizes, key=lambda name: abs(np.log(sizes[name] / params)), default=None)
-        known = near is not None and abs(np.log(sizes[near] / params)) < np.log(1.1)
-        name = near if known else amount_text(params, 3).lower().replace(".", "_")
+        name, note = amount_text(params, 3).lower().replace(".", "_"), _NEW
+        if near is not None and abs(np.log(sizes[near] / params)) < np.log(1.1):
+            name, note = near, ""
         seed = f", recipes: [{_scalar(recipe)}]" if recipe else ""
         seed += f", seeds: [{step.made}]" if step.made else ""
-        note = "" if known else "  # a new size, to be declared under sizes"
         ratio = max(round(step.run.multiplier), 1)
         cell = f"datasets: [{dataset}], sizes: [{_scalar(name)}], ratios: [{ratio}]{seed}"
         yield f"  - {{{cell}}}{note}"
