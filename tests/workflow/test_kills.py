@@ -45,8 +45,8 @@ def test_a_run_of_its_study_is_killed_and_can_be_planned_again(
     run = Run(one, random.Random(0))
     run.early = Plan(GROUP, "SIGKILL", 0.3)
     with one.temporary:
-        ended = run.until_it_ends()
-        assert ended == -signal.SIGKILL, run.said
+        code = run.until_it_ends()
+        assert code == -signal.SIGKILL, run.said
         assert (run.kills[-1]["target"], run.kills[-1]["signal"]) == (GROUP, "SIGKILL")
         status, said = one.snakemake("--dry-run")
         assert (status, one.left(), one.faults) == (0, [], []), said
