@@ -1,6 +1,6 @@
 """What suggested runs are worth, held against random ones and published numbers.
 
-    python benchmarks/suggest.py                  # ten repeats, 1,000 random designs
+    python benchmarks/suggest.py                  # ten repeats, 1,000 random designs: half an hour
     python benchmarks/suggest.py --repeats 2 --designs 100
 
 The rules stand in `benchmarks/suggested/`. Data that are not there are left out.

@@ -75,9 +75,9 @@ def _rows(fit: FitResult, x: Inputs) -> _Rows:
         gradient, noise = _robust(fit, free(fit), gradient, noise)
     if not fit.options.priors:
         return _Rows(gradient, noise)
-    typical = np.sqrt(np.mean((fit.fitted + fit.residuals) ** 2, keepdims=True))
+    typical = _typical(fit)
     one = (typical**power * unit(fit, typical)).item()
-    strength = (fit.options.scatter or ASSUMED) * (typical ** (1 + power)).item()
+    strength = prior_scatter(fit) * one
     if fit.options.objective == "huber_log":
         ratio = robust.felt(strength, fit.options.delta) / strength
         one, strength = ratio * one, ratio * strength
@@ -86,6 +86,21 @@ def _rows(fit: FitResult, x: Inputs) -> _Rows:
     for row, (name, prior) in zip(held, fit.options.priors.items(), strict=True):
         row[known.index(name)] = strength / prior.sd
     return _Rows(np.vstack([gradient, held]), np.append(noise, np.full(len(held), one)))
+
+
+def prior_scatter(fit: FitResult) -> float:
+    """Return the scatter that priors are weighed against, in units of a residual's scatter.
+
+    A prior counts as a point with the deviation (theta - mean) / sd times this.
+    """
+    typical = _typical(fit)
+    return (fit.options.scatter or ASSUMED) * float((typical / unit(fit, typical)).item())
+
+
+def _typical(fit: FitResult) -> Array:
+    """Root mean square of the values, (1,)."""
+    found: Array = np.sqrt(np.mean((fit.fitted + fit.residuals) ** 2, keepdims=True))
+    return found
 
 
 def _robust(fit: FitResult, inside: Mask, gradient: Array, noise: Array) -> tuple[Array, Array]:

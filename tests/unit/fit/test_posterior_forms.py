@@ -6,7 +6,7 @@ from scipy.special import logsumexp
 
 from scalebed.fit.posterior import Beliefs, Draws, Points, fit_posterior
 from scalebed.fit.posterior.covariance import covariances
-from scalebed.fit.posterior.forms import draw_form
+from scalebed.fit.posterior.forms import Likelihood, draw_form
 from scalebed.fit.posterior.walkers import walk
 from scalebed.fit.result import fit_law
 from scalebed.laws import get_law
@@ -49,9 +49,8 @@ def study_points():
 
 
 def drawn(name, points, draws=4000, seed=0):
-    return draw_form(
-        law_of(name), fit_posterior(points), BELIEFS, draws, np.random.default_rng(seed)
-    )
+    likelihood = Likelihood(fit_posterior(points), BELIEFS)
+    return draw_form(law_of(name), likelihood, draws, np.random.default_rng(seed))
 
 
 def test_walkers_draw_from_what_they_are_told():

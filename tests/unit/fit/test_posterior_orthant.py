@@ -6,7 +6,7 @@ from scipy.special import log_ndtr
 from scipy.stats import norm
 
 from scalebed.fit.posterior import Beliefs, Draws, Points, fit_posterior
-from scalebed.fit.posterior.forms import draw_form
+from scalebed.fit.posterior.forms import Likelihood, draw_form
 from scalebed.fit.posterior.orthant import Normals, positive
 from scalebed.fit.solvers.kernels import normal, orthant
 from scalebed.laws import get_law
@@ -131,7 +131,8 @@ def test_walkers_find_the_same_posterior_of_a_ladder_at_one_d():
     loss = loss * (1 + 0.006 * np.random.default_rng(2).standard_normal(8))
     posterior = fit_posterior(Points(SIZES, tokens, loss))
     law, rng = get_law("chinchilla", "loss"), np.random.default_rng(4)
-    found = Draws.of(posterior, 4000, rng).theta, draw_form(law, posterior, Beliefs(), 4000, rng)
+    likelihood = Likelihood(posterior, Beliefs())
+    found = Draws.of(posterior, 4000, rng).theta, draw_form(law, likelihood, 4000, rng)
     at = np.array([1e10, 1e10]), np.array([1e11, 3e11])
     one, other = (
         np.quantile(law.value(theta, at), [0.05, 0.25, 0.5, 0.75, 0.95], axis=0) for theta in found

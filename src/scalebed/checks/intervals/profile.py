@@ -9,8 +9,7 @@ from scalebed.checks.intervals.delta import half_width
 from scalebed.checks.intervals.design import Design, not_enough
 from scalebed.fit.influence import outlying
 from scalebed.fit.refit import refit
-from scalebed.fit.sensitivity import unit
-from scalebed.fit.solvers.general import ASSUMED
+from scalebed.fit.sensitivity import prior_scatter
 from scalebed.laws.forms.base import Array, names
 
 _GROWTH, _STEPS, _FINE = 12, 30, 1e-4
@@ -73,9 +72,7 @@ class _Cost:
         self.kept = np.ones(problem.y.size + 1, dtype=bool)
         if problem.fit.options.objective == "huber_log":
             self.kept[:-1] = ~outlying(problem.fit)
-        typical = np.sqrt(np.mean(problem.y**2, keepdims=True))
-        against = (problem.fit.options.scatter or ASSUMED) * typical / unit(problem.fit, typical)
-        self.against = float(against.item())
+        self.against = prior_scatter(problem.fit)
         rest = problem.residuals[self.kept[:-1]]
         self.least = float(rest @ rest + self._priors(problem.fit.theta[None])[0])
 

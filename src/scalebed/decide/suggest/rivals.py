@@ -22,8 +22,8 @@ import numpy as np
 
 from scalebed.decide.curve import Curve
 from scalebed.decide.suggest.designs import Run, inputs_of_runs
-from scalebed.fit.posterior import Beliefs, Points, Posterior, fit_posterior, known_scatter
-from scalebed.fit.posterior.forms import FORMS, draw_form, log_likelihood
+from scalebed.fit.posterior import Beliefs, Points, fit_posterior, known_scatter
+from scalebed.fit.posterior.forms import FORMS, Likelihood, draw_form
 from scalebed.laws import get_law
 from scalebed.laws.forms.base import Array, Law
 from scalebed.predict.large import LARGE
@@ -66,13 +66,13 @@ def rivals(curve: Curve, seed: int = 0) -> list[Rival]:
     if repeated or not names or not curve.drawn or curve.loss.size > LARGE:
         return [own]
     beliefs = Beliefs()
-    posterior = fit_posterior(_points(curve, beliefs), beliefs)
-    best = _criterion(own, posterior, beliefs)
+    likelihood = Likelihood(fit_posterior(_points(curve, beliefs), beliefs), beliefs)
+    best = _criterion(own, likelihood)
     found = [own]
     for name in names:
         law, rng = get_law(name, "loss"), stream(seed, "rival", curve.dataset, name)
-        one = Rival(law, draw_form(law, posterior, beliefs, _DRAWS, rng), 1.0)
-        excess = _criterion(one, posterior, beliefs) - best
+        one = Rival(law, draw_form(law, likelihood, _DRAWS, rng), 1.0)
+        excess = _criterion(one, likelihood) - best
         weight = float(np.exp(-max(excess, 0.0) / 2))
         if weight >= _LEAST:
             found.append(replace(one, weight=weight))
@@ -87,11 +87,10 @@ def _points(curve: Curve, beliefs: Beliefs) -> Points:
     return points.take(~outlying(points, beliefs, known_scatter(beliefs))[0])
 
 
-def _criterion(one: Rival, posterior: Posterior, beliefs: Beliefs) -> float:
+def _criterion(one: Rival, likelihood: Likelihood) -> float:
     """DIC, up to a constant that is the same for all laws of the same runs."""
-    theta = one.theta[:_DRAWS]
     with np.errstate(all="ignore"):
-        deviance = -2 * log_likelihood(one.law, theta, posterior, beliefs)
+        deviance = -2 * likelihood.log(one.law, one.theta[:_DRAWS])
     # A draw that makes no loss of some run is as far off it as can be.
     deviance = np.where(np.isnan(deviance), np.inf, deviance)
     return float(2 * np.median(deviance) - np.min(deviance))

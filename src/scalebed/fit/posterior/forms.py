@@ -39,64 +39,37 @@ _SQUARES: Final = np.linspace(np.log(1e-12), np.log(1e4), 600)[:, None]
 _NEGLIGIBLE: Final = 0.05
 
 
-def draw_form(
-    law: Law, posterior: Posterior, beliefs: Beliefs, draws: int, rng: np.random.Generator
-) -> Array:
-    """Draws of the parameters, (draws, p).
-
-    Parameters
-    ----------
-    law : Law
-        One of `FORMS`.
-    posterior : Posterior
-        Of the softly tied law, of the same runs.
-    beliefs : Beliefs
-        It was computed with.
-    draws : int
-    rng : numpy.random.Generator
-    """
-    form = _Form(law, posterior, beliefs)
-    steps = (_FORGOTTEN, -(-draws // _WALKERS), _APART)
-    found = walk(form.log_density, form.start(rng), steps, rng)
-    return form.theta(found.reshape(-1, found.shape[-1])[:draws])
-
-
-def log_likelihood(law: Law, theta: Array, posterior: Posterior, beliefs: Beliefs) -> Array:
-    """Logarithm of the likelihood of any law, scatter and what runs share integrated out, (n,).
-
-    Parameters
-    ----------
-    law : Law
-        Of params and tokens.
-    theta : array (n, p)
-    posterior : Posterior
-        Of the softly tied law, of the same runs.
-    beliefs : Beliefs
-        It was computed with.
-
-    Notes
-    -----
-    Up to a constant that is the same for all laws.
-    """
-    return _Form(law, posterior, beliefs).log_likelihood(theta)
-
-
 @dataclass(frozen=True)
-class _Form:
-    """A law in coordinates that the runs know almost one by one.
+class Likelihood:
+    """Likelihood of any law of some runs, scatter and what runs share integrated out.
 
-    They are the loss in the middle of the runs, log(alpha a), log(beta b), log alpha, log beta and
-    log gamma, with a and b in the middle: the first three are height and slopes there.
+    Attributes
+    ----------
+    posterior : Posterior
+        Of the softly tied law, of the same runs.
+    beliefs : Beliefs
+        It was computed with.
     """
 
-    law: Law
     posterior: Posterior
     beliefs: Beliefs
 
-    @cached_property
-    def _middle(self) -> tuple[Array, Array]:
-        size, data = self.posterior.middle
-        return np.array([size]), np.array([data])
+    def log(self, law: Law, theta: Array) -> Array:
+        """Logarithm of it, up to a constant that is the same for all laws.
+
+        Parameters
+        ----------
+        law : Law
+            Of params and tokens.
+        theta : array (n, p)
+
+        Returns
+        -------
+        array (n,)
+        """
+        points = self.posterior.points
+        x: Inputs = (points.params, points.tokens)
+        return self._deviating((points.loss - law.value(theta, x)) / points.guess)
 
     @cached_property
     def _parts(self) -> list[tuple[Covariance, Array]]:
@@ -118,7 +91,7 @@ class _Form:
             found.append((one, logsumexp(fixed + known(level) - shared - squares, axis=1)))
         return found
 
-    def _likelihood(self, rest: Array) -> Array:
+    def _deviating(self, rest: Array) -> Array:
         """Logarithm of the likelihood of relative deviations, (n, rows)."""
         sums = {}
         found = []
@@ -129,9 +102,43 @@ class _Form:
             found.append(np.interp(np.log(squares), _SQUARES[:, 0], table))
         return logsumexp(found, axis=0)
 
+
+def draw_form(law: Law, likelihood: Likelihood, draws: int, rng: np.random.Generator) -> Array:
+    """Draws of the parameters, (draws, p).
+
+    Parameters
+    ----------
+    law : Law
+        One of `FORMS`.
+    likelihood : Likelihood
+    draws : int
+    rng : numpy.random.Generator
+    """
+    form = _Form(law, likelihood)
+    steps = (_FORGOTTEN, -(-draws // _WALKERS), _APART)
+    found = walk(form.log_density, form.start(rng), steps, rng)
+    return form.theta(found.reshape(-1, found.shape[-1])[:draws])
+
+
+@dataclass(frozen=True)
+class _Form:
+    """A law in coordinates that the runs know almost one by one.
+
+    They are the loss in the middle of the runs, log(alpha a), log(beta b), log alpha, log beta and
+    log gamma, with a and b in the middle: the first three are height and slopes there.
+    """
+
+    law: Law
+    likelihood: Likelihood
+
+    @cached_property
+    def _middle(self) -> tuple[Array, Array]:
+        size, data = self.likelihood.posterior.middle
+        return np.array([size]), np.array([data])
+
     def theta(self, at: Array) -> Array:
         """Parameters of the law, (n, p), of coordinates (n, p)."""
-        size, data = self.posterior.middle
+        size, data = self.likelihood.posterior.middle
         alpha, beta = np.exp(at[:, 3]), np.exp(at[:, _BETA if at.shape[1] > _BETA else 3])
         found = np.concatenate([np.zeros((len(at), 3)), np.exp(at[:, 3:])], axis=1)
         found[:, 1] = np.exp(at[:, 1]) / alpha * size**alpha
@@ -141,19 +148,13 @@ class _Form:
 
     def start(self, rng: np.random.Generator) -> Array:
         """Coordinates of walkers: draws of the softly tied law, whose form is near."""
-        theta = Draws.of(self.posterior, _WALKERS, rng).theta
-        size, data = self.posterior.middle
+        theta = Draws.of(self.likelihood.posterior, _WALKERS, rng).theta
+        size, data = self.likelihood.posterior.middle
         floor, above, below, alpha, beta = theta.T
         above, below = above * size**-alpha, below * data**-beta
         columns = [floor + above + below, np.log(alpha * above), np.log(beta * below)]
         columns += [np.log(alpha), np.log(beta), 0.3 * rng.standard_normal(_WALKERS)]
         return np.stack(columns[: len(self.law.parameters)], axis=1)
-
-    def log_likelihood(self, theta: Array) -> Array:
-        """Logarithm of the likelihood of parameters, (n,), up to a constant."""
-        points = self.posterior.points
-        x: Inputs = (points.params, points.tokens)
-        return self._likelihood((points.loss - self.law.value(theta, x)) / points.guess)
 
     def log_density(self, at: Array) -> Array:
         """Logarithm of the posterior density in the coordinates, (n,), up to a constant."""
@@ -161,7 +162,7 @@ class _Form:
         # What cannot be is computed in the place of something that can, and never read.
         theta = self.theta(np.where(inside[:, None], at, 0.0))
         with np.errstate(all="ignore"):
-            found = self.log_likelihood(theta) + self._prior(at)
+            found = self.likelihood.log(self.law, theta) + self._prior(at)
         possible = inside & (theta[:, 0] >= 0) & np.isfinite(found)
         return np.where(possible, found, -np.inf)
 
@@ -179,7 +180,7 @@ class _Form:
         E, a, b are uniform: dE da db = a b times d of the first three. Alpha is normal, and its
         d alpha = alpha d log alpha; log beta is normal about it.
         """
-        beliefs = self.beliefs
+        beliefs = self.likelihood.beliefs
         found: Array = -0.5 * ((np.exp(at[:, 3]) - beliefs.alpha) / beliefs.alpha_sd) ** 2
         found = found + at[:, 1] + at[:, 2]
         if at.shape[1] > _BETA:
